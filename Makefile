@@ -1,0 +1,37 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG ?= configs/digits.yaml
+OUT ?= .
+
+.PHONY: help install run test lint type bench clean
+
+help:  ## Show this help
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: $(BIN)/.installed  ## Make .venv and install lrfind with all extras into it
+
+$(BIN)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,examples]'
+	touch $@
+
+run: install  ## Find the learning rate of CONFIG (default: configs/digits.yaml), save record and plot in OUT
+	$(BIN)/lrfind run $(CONFIG) --out $(OUT)
+
+test: install  ## Run the tests
+	$(BIN)/pytest
+
+lint: install  ## Check the style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: install  ## Check the types
+	$(BIN)/mypy
+
+bench: install  ## Measure the speed against a bare training loop, side by side
+	$(BIN)/python benchmarks/speed.py
+
+clean:  ## Remove .venv and all that was built
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
