@@ -1,0 +1,137 @@
+"""Everything that lrfind reports to its user as a fault, and the exit code of each.
+
+LrfindError                exit 1   the run failed
+├── UserCodeError          exit 1   code named by the config raised; carries its traceback, theirs only
+├── DataError              exit 1   the data set or loader yields nothing that can be swept
+├── ConfigError            exit 2   one or more faults in the config or on the command line
+├── RecordError            exit 2   a saved record cannot be read
+└── OutputError            exit 2   a place to write to cannot be written
+
+Each message says what was expected, what was got, and the way out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class ExitCode(enum.IntEnum):
+    """Exit codes of the `lrfind` command."""
+
+    OK = 0
+    """A learning rate is suggested."""
+    FAILED = 1
+    """The run failed: the user's code raised, out of memory, ..."""
+    USAGE = 2
+    """The command line or the config is at fault."""
+    NO_SUGGESTION = 3
+    """The sweep ran, but no learning rate can be trusted."""
+    INTERRUPTED = 130
+    """Interrupted; what was measured is kept."""
+
+
+class LrfindError(Exception):
+    """Base of all errors that are shown to the user as a message, without a traceback of lrfind's own."""
+
+    exit_code = ExitCode.FAILED
+
+
+class UserCodeError(LrfindError):
+    """Code that the config names raised.
+
+    Attributes:
+        user_traceback: The traceback, cut to frames outside of lrfind and the libraries it drives;
+            empty when the fault has no frame in the user's own code.
+    """
+
+    def __init__(self, message: str, user_traceback: str = "") -> None:
+        super().__init__(message)
+        self.user_traceback = user_traceback
+
+
+@contextlib.contextmanager
+def user_code(doing: str, hint: str = "") -> Iterator[None]:
+    """Turn whatever the enclosed call into the user's code raises into a `UserCodeError`.
+
+    Args:
+        doing: What was being done, as the start of the message: "building model".
+        hint: The way out, if there is one to name.
+    """
+    try:
+        yield
+    except LrfindError:
+        raise
+    except Exception as error:
+        lines = [f"{doing} failed: {type(error).__name__}: {error}", hint or _out_of_memory_hint(error)]
+        raise UserCodeError("\n".join(filter(None, lines)), _user_frames(error)) from error
+
+
+def _out_of_memory_hint(error: Exception) -> str:
+    out = (
+        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error)
+    )
+    return "out of memory: lower data.batch_size" if out else ""
+
+
+_NOT_THE_USERS = ("lrfind", "hydra", "omegaconf", "torch", "torchvision", "importlib", "<frozen importlib")
+
+
+def _user_frames(error: Exception) -> str:
+    """Return the traceback of `error` without the frames of lrfind and of the libraries that it drives."""
+    root = Path(__file__).parent
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if root not in Path(frame.filename).parents
+        and not frame.filename.startswith("<frozen")
+        and not any(f"/{name}/" in Path(frame.filename).as_posix() for name in _NOT_THE_USERS)
+    ]
+    return "".join(traceback.format_list(frames))
+
+
+class DataError(LrfindError):
+    """The data set or the loader yields nothing that can be swept."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault of a config.
+
+    Attributes:
+        key: Dotted path of the config key, or the command-line flag, that is at fault.
+        problem: What was expected, what was got, and the way out.
+    """
+
+    key: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.problem}" if self.key else self.problem
+
+
+class ConfigError(LrfindError):
+    """The config or the command line is at fault; all faults that were found are listed."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, source: str, faults: Sequence[Fault]) -> None:
+        self.source = source
+        self.faults = tuple(faults)
+        super().__init__("\n".join(f"{source}: {fault}" for fault in faults))
+
+
+class RecordError(LrfindError):
+    """A saved record cannot be read."""
+
+    exit_code = ExitCode.USAGE
+
+
+class OutputError(LrfindError):
+    """A file or folder cannot be written."""
+
+    exit_code = ExitCode.USAGE
