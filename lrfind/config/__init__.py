@@ -1,0 +1,1 @@
+"""The config: its typed schema, reading it with overrides, and finding every fault before anything is built."""

@@ -1,0 +1,156 @@
+"""Finding what is wrong with the `_target_` nodes of a config before anything is built.
+
+Each target is imported and the arguments beside it are bound to its signature, without calling it: a misspelt
+argument is found in a second, not after the data set has loaded.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from lrfind.config.schema import Config
+from lrfind.errors import ConfigError, Fault, user_code
+
+HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
+"""Keys of a node that steer Hydra's `instantiate` and are no arguments."""
+
+_CALL_ARGUMENTS = {"optimizer": ("the parameters",)}
+"""What lrfind itself passes, by position, when it instantiates a top-level node."""
+
+
+def check_targets(config: Config, source: str) -> Config:
+    """Return `config` with numbers written as text (`"1e-3"`) made numbers where the target takes a number.
+
+    Raises:
+        ConfigError: A target does not import, is not callable, or does not take the arguments beside it.
+            All such faults are listed.
+    """
+    document = config.model_dump()
+    faults: list[Fault] = []
+    for key, node in list(_nodes(document)):
+        faults.extend(_check_node(key, node))
+    if faults:
+        raise ConfigError(source, faults)
+    return Config.model_validate(document)
+
+
+def resolve(path: str) -> Any:
+    """Return the object at a dotted path, such as `torch.optim.SGD` or `my_module.Net.from_file`.
+
+    Raises:
+        LookupError: There is no such module or attribute; the message names the nearest that there is.
+        UserCodeError: A module raises as it is imported.
+    """
+    parts = path.split(".")
+    if not all(part.isidentifier() for part in parts):
+        raise LookupError(f"expected a dotted path such as torch.optim.SGD, got {path!r}")
+    found: Any = None
+    for depth, part in enumerate(parts):
+        prefix = ".".join(parts[: depth + 1])
+        if found is not None and hasattr(found, part):
+            found = getattr(found, part)
+        elif (found is None or inspect.ismodule(found)) and _is_module(prefix):
+            with user_code(f"importing {prefix}"):
+                found = importlib.import_module(prefix)
+        else:
+            raise LookupError(_not_found(found, part, ".".join(parts[:depth])))
+    return found
+
+
+def _is_module(path: str) -> bool:
+    try:
+        return importlib.util.find_spec(path) is not None
+    except (ModuleNotFoundError, ValueError):
+        return False
+
+
+def _not_found(parent: Any, name: str, parent_path: str) -> str:
+    if parent is None:
+        return f"there is no module {name}; install it, or put {name}.py beside the config"
+    known = [known for known in dir(parent) if not known.startswith("_")]
+    if hasattr(parent, "__path__"):
+        known += [module.name for module in pkgutil.iter_modules(parent.__path__)]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {parent_path}.{near[0]}?" if near else ""
+    return f"{parent_path} has no {name}{hint}"
+
+
+def _nodes(document: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every `_target_` node with its key path, outer nodes first."""
+    if isinstance(document, dict):
+        if "_target_" in document:
+            yield path, document
+        for key, value in document.items():
+            yield from _nodes(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(document, list):
+        for index, value in enumerate(document):
+            yield from _nodes(value, f"{path}[{index}]")
+
+
+def _check_node(key: str, node: dict[str, Any]) -> Iterator[Fault]:
+    target = node["_target_"]
+    if not isinstance(target, str):
+        yield Fault(f"{key}._target_", f"expected a dotted path, got {target!r}")
+        return
+    try:
+        function = resolve(target)
+    except LookupError as error:
+        yield Fault(f"{key}._target_", str(error))
+        return
+    if not callable(function):
+        yield Fault(f"{key}._target_", f"expected a class or function, but {target} is a {type(function).__name__}")
+        return
+    yield from _check_arguments(key, node, function)
+
+
+def _check_arguments(key: str, node: dict[str, Any], function: Callable[..., Any]) -> Iterator[Fault]:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some built-ins do not tell their signature
+        return
+    arguments = {name: value for name, value in node.items() if name not in HYDRA_KEYS}
+    for name, value in arguments.items():
+        if name in parameters and isinstance(value, str):
+            node[name] = _as_number(value, parameters[name])
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    unknown = [] if takes_any else [name for name in arguments if name not in parameters]
+    for name in unknown:
+        near = difflib.get_close_matches(name, list(parameters), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it takes: {', '.join(parameters) or 'nothing'}"
+        yield Fault(f"{key}.{name}", f"{node['_target_']} takes no argument {name}; {hint}")
+    if not unknown and not node.get("_partial_"):
+        yield from _check_missing(key, node, function, arguments)
+
+
+def _check_missing(
+    key: str, node: dict[str, Any], function: Callable[..., Any], arguments: dict[str, Any]
+) -> Iterator[Fault]:
+    positional = (*_CALL_ARGUMENTS.get(key, ()), *node.get("_args_", ()))
+    if key == "optimizer":
+        arguments = {"lr": None, **arguments} if "lr" in inspect.signature(function).parameters else arguments
+    try:
+        inspect.signature(function).bind(*positional, **arguments)
+    except TypeError as error:
+        hint = "; add _partial_: true, as lrfind calls it later" if key in ("step", "loss") else ""
+        yield Fault(key, f"{node['_target_']} cannot be called with these arguments: {error}{hint}")
+
+
+def _as_number(value: str, parameter: inspect.Parameter) -> Any:
+    """Return `value` as a number if the parameter is declared to be one, by annotation or by default."""
+    declared = set(re.findall(r"\w+", str(parameter.annotation)))
+    by_default = isinstance(parameter.default, (int, float)) and not isinstance(parameter.default, bool)
+    if "str" in declared or not (by_default or declared & {"int", "float"}):
+        return value
+    for number in (int, float):
+        try:
+            return number(value)
+        except ValueError:
+            continue
+    return value

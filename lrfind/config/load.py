@@ -1,0 +1,133 @@
+"""Reading a config file, with overrides, into a `Config`: every fault at once, each with its key path."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ValidationError
+
+from lrfind.config.schema import Config
+from lrfind.errors import ConfigError, Fault
+
+
+def load_config(
+    path: Path, overrides: Sequence[str] = (), flags: Mapping[str, tuple[str, Any]] | None = None
+) -> Config:
+    """Read the config at `path`.
+
+    Args:
+        path: A YAML file. Its folder becomes importable, so that `_target_: my_model.Net` finds `my_model.py`
+            beside it, as it would for a script there.
+        overrides: `key=value` pairs with dotted keys, applied in order.
+        flags: `{key: (flag, value)}` for values set by command-line flags, applied last; a fault in such a
+            value is reported under the name of the flag.
+
+    Raises:
+        ConfigError: The file cannot be read, or any key or value in it is at fault.
+    """
+    flags = flags or {}
+    source = str(path)
+    document = _override(_read(path), source, overrides, {key: value for key, (_, value) in flags.items()})
+    _make_importable(path)
+    try:
+        resolved = OmegaConf.to_container(document, resolve=True, throw_on_missing=True)
+        return Config.model_validate(resolved)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or ""
+        raise ConfigError(source, [Fault(key, _first_line(error))]) from error
+    except ValidationError as error:
+        raise ConfigError(source, list(_faults(error, {key: flag for key, (flag, _) in flags.items()}))) from error
+
+
+def _read(path: Path) -> DictConfig:
+    """Return the YAML document at `path`, which must be a mapping."""
+    source = str(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        near = difflib.get_close_matches(path.name, _neighbours(path), n=1)
+        way_out = f"did you mean {path.parent / near[0]}?" if near else "check the path"
+        raise ConfigError(source, [Fault("", f"no such file; {way_out}")]) from error
+    except (OSError, UnicodeDecodeError) as error:
+        problem = "is a folder; name a YAML file" if path.is_dir() else f"cannot be read as UTF-8 text: {error}"
+        raise ConfigError(source, [Fault("", problem)]) from error
+    try:
+        document = OmegaConf.create(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(source, [Fault(where, f"not valid YAML: {error.problem}")]) from error
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        raise ConfigError(source, [Fault("", f"not valid YAML: {_first_line(error)}")]) from error
+    if not text.strip() or not isinstance(document, DictConfig):
+        got = "an empty file" if not text.strip() else "a list"
+        raise ConfigError(source, [Fault("", f"expected a mapping of config keys at the top, got {got}")])
+    return document
+
+
+def _neighbours(path: Path) -> list[str]:
+    return [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+
+
+def _override(document: DictConfig, source: str, overrides: Sequence[str], flags: Mapping[str, Any]) -> DictConfig:
+    for override in overrides:
+        if "=" not in override.lstrip("="):
+            raise ConfigError(
+                source,
+                [Fault(override, "expected an override of the form key=value, such as sweep.num_iter=200")],
+            )
+    try:
+        OmegaConf.set_struct(document, False)
+        document.merge_with_dotlist(list(overrides))
+        for key, value in flags.items():
+            OmegaConf.update(document, key, value, force_add=True)
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigError(source, [Fault(" ".join(overrides), f"cannot be applied: {_first_line(error)}")]) from error
+    return document
+
+
+def _make_importable(path: Path) -> None:
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def _faults(error: ValidationError, flags: Mapping[str, str]) -> Iterable[Fault]:
+    for detail in error.errors(include_url=False):
+        key = ".".join(str(part) for part in detail["loc"])
+        yield Fault(flags.get(key, key), _problem(detail["type"], detail["msg"], detail["input"], detail["loc"]))
+
+
+def _problem(kind: str, message: str, got: Any, location: tuple[int | str, ...]) -> str:
+    if kind == "extra_forbidden":
+        return _unknown_key(location)
+    if kind == "missing":
+        return "expected a value, got none; add this key"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    if kind == "string_pattern_mismatch":
+        return f"expected auto, cpu, cuda, cuda:N, mps or xpu, got {got!r}"
+    return f"{message.replace('Input should be', 'expected')}, got {got!r}"
+
+
+def _unknown_key(location: tuple[int | str, ...]) -> str:
+    *parents, key = (str(part) for part in location)
+    section: type[BaseModel] = Config
+    for parent in parents:
+        annotation = section.model_fields[parent].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            section = annotation
+    known = list(section.model_fields)
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known here: {', '.join(known)}"
