@@ -1,0 +1,178 @@
+"""From the config to the objects that are trained: device, data, model, loss, optimizer.
+
+The model and the optimizer are built anew, from the same seed, for every sweep. That gives each the same start
+without a copy of the weights in memory.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import hydra.errors
+import hydra.utils
+import numpy as np
+import torch
+import torch._dynamo  # the first step of any optimizer imports it; here the wait is no part of the sweep
+from torch import nn
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    TensorDataset,
+)
+
+from lrfind.config.schema import Config, DataConfig
+from lrfind.errors import ConfigError, DataError, Fault, UserCodeError, user_code
+from lrfind.training.step import Step, default_step
+
+
+@dataclass(frozen=True)
+class Job:
+    """What stays the same over all sweeps of a run."""
+
+    config: Config
+    device: torch.device
+    loader: Iterable[Any]
+    step: Step
+
+    def fresh(self) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """Return the untrained model and its optimizer, and set every random generator to the seed."""
+        seed_everything(self.config.seed, self.loader)
+        model = build_model(self.config, self.device)
+        return model, build_optimizer(self.config, model)
+
+
+def build_job(config: Config, source: str) -> Job:
+    """Build what `config` describes, but for the model and the optimizer.
+
+    Raises:
+        ConfigError: The device that is asked for is absent.
+        DataError: The data set is empty.
+        UserCodeError: A target raises, or returns what cannot be used.
+    """
+    device = find_device(config.device, source)
+    seed_everything(config.seed)
+    return Job(config, device, build_loader(config.data, device), build_step(config, device))
+
+
+def seed_everything(seed: int, loader: Iterable[Any] = ()) -> None:
+    """Seed Python's, NumPy's and torch's random generators, and the loader's own if it has one."""
+    random.seed(seed)
+    np.random.seed(seed)  # the global generator is the one that transforms draw from
+    torch.manual_seed(seed)
+    generator = getattr(loader, "generator", None)
+    if isinstance(generator, torch.Generator):
+        generator.manual_seed(seed)
+
+
+def find_device(name: str, source: str) -> torch.device:
+    """Return the device of that name; `auto` is the accelerator if there is one, else the CPU."""
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if name == "auto":
+        return accelerator or torch.device("cpu")
+    device = torch.device(name)
+    if device.type == "cpu":
+        return device
+    count = torch.accelerator.device_count() if accelerator and accelerator.type == device.type else 0
+    if (device.index or 0) >= count:
+        have = f"{accelerator.type} ({torch.accelerator.device_count()})" if accelerator else "none, only the CPU"
+        raise ConfigError(
+            source, [Fault("device", f"expected {name}, but the accelerators here are: {have}; use auto")]
+        )
+    return device
+
+
+def build_loader(config: DataConfig, device: torch.device) -> Iterable[Any]:
+    """Return the user's own loader, or a `DataLoader` over the data set."""
+    if config.loader is not None:
+        loader = _instantiate("data.loader", config.loader)
+        if not isinstance(loader, Iterable):
+            raise UserCodeError(f"data.loader: expected an iterable of mini-batches, got {type(loader).__name__}")
+        return loader
+    assert config.dataset is not None  # what DataConfig checks
+    assert config.batch_size is not None
+    dataset = _instantiate("data.dataset", config.dataset)
+    common: dict[str, Any] = {
+        "num_workers": config.num_workers,
+        "persistent_workers": config.num_workers > 0,
+        "pin_memory": device.type == "cuda",
+        "generator": torch.Generator(),
+    }
+    if isinstance(dataset, IterableDataset):
+        return DataLoader(dataset, config.batch_size, **common)
+    size = _size(dataset)
+    sampler: Sampler[int] = (
+        RandomSampler(dataset, generator=common["generator"]) if config.shuffle else SequentialSampler(dataset)
+    )
+    # A last batch of fewer samples has another noise than the rest, and BatchNorm fails on a single one.
+    batches = BatchSampler(sampler, config.batch_size, drop_last=size >= config.batch_size)
+    if type(dataset) is TensorDataset:  # takes the indices of a whole batch at once, with nothing left to collate
+        return DataLoader(dataset, sampler=batches, batch_size=None, **common)
+    return DataLoader(dataset, batch_sampler=batches, **common)
+
+
+def _size(dataset: Any) -> int:
+    try:
+        size = len(dataset)
+    except TypeError as error:
+        raise UserCodeError(
+            f"data.dataset: expected a map-style data set with a length, or a torch IterableDataset, "
+            f"got {type(dataset).__name__}; for any other source of batches use data.loader"
+        ) from error
+    if size == 0:
+        raise DataError("data.dataset: expected at least one sample, got an empty data set")
+    return size
+
+
+def build_model(config: Config, device: torch.device) -> nn.Module:
+    """Return the model on `device`, in training mode."""
+    model = _instantiate("model", config.model)
+    if not isinstance(model, nn.Module):
+        raise UserCodeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UserCodeError("model: expected at least one trainable parameter, got none; are all layers frozen?")
+    with user_code(f"moving the model to {device}"):
+        return model.to(device).train()
+
+
+def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
+    """Return the optimizer over the trainable parameters of `model`."""
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    # The sweep sets every learning rate itself; some optimizers insist on one at the start.
+    optimizer = _instantiate("optimizer", {"lr": config.sweep.start_lr, **config.optimizer}, trainable)
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise UserCodeError(f"optimizer: expected a torch.optim.Optimizer, got {type(optimizer).__name__}")
+    return optimizer
+
+
+def build_step(config: Config, device: torch.device) -> Step:
+    """Return the user's own step, or the default one around the loss."""
+    if config.step is not None:
+        step: Step = _called_later("step", config.step)
+        return step
+    loss = _called_later("loss", config.loss) if config.loss is not None else None
+    return default_step(loss.to(device) if isinstance(loss, nn.Module) else loss)
+
+
+def _called_later(key: str, node: dict[str, Any]) -> Any:
+    built = _instantiate(key, node)
+    if not callable(built):
+        raise UserCodeError(
+            f"{key}: expected something to call, got {type(built).__name__}; "
+            f"for a function {node['_target_']} add _partial_: true"
+        )
+    return built
+
+
+def _instantiate(key: str, node: dict[str, Any], *arguments: Any) -> Any:
+    with user_code(f"{key}: building {node['_target_']}"):
+        try:
+            return hydra.utils.instantiate({"_convert_": "all", **node}, *arguments)
+        except hydra.errors.InstantiationException as error:
+            raise error.__cause__ or error  # noqa: B904 - Hydra's wrapper only repeats what the user's code said

@@ -1,0 +1,227 @@
+"""The learning-rate range test (Smith 2015, arXiv 1506.01186, section 3.3): the loop and its stop rule."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from lrfind.errors import UserCodeError, user_code
+from lrfind.record import StopReason, Sweep
+from lrfind.training.step import Step, check_loss, to_device
+
+OnStep = Callable[[int, float, float], None]
+"""on_step(index, learning rate, loss), called once the loss of a step has been read."""
+
+
+class SweepFailedError(UserCodeError):
+    """The user's code raised after the first step; `partial` is the sweep up to there."""
+
+    def __init__(self, cause: UserCodeError, partial: Sweep) -> None:
+        super().__init__(f"step {len(partial.losses) + 1}: {cause}", cause.user_traceback)
+        self.partial = partial
+
+
+def run_sweep(
+    model: nn.Module,
+    batches: Iterable[Any],
+    step: Step,
+    optimizer: torch.optim.Optimizer,
+    lrs: Sequence[float],
+    *,
+    device: torch.device,
+    seed: int,
+    stop_on_divergence: bool = True,
+    on_step: OnStep | None = None,
+) -> Sweep:
+    """Train `model` for one update per learning rate and return the loss of every mini-batch.
+
+    The loop does what a bare training loop does and nothing more: fetch, forward, backward, update, read the
+    loss. On an accelerator the losses are read a few steps late, so that the host never waits for the device;
+    the steps done meanwhile are cut off when the sweep ends early.
+
+    Args:
+        model: In training mode, on `device`. It is trained in place.
+        batches: Mini-batches; a `Sweep` of fewer steps results if they end early.
+        step: Returns the scalar loss of the model on a mini-batch.
+        optimizer: Its learning rate is set before each update.
+        lrs: Learning rate of each update, shape `(n,)`.
+        device: Where the batches are sent.
+        seed: Goes into the record.
+        stop_on_divergence: Whether to stop when the loss blows up. A non-finite loss always stops the sweep.
+        on_step: Called for each loss that was read.
+
+    Raises:
+        UserCodeError: The very first step raises.
+        SweepFailedError: A later step raises; it carries what was measured.
+    """
+    reader = _reader(device, len(lrs))
+    trace = _Trace(seed, lrs, StopRule() if stop_on_divergence else None, on_step)
+    started = 0
+    try:
+        with user_code("training step"):
+            for lr, batch in zip(lrs, batches, strict=False):
+                set_learning_rate(optimizer, lr)
+                optimizer.zero_grad()
+                loss = step(model, to_device(batch, device))
+                if not started:
+                    check_loss(loss)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                started += 1
+                trace.extend(reader.push(loss))
+                if trace.stopped:
+                    break
+    except KeyboardInterrupt:
+        trace.extend(reader.drain())
+        return trace.sweep(StopReason.INTERRUPTED)
+    except UserCodeError as error:
+        if not started:
+            raise
+        trace.extend(reader.drain())
+        raise SweepFailedError(error, trace.sweep(StopReason.FAILED)) from error
+    trace.extend(reader.drain())
+    return trace.sweep(StopReason.COMPLETED if started == len(lrs) else StopReason.DATA_ENDED)
+
+
+class _Trace:
+    """The losses read so far, up to the one that ends the sweep."""
+
+    def __init__(self, seed: int, lrs: Sequence[float], stop_rule: StopRule | None, on_step: OnStep | None) -> None:
+        self._seed = seed
+        self._lrs = lrs
+        self._stop_rule = stop_rule
+        self._on_step = on_step
+        self._losses: list[float] = []
+        self.stopped: StopReason | None = None
+
+    def extend(self, arrived: Iterable[float]) -> None:
+        """Take the losses that were read, in order; those behind a loss that ends the sweep are surplus."""
+        for loss in arrived:
+            if self.stopped:
+                return
+            if self._on_step:
+                self._on_step(len(self._losses), self._lrs[len(self._losses)], loss)
+            self._losses.append(loss)
+            if not math.isfinite(loss):
+                self.stopped = StopReason.NON_FINITE
+            elif self._stop_rule and self._stop_rule.diverged(loss):
+                self.stopped = StopReason.DIVERGED
+
+    def sweep(self, otherwise: StopReason) -> Sweep:
+        """Return what was measured, ended by the losses themselves or, if they did not, for the reason given."""
+        count = len(self._losses)
+        return Sweep(self._seed, tuple(self._lrs[:count]), tuple(self._losses), self.stopped or otherwise)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Set the learning rate of every parameter group, in place where it is a tensor."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr
+
+
+class StopRule:
+    """Tells from the raw losses, one after the other, whether the training has blown up.
+
+    It has when the median of the last three losses lies above `start + RISE * range`: `start` is the median of
+    the first losses, `range` the larger of the descent so far and what the noise from batch to batch would span.
+    Levels enter as differences only, so that losses below or at zero work, and no single spike stops a sweep.
+    """
+
+    RISE = 3.0
+    """A rise of three times the observed range is no longer descent or noise; a smaller factor stops sweeps whose
+    descent has not begun, a larger one changes little, as a loss that has come so far grows by factors."""
+    NOISE_SPAN = 4.0
+    """The span of batch noise in mean absolute differences of successive losses, about 4 standard deviations
+    (for normal noise the mean absolute difference is 1.13 standard deviations)."""
+    START = 5
+    """Losses that make up the start level, before which no sweep is stopped."""
+
+    def __init__(self) -> None:
+        self._first: list[float] = []
+        self._recent: deque[float] = deque(maxlen=3)
+        self._start = math.nan
+        self._lowest = math.inf
+        self._total_difference = 0.0
+        self._count = 0
+
+    def diverged(self, loss: float) -> bool:
+        """Take the next loss, a finite one, and tell whether the training has blown up."""
+        if self._recent:
+            self._total_difference += abs(loss - self._recent[-1])
+        self._count += 1
+        self._recent.append(loss)
+        level = statistics.median(self._recent)
+        if self._count <= self.START:
+            self._first.append(loss)
+            self._start = statistics.median(self._first)
+            return False
+        threshold = self._start + self.RISE * self._range()
+        self._lowest = min(self._lowest, level)
+        return level > threshold
+
+    def _range(self) -> float:
+        """Return the span the losses have moved in, never quite 0: a loss that stood still has no scale but its own."""
+        descent = self._start - min(self._lowest, self._start)
+        noise = self.NOISE_SPAN * self._total_difference / self._count
+        return max(descent, noise, 1e-3 * abs(self._start))
+
+
+class _Reader(Protocol):
+    def push(self, loss: Tensor) -> list[float]:
+        """Take the loss of a step; return the losses, in order, that have become known."""
+
+    def drain(self) -> list[float]:
+        """Return all losses that are still outstanding, waiting for them if need be."""
+
+
+class _HostReader:
+    """Reads each loss at once: on the host it is known as soon as the step is done."""
+
+    def push(self, loss: Tensor) -> list[float]:
+        return [loss.item()]
+
+    def drain(self) -> list[float]:
+        return []
+
+
+class _LateReader:
+    """Reads losses from an accelerator without waiting for it: each is copied behind its step, and looked up later."""
+
+    def __init__(self, device: torch.device, steps: int) -> None:
+        self._device = device
+        self._host = torch.empty(steps, pin_memory=device.type == "cuda")
+        self._pending: deque[torch.Event] = deque()
+        self._read = 0
+
+    def push(self, loss: Tensor) -> list[float]:
+        index = self._read + len(self._pending)
+        self._host[index].copy_(loss.detach().reshape(()), non_blocking=True)
+        event = torch.Event(self._device)
+        event.record()
+        self._pending.append(event)
+        return self._take(lambda event: event.query())
+
+    def drain(self) -> list[float]:
+        if self._pending:
+            self._pending[-1].synchronize()
+        return self._take(lambda event: True)
+
+    def _take(self, ready: Callable[[torch.Event], bool]) -> list[float]:
+        start = self._read
+        while self._pending and ready(self._pending[0]):
+            self._pending.popleft()
+            self._read += 1
+        return self._host[start : self._read].tolist() if self._read > start else []
+
+
+def _reader(device: torch.device, steps: int) -> _Reader:
+    return _HostReader() if device.type == "cpu" else _LateReader(device, steps)
