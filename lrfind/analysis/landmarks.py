@@ -1,0 +1,148 @@
+"""The landmarks of a loss-vs-LR curve: plateau, steepest descent, its end, minimum, divergence."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from lrfind.analysis.smoothing import Array, Smoother, per_decade, smoother
+from lrfind.record import Landmarks, Sweep
+
+PLATEAU_SHARE = 1 / 8
+"""Share of the sweep that is taken as its plateau: one decade of the default eight, where a start at 1e-7 leaves
+any common optimizer still."""
+
+PLATEAU_POINTS = 8
+"""The plateau's level and noise are not estimated from fewer points."""
+
+DESCENT_SHARE = 0.85
+"""The descent ends where this share of the drop from plateau to minimum is made. On brute-forced tasks the best
+constant learning rate lies around there; the steepest point itself lies too low, the minimum too high."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The readable part of a sweep: the response of the loss to each learning rate.
+
+    Attributes:
+        log_lrs: log10 of the learning rates, shape `(n,)`.
+        response: Loss of the batch after the update at that rate, finite, shape `(n,)`.
+        smoother: The smoother for these learning rates.
+    """
+
+    log_lrs: Array
+    response: Array
+    smoother: Smoother
+
+
+def curve(sweep: Sweep) -> Curve | None:
+    """Return the readable part of `sweep`: up to the first loss that is not finite; None below 2 points.
+
+    The loss of a batch is measured before the update of its step, so what `lrs[i]` did is read from
+    `losses[i + 1]`.
+    """
+    response = np.asarray(sweep.losses[1:], dtype=np.float64)
+    log_lrs = np.log10(np.asarray(sweep.lrs[: len(response)], dtype=np.float64))
+    finite = np.isfinite(response)
+    end = len(response) if finite.all() else int(np.argmin(finite))
+    if end < 2:
+        return None
+    return Curve(log_lrs[:end], response[:end], smoother(log_lrs[:end]))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A curve with its smoothed form.
+
+    Attributes:
+        curve: What was smoothed.
+        plateau: Mean loss of the first points.
+        noise: Standard deviation from batch to batch there.
+        smoothed: Smoothed loss, shape `(n,)`.
+        residual: What smoothing left over, the explosion aside, shape `(n,)`.
+        cautious: Smoothed loss plus one local standard deviation, shape `(n,)`. Where a high learning rate makes
+            the loss ragged, its level alone can dip by luck; this does not.
+        slope: Slope of the smoothed loss, per decade of learning rate, shape `(n,)`.
+    """
+
+    curve: Curve
+    plateau: float
+    noise: float
+    smoothed: Array
+    residual: Array
+    cautious: Array
+    slope: Array
+
+
+def fit(curve: Curve) -> Fit:
+    """Smooth `curve`, the explosion at its end clipped so that it cannot leak into the descent."""
+    points = max(PLATEAU_POINTS, round(len(curve.response) * PLATEAU_SHARE))
+    plateau = float(np.mean(curve.response[:points]))
+    # Successive differences see the noise, not the level, and have twice its variance (von Neumann 1941).
+    steps = np.diff(curve.response[: 2 * points])
+    noise = float(np.sqrt(np.mean(steps**2) / 2))
+    clipped = np.minimum(curve.response, _ceiling(curve.response, plateau, noise))
+    smoothed = curve.smoother.level @ clipped
+    residual = clipped - smoothed
+    local_noise = np.sqrt(curve.smoother.average @ residual**2)
+    slope = per_decade(curve.smoother.slope @ clipped, curve.log_lrs)
+    return Fit(curve, plateau, noise, smoothed, residual, smoothed + local_noise, slope)
+
+
+def _ceiling(response: Array, plateau: float, noise: float) -> float:
+    """Return a loss that neither noise nor descent reaches: above it only divergence is left."""
+    of_three = np.median(np.lib.stride_tricks.sliding_window_view(response, min(3, len(response))), axis=1)
+    descent = max(plateau - float(of_three.min()), 0.0)
+    return plateau + max(4 * noise, descent / 4)
+
+
+def find_landmarks(fit: Fit, *, blew_up: bool) -> Landmarks:
+    """Return the landmarks of a smoothed curve.
+
+    Args:
+        fit: The smoothed curve.
+        blew_up: Whether the sweep ended because the loss diverged or was not finite.
+    """
+    log_lrs, plateau = fit.curve.log_lrs, fit.plateau + fit.noise
+    lowest = int(np.argmin(fit.cautious))
+    steepest = int(np.argmin(fit.slope[: lowest + 1]))
+    level = plateau - DESCENT_SHARE * (plateau - fit.cautious[lowest])
+    return Landmarks(
+        plateau_loss=fit.plateau,
+        noise=fit.noise,
+        signal_to_noise=_ratio(fit.plateau - float(fit.smoothed[lowest]), fit.noise),
+        steepest_lr=_lr(log_lrs[steepest]),
+        steepest_slope=float(fit.slope[steepest]),
+        descent_end_lr=_lr(_crossing(fit.cautious[: lowest + 1], log_lrs, level, start=steepest)),
+        minimum_lr=_lr(log_lrs[lowest]),
+        minimum_loss=float(fit.smoothed[lowest]),
+        divergence_lr=_divergence(fit, lowest, blew_up=blew_up),
+    )
+
+
+def _crossing(values: Array, log_lrs: Array, level: float, start: int) -> float:
+    """Return log10 of the first LR from `start` on at which `values` falls to `level`, interpolated."""
+    below = np.flatnonzero(values[start:] <= level)
+    index = start + int(below[0]) if len(below) else len(values) - 1
+    if index == 0 or values[index - 1] <= level:
+        return float(log_lrs[index])
+    share = (values[index - 1] - level) / (values[index - 1] - values[index])
+    return float(log_lrs[index - 1] + min(share, 1.0) * (log_lrs[index] - log_lrs[index - 1]))
+
+
+def _divergence(fit: Fit, lowest: int, *, blew_up: bool) -> float | None:
+    """Return the LR behind the minimum at which the smoothed loss is back at its plateau, or the sweep ended."""
+    back = np.flatnonzero(fit.smoothed[lowest:] > fit.plateau + fit.noise)
+    if len(back):
+        return _lr(fit.curve.log_lrs[lowest + int(back[0])])
+    return _lr(fit.curve.log_lrs[-1]) if blew_up else None
+
+
+def _ratio(signal: float, noise: float) -> float | None:
+    return signal / noise if noise > 0 else None
+
+
+def _lr(log_lr: float) -> float:
+    return math.pow(10.0, float(log_lr))

@@ -1,0 +1,219 @@
+"""From landmarks to a suggestion: the candidates, the choice, the safe range, or an honest refusal."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from lrfind.analysis.confidence import confidence
+from lrfind.analysis.landmarks import DESCENT_SHARE, PLATEAU_POINTS, Fit, curve, find_landmarks, fit
+from lrfind.record import Analysis, Candidate, Landmarks, Refusal, Status, StopReason, Sweep
+
+Method = Literal["auto", "steepest", "descent_end", "valley", "minimum"]
+
+MIN_POINTS = 10
+"""Fewer losses than this do not make a curve."""
+
+EVIDENT = 3.0
+"""Signal-to-noise ratio from which a descent is beyond doubt (three standard deviations of a single batch)."""
+
+READABLE = 1.0
+"""Signal-to-noise ratio below which a descent is no larger than the noise of a single batch."""
+
+SLOWER = 5.0
+"""The safe range reaches this factor below the suggestion. The sweep cannot see a lower edge: a smaller learning rate
+reaches the same loss in as many times more steps."""
+
+_BLOWN_UP = (StopReason.DIVERGED, StopReason.NON_FINITE)
+
+
+def analyze(sweep: Sweep, method: Method = "auto") -> Analysis:
+    """Read the learning rate from a sweep.
+
+    Args:
+        sweep: At least the losses up to where it ended.
+        method: The candidate to suggest; `auto` is the end of the descent.
+
+    Returns:
+        An `Analysis` whose status says whether a learning rate can be trusted. No curve makes this raise.
+    """
+    seen = curve(sweep)
+    if seen is None or len(sweep.losses) < MIN_POINTS:
+        return _refused(*_too_short(sweep), sweep)
+    fitted = fit(seen)
+    landmarks = find_landmarks(fitted, blew_up=sweep.stop_reason in _BLOWN_UP)
+    candidates = _candidates(fitted, landmarks)
+    refusal = _refusal(sweep, fitted, landmarks)
+    if refusal is not None:
+        return _refused(*refusal, sweep, fitted, landmarks, candidates)
+    return _suggested(sweep, fitted, landmarks, candidates, "descent_end" if method == "auto" else method)
+
+
+def evident(analysis: Analysis) -> bool:
+    """Tell whether a longer sweep would say no more: noise alone is what more steps average out."""
+    if analysis.reason is not None:
+        return analysis.reason is not Refusal.NOISE
+    return analysis.landmarks is None or _signal(analysis.landmarks) >= EVIDENT
+
+
+def _signal(landmarks: Landmarks) -> float:
+    if landmarks.signal_to_noise is not None:
+        return landmarks.signal_to_noise
+    return math.inf if landmarks.minimum_loss < landmarks.plateau_loss else 0.0
+
+
+def _candidates(fitted: Fit, landmarks: Landmarks) -> tuple[Candidate, ...]:
+    """Return the proposal of each method, in the order in which they climb the learning rate on a typical curve."""
+    return (
+        Candidate("minimum", landmarks.minimum_lr / 10, "a tenth of the LR of the minimum (Gugger 2018)"),
+        Candidate("valley", _valley(fitted), "two thirds down the longest descent (after fastai's valley)"),
+        Candidate("steepest", landmarks.steepest_lr, "steepest descent per decade of LR"),
+        Candidate("descent_end", landmarks.descent_end_lr, f"{DESCENT_SHARE:.0%} of the way down to the minimum"),
+    )
+
+
+def _valley(fitted: Fit) -> float | None:
+    """Return the learning rate two thirds along the longest falling stretch of the smoothed curve; None without one."""
+    falling = np.concatenate(([False], np.diff(fitted.smoothed) < 0, [False]))
+    edges = np.flatnonzero(np.diff(falling.astype(int)))
+    starts, ends = edges[::2], edges[1::2]
+    if not len(starts):
+        return None
+    longest = int(np.argmax(ends - starts))
+    index = starts[longest] + 2 * (ends[longest] - starts[longest]) / 3
+    return float(10 ** np.interp(index, np.arange(len(fitted.smoothed)), fitted.curve.log_lrs))
+
+
+def _suggested(
+    sweep: Sweep, fitted: Fit, landmarks: Landmarks, candidates: tuple[Candidate, ...], method: str
+) -> Analysis:
+    lr = next(candidate.lr for candidate in candidates if candidate.method == method)
+    if lr is None:
+        return _refused(Refusal.NOISE, f"{method} finds nothing on this curve; use analysis.method=auto", sweep)
+    low, high = lr / SLOWER, max(lr, landmarks.minimum_lr)
+    sure = confidence(fitted, lr, lambda other: _reread(other, method) or math.inf)
+    sure *= min(1.0, _signal(landmarks) / EVIDENT)
+    notes = _notes(sweep, fitted, landmarks)
+    return Analysis(
+        status=Status.OK,
+        reason=None,
+        message=" ".join(
+            ("The loss falls steadily up to this learning rate and is still safe from divergence.", *notes)
+        ),
+        method=method,
+        suggested_lr=lr,
+        safe_range=(low, high),
+        confidence=round(sure * 0.5 ** len(notes), 2),
+        candidates=candidates,
+        landmarks=landmarks,
+        smoothed=_smoothed(sweep, fitted),
+    )
+
+
+def _reread(fitted: Fit, method: str) -> float | None:
+    found = _candidates(fitted, find_landmarks(fitted, blew_up=False))
+    return next(candidate.lr for candidate in found if candidate.method == method)
+
+
+def _notes(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> list[str]:
+    """Return what weakens the suggestion, each with its remedy; each one halves the confidence."""
+    notes = []
+    if landmarks.steepest_lr <= 10 ** fitted.curve.log_lrs[PLATEAU_POINTS - 1]:
+        notes.append("No plateau was seen, so the size of the descent is a guess: lower sweep.start_lr.")
+    if _signal(landmarks) < EVIDENT:
+        notes.append("The descent is small against the noise from batch to batch: raise sweep.max_iter.")
+    return notes
+
+
+def _too_short(sweep: Sweep) -> tuple[Refusal, str]:
+    if sweep.losses and not math.isfinite(sweep.losses[0]):
+        return Refusal.NON_FINITE_AT_START, (
+            f"The very first loss is {sweep.losses[0]}, before any update: no learning rate mends that. "
+            "Look for it in the data, the model or the loss."
+        )
+    if sweep.stop_reason in _BLOWN_UP:
+        return _diverged_at_once(sweep)
+    return Refusal.TOO_FEW_POINTS, (
+        f"The sweep has {len(sweep.losses)} losses, and a curve needs {MIN_POINTS}: "
+        "give it more data or let it run to its end."
+    )
+
+
+def _diverged_at_once(sweep: Sweep) -> tuple[Refusal, str]:
+    return Refusal.DIVERGED_AT_ONCE, (
+        f"The loss rises from the first learning rate ({sweep.lrs[0]:.3g}) on: lower sweep.start_lr, "
+        f"to {sweep.lrs[0] / 1000:.0e} for example."
+    )
+
+
+def _refusal(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> tuple[Refusal, str] | None:
+    """Return why this curve gives no learning rate, with the knob to turn; None if it gives one."""
+    if _is_flat(fitted):
+        return Refusal.FLAT, (
+            f"The loss stays at {fitted.plateau:.4g} whatever the learning rate: raise sweep.end_lr, or check that "
+            "the loss depends on the trainable parameters."
+        )
+    if _signal(landmarks) < READABLE:
+        if _rises_at_once(fitted):
+            return _diverged_at_once(sweep)
+        return Refusal.NOISE, (
+            f"The loss falls by less than it varies from batch to batch (standard deviation {fitted.noise:.3g}): "
+            "raise data.batch_size, sweep.num_iter or sweep.max_iter."
+        )
+    if _still_descending(sweep, fitted, landmarks):
+        knob = "let it run to its end" if sweep.stop_reason is not StopReason.COMPLETED else "raise sweep.end_lr"
+        return Refusal.STILL_DESCENDING, (
+            f"The loss is still falling at the last learning rate ({sweep.lrs[-1]:.3g}), so the best one lies beyond: "
+            f"{knob}."
+        )
+    return None
+
+
+def _is_flat(fitted: Fit) -> bool:
+    """Tell whether the loss moves by no more than rounding would make it move."""
+    span = float(np.ptp(fitted.curve.response))
+    return span <= 1e-5 * max(abs(fitted.plateau), float(np.finfo(np.float32).tiny))
+
+
+def _rises_at_once(fitted: Fit) -> bool:
+    """Tell whether the loss has left its plateau upwards before the learning rate has risen tenfold."""
+    log_lrs = fitted.curve.log_lrs
+    return bool(np.any(fitted.smoothed[log_lrs < log_lrs[0] + 1] > fitted.plateau + EVIDENT * fitted.noise))
+
+
+def _still_descending(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> bool:
+    """Tell whether the curve ends on a slope no flatter than a quarter of its steepest."""
+    if sweep.stop_reason in _BLOWN_UP:
+        return False
+    last = int(np.ceil(fitted.curve.smoother.bandwidth))
+    at_the_end = landmarks.minimum_lr >= 10 ** fitted.curve.log_lrs[-last]
+    return at_the_end and float(fitted.slope[-1]) <= landmarks.steepest_slope / 4
+
+
+def _refused(
+    reason: Refusal,
+    message: str,
+    sweep: Sweep,
+    fitted: Fit | None = None,
+    landmarks: Landmarks | None = None,
+    candidates: tuple[Candidate, ...] = (),
+) -> Analysis:
+    return Analysis(
+        status=Status.NO_SUGGESTION,
+        reason=reason,
+        message=message,
+        method=None,
+        suggested_lr=None,
+        safe_range=None,
+        confidence=0.0,
+        candidates=candidates,
+        landmarks=landmarks,
+        smoothed=_smoothed(sweep, fitted),
+    )
+
+
+def _smoothed(sweep: Sweep, fitted: Fit | None) -> tuple[float, ...]:
+    values = [] if fitted is None else fitted.smoothed.tolist()
+    return tuple(values + [math.nan] * (len(sweep.lrs) - len(values)))
