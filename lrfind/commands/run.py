@@ -1,0 +1,178 @@
+"""`lrfind run`: sweep, analyze, plot, report."""
+
+from __future__ import annotations
+
+import enum
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lrfind.commands.streams import print_result, stdout_for_result
+from lrfind.errors import ExitCode, OutputError
+
+if TYPE_CHECKING:
+    from lrfind.config.schema import Config
+    from lrfind.record import Result
+
+
+class Format(str, enum.Enum):
+    """What is printed to stdout."""
+
+    TEXT = "text"
+    JSON = "json"
+    LR = "lr"
+
+
+def run(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML config.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Overrides, such as optimizer.momentum=0.95.")
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="What to print to stdout.")] = Format.TEXT,
+    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    out: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of the record and the plot.")] = None,
+    plot: Annotated[str | None, typer.Option(metavar="FORMAT", help="png, svg, pdf or none.")] = None,
+    device: Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps, ...")] = None,
+    seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of the weights and the batch order.")] = None,
+    num_iter: Annotated[str | None, typer.Option(metavar="N", help="Steps of the sweep.")] = None,
+    start_lr: Annotated[str | None, typer.Option(metavar="LR", help="First learning rate.")] = None,
+    end_lr: Annotated[str | None, typer.Option(metavar="LR", help="Last learning rate.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result and errors.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Build all, train one step, say what would run.")] = False,
+) -> None:
+    """Sweep the learning rate of a training and suggest one.
+
+    Saves the record (CONFIG.lrfind.json) and the loss-vs-LR plot, and prints the suggestion.
+
+    Exit codes: 0 an LR is suggested, 1 the run failed, 2 usage or config fault, 3 no LR can be trusted,
+    130 interrupted.
+
+    For example:
+
+    - `lrfind run configs/digits.yaml`
+    - `lrfind run configs/digits.yaml optimizer.momentum=0.95 --num-iter 200`
+    - `LR=$(lrfind run configs/digits.yaml --format lr)`
+    """
+    from lrfind.api import read_config
+
+    form = Format.JSON if as_json else form
+    flags = {
+        "output.dir": ("--out", out),
+        "output.plot": ("--plot", plot),
+        "device": ("--device", device),
+        "seed": ("--seed", seed),
+        "sweep.num_iter": ("--num-iter", num_iter),
+        "sweep.start_lr": ("--start-lr", start_lr),
+        "sweep.end_lr": ("--end-lr", end_lr),
+    }
+    with stdout_for_result():
+        settings = read_config(
+            config, overrides or (), {key: flag for key, flag in flags.items() if flag[1] is not None}
+        )
+    if dry_run:
+        _dry_run(settings, str(config), form)
+        return
+    raise typer.Exit(_run(settings, config, form, quiet=quiet))
+
+
+def _dry_run(config: Config, source: str, form: Format) -> None:
+    from lrfind.api import try_out
+
+    with stdout_for_result():
+        title, loss = try_out(config, source)
+    sweep = config.sweep
+    plan = {
+        "title": title,
+        "num_iter": sweep.num_iter,
+        "start_lr": sweep.start_lr,
+        "end_lr": sweep.end_lr,
+        "mode": sweep.mode,
+        "first_loss": loss,
+    }
+    if form is Format.JSON:
+        print_result(json.dumps({"dry_run": plan, "config": config.model_dump(mode="json")}, indent=2))
+    elif form is Format.TEXT:
+        print_result(
+            f"{title}\nworks: one step was trained, with a loss of {loss:.4g}\n"
+            f"would sweep {sweep.num_iter} steps, {sweep.mode}, from {sweep.start_lr:g} to {sweep.end_lr:g}"
+        )
+
+
+def _run(config: Config, path: Path, form: Format, *, quiet: bool) -> int:
+    from rich.console import Console
+
+    from lrfind.api import run as run_pipeline
+    from lrfind.commands.progress import watched
+    from lrfind.output.files import check_writable
+
+    folder = Path(config.output.dir)
+    check_writable(folder)  # before the sweep, not after
+    people = Console(stderr=True)
+    with stdout_for_result(), watched(people, quiet=quiet) as observer:
+        result = run_pipeline(config, str(path), observer)
+    files, fault = _save(result, folder / path.stem, config.output.plot)
+    _print(result, form, files)
+    if form is not Format.TEXT and not quiet:
+        for file in files:
+            people.print(f"wrote {file}", markup=False, highlight=False, soft_wrap=True)
+    for problem in filter(None, (result.error, fault)):
+        print(f"lrfind: {problem}", file=sys.stderr)
+    return ExitCode.FAILED if fault else exit_code(result)
+
+
+def _save(result: Result, stem: Path, plot: str) -> tuple[list[Path], str | None]:
+    """Write the record and the plot; return what was written, and what could not be."""
+    from lrfind.output.files import write_atomically
+
+    files = []
+    try:
+        record = stem.with_name(f"{stem.name}.lrfind.json")
+        write_atomically(record, (result.to_json() + "\n").encode())
+        files.append(record)
+        if plot != "none":
+            from lrfind.output.plot import save_plot
+
+            picture = stem.with_name(f"{stem.name}.lrfind.{plot}")
+            save_plot(result, picture)
+            files.append(picture)
+    except OutputError as error:
+        return files, str(error)
+    return files, None
+
+
+def _print(result: Result, form: Format, files: list[Path]) -> None:
+    from lrfind.output.text import format_lr
+
+    if form is Format.JSON:
+        print_result(result.to_json())
+    elif form is Format.TEXT:
+        _print_report(result, files)
+    elif result.analysis.suggested_lr is not None:
+        print_result(format_lr(result.analysis.suggested_lr))
+    else:
+        print(f"lrfind: no learning rate: {result.analysis.message}", file=sys.stderr)
+
+
+def _print_report(result: Result, files: list[Path]) -> None:
+    from rich.console import Console
+
+    from lrfind.output.text import report
+
+    console = Console()
+    with console.capture() as captured:
+        report(result, console, files)
+    print_result(captured.get().rstrip("\n"))
+
+
+def exit_code(result: Result) -> ExitCode:
+    """Return the exit code that tells a shell how a run went."""
+    from lrfind.record import Status, StopReason
+
+    if result.sweeps[-1].stop_reason is StopReason.INTERRUPTED:
+        return ExitCode.INTERRUPTED
+    if result.error is not None:
+        return ExitCode.FAILED
+    return ExitCode.OK if result.analysis.status is Status.OK else ExitCode.NO_SUGGESTION
