@@ -1,0 +1,156 @@
+"""The loss-vs-LR curve as something to draw: its points, what part of the plane to show, ticks and labels."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lrfind.record import Result, Sweep
+
+Point = tuple[float, float]
+"""(learning rate, loss)"""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The part of the plane that is shown.
+
+    Attributes:
+        lr_low: Learning rate at the left edge; above 0.
+        lr_high: Learning rate at the right edge; above `lr_low`.
+        loss_low: Loss at the bottom.
+        loss_high: Loss at the top; above `loss_low`.
+    """
+
+    lr_low: float
+    lr_high: float
+    loss_low: float
+    loss_high: float
+
+    def across(self, lr: float) -> float:
+        """Where `lr` lies between the left edge (0) and the right edge (1), in log(LR)."""
+        return math.log(lr / self.lr_low) / math.log(self.lr_high / self.lr_low)
+
+    def up(self, loss: float) -> float:
+        """Where `loss` lies between the bottom (0) and the top (1)."""
+        return (loss - self.loss_low) / (self.loss_high - self.loss_low)
+
+
+def frame_of(result: Result) -> Frame:
+    """Return the part of the plane to show: all rates, and the losses of the sweep before it diverges."""
+    return Frame(*_lr_limits(result), *_loss_limits(result))
+
+
+def raw_points(sweep: Sweep) -> list[Point]:
+    """Return what each rate did to the loss: `(lrs[i - 1], losses[i])`, where both can be drawn."""
+    return [(lr, loss) for lr, loss in zip(sweep.lrs, sweep.losses[1:], strict=False) if lr > 0 and _drawable(loss)]
+
+
+def smooth_points(sweep: Sweep, smoothed: Sequence[float]) -> list[Point]:
+    """Return `(lrs[i], smoothed[i])`, where both can be drawn."""
+    return [(lr, loss) for lr, loss in zip(sweep.lrs, smoothed, strict=True) if lr > 0 and _drawable(loss)]
+
+
+def loss_at(points: Sequence[Point], lr: float) -> float | None:
+    """Return the loss of the curve through `points` at `lr`, interpolated in log(LR); None beside it."""
+    if not points or not points[0][0] <= lr <= points[-1][0]:
+        return None
+    right = bisect.bisect_left(points, lr, key=lambda point: point[0])
+    (high, loss_high), (low, loss_low) = points[right], points[max(right - 1, 0)]
+    share = math.log(lr / low) / math.log(high / low) if low < high else 0.0
+    return loss_low + share * (loss_high - loss_low)
+
+
+def format_lr(lr: float) -> str:
+    """Return a learning rate with 3 significant digits, as `float` reads it: 0.0123, 3.2e-05, 1.5."""
+    return f"{lr:.3g}"
+
+
+def format_range(low: float, high: float) -> str:
+    """Return a range of learning rates in words: 0.00316 to 0.0412."""
+    return f"{format_lr(low)} to {format_lr(high)}"
+
+
+def lr_ticks(low: float, high: float, at_most: int) -> list[float]:
+    """Return rates to label between `low` and `high`: decades, or finer where there are not three of them."""
+    decades = [float(f"1e{k}") for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+    whole = [lr for lr in decades if low <= lr <= high]
+    if len(whole) >= 3:
+        return whole[:: math.ceil(len(whole) / at_most)]
+    parts = [float(f"{n}e{math.log10(lr):.0f}") for lr in decades for n in (1, 2, 5)]
+    inside = [lr for lr in parts if low <= lr <= high]
+    return inside if 3 <= len(inside) <= at_most else even_ticks(low, high, min(at_most, 5))
+
+
+def even_ticks(low: float, high: float, at_most: int) -> list[float]:
+    """Return at most `at_most` round numbers between `low` and `high`, evenly spaced."""
+    room = (high - low) / at_most
+    unit = 10.0 ** math.floor(math.log10(room))
+    step = next(unit * n for n in (1, 2, 5, 10) if unit * n >= room)
+    return [n * step for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def tick_labels(ticks: Sequence[float]) -> list[str]:
+    """Return a label for each tick, with as many digits as it takes to tell neighbours apart."""
+    largest = max(map(abs, ticks), default=0.0)
+    step = min((b - a for a, b in itertools.pairwise(ticks)), default=largest)
+    digits = math.ceil(math.log10(largest / step) - 1e-9) + 1 if 0 < step < largest else 2
+    if 1 <= largest < 1e5:
+        digits = max(digits, math.floor(math.log10(largest)) + 1)  # 1200 rather than 1.2e3
+    return [_short(f"{tick:.{digits}g}") for tick in ticks]
+
+
+def _short(number: str) -> str:
+    mantissa, e, exponent = number.partition("e")
+    return f"{mantissa}e{int(exponent)}" if e else number
+
+
+def _drawable(loss: float) -> bool:
+    return abs(loss) < 1e300  # false for NaN; differences of larger ones overflow
+
+
+def _lr_limits(result: Result) -> tuple[float, float]:
+    suggested = result.analysis.suggested_lr
+    lrs = [lr for lr in (*result.sweep.lrs, suggested or 0.0) if 0 < lr < math.inf] or [1.0]
+    # A margin of 2 % on each side, and a factor of 2.5 where there is but one rate.
+    margin = max(math.log(max(lrs) / min(lrs)) * 0.02, 1e-5) if max(lrs) > min(lrs) else math.log(2.5)
+    return min(lrs) / math.exp(margin), max(lrs) * math.exp(margin)
+
+
+def _loss_limits(result: Result) -> tuple[float, float]:
+    """Return the losses at the bottom and the top: the explosion may leave the picture, all else stays."""
+    low, high = _loss_span(result)
+    margin = (high - low) * 0.08 or abs(low) * 0.05 or 1.0
+    return low - margin, high + margin
+
+
+def _loss_span(result: Result) -> tuple[float, float]:
+    landmarks = result.analysis.landmarks
+    raw, smooth = raw_points(result.sweep), smooth_points(result.sweep, result.analysis.smoothed)
+    if landmarks is None:
+        values = [loss for _, loss in raw + smooth]
+        return _bulk(values) if values else (0.0, 1.0)
+    end = math.inf if landmarks.divergence_lr is None else landmarks.divergence_lr
+    shown = [loss for lr, loss in smooth if lr < end] + [landmarks.plateau_loss, landmarks.minimum_loss]
+    before = [loss for lr, loss in raw if lr < end]
+    return _span(filter(_drawable, [*shown, *(_bulk(before) if before else ())]))
+
+
+def _span(values: Iterable[float]) -> tuple[float, float]:
+    ordered = sorted(values)
+    return (ordered[0], ordered[-1]) if ordered else (0.0, 1.0)
+
+
+def _bulk(losses: Sequence[float]) -> tuple[float, float]:
+    """Return the range of `losses` (in the order of the sweep) without single outliers and an explosion.
+
+    Nothing that is worth a look rises above the start of a sweep by more than twice what it falls below.
+    """
+    ordered = sorted(losses)
+    last = len(ordered) - 1
+    low, high = ordered[round(0.01 * last)], ordered[round(0.99 * last)]
+    start = max(losses[0], ordered[last // 2])
+    return low, max(low, min(high, start + 2 * (start - low)))

@@ -1,0 +1,64 @@
+"""Writing files whole or not at all, and finding out early that a folder cannot be written to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from lrfind.errors import OutputError
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, so that a reader sees the old file or the new one, never a part of it.
+
+    A link is followed, and what is no regular file (a device, a pipe) is written to directly.
+
+    Raises:
+        OutputError: The file cannot be written; the old one, if any, is as it was.
+    """
+    with _faults(path):
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+        else:
+            _replace(target, data)
+
+
+def check_writable(folder: Path) -> None:
+    """Make `folder` if it does not exist, and make sure that files can be written in it.
+
+    Raises:
+        OutputError: It cannot be made, or no file can be written in it.
+    """
+    with _faults(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(prefix=".lrfind-", dir=folder) as probe:
+            probe.write(b"probe")
+
+
+def _replace(target: Path, data: bytes) -> None:
+    # A name of our own rather than tempfile's: that one would leave the file readable by its owner only.
+    temporary = target.with_name(f".lrfind-{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # a full disk or quota may show only here, and must before the old file goes
+        temporary.replace(target)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+@contextlib.contextmanager
+def _faults(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}; "
+            "make room there, or name another folder with --out or output.dir"
+        ) from error

@@ -1,0 +1,198 @@
+"""The loss-vs-LR picture, drawn without a display or pyplot; the same result gives the same bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lrfind.errors import OutputError
+from lrfind.output import layout
+from lrfind.output.curve import (
+    Frame,
+    Point,
+    even_ticks,
+    format_lr,
+    format_range,
+    frame_of,
+    loss_at,
+    lr_ticks,
+    raw_points,
+    smooth_points,
+    tick_labels,
+)
+from lrfind.output.files import write_atomically
+from lrfind.record import Candidate, Landmarks, Result
+
+FORMATS = ("png", "svg", "pdf")
+"""Suffixes that `save_plot` knows."""
+
+# The colour-blind-safe palette of Okabe and Ito (Wong 2011, Nature Methods 8, "Color blindness").
+_BLUE, _SKY, _VERMILLION, _GREEN, _ORANGE = "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#E69F00"
+_MARKERS = "sD^vPXph"
+
+
+def save_plot(result: Result, path: Path) -> None:
+    """Write the picture of `result` to `path`, as PNG, SVG or PDF by its suffix.
+
+    Raises:
+        OutputError: The suffix is another one, or the file cannot be written.
+    """
+    form = path.suffix.lower().removeprefix(".")
+    if form not in FORMATS:
+        raise OutputError(f"{path}: expected a name that ends in .png, .svg or .pdf, got {path.suffix or 'no suffix'}")
+    picture = io.BytesIO()
+    with _own_settings(), warnings.catch_warnings():
+        # A character that the font lacks is drawn as a box; nothing that a user could do about it.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        _draw(result).savefig(picture, format=form, metadata=_metadata(form, layout.printable(result.title)))
+    write_atomically(path, picture.getvalue())
+
+
+def figure(result: Result) -> Figure:
+    """Return the picture of `result`: raw and smoothed loss over LR, and what was read from them."""
+    with _own_settings():
+        return _draw(result)
+
+
+def _draw(result: Result) -> Figure:
+    picture = Figure(figsize=layout.SIZE, dpi=layout.DPI)
+    axes = picture.add_axes((0.1, 0.2, 0.8, 0.6), xlabel="learning rate", ylabel="loss")
+    frame = frame_of(result)
+    _ruled(axes, frame)
+    # In the order of the legend; what lies above what is said by zorder.
+    found = result.analysis
+    if found.suggested_lr is not None:
+        _suggestion(axes, frame, found.suggested_lr, found.safe_range)
+    smooth = smooth_points(result.sweep, found.smoothed)
+    _curve(axes, raw_points(result.sweep), smooth)
+    if found.suggested_lr is not None:  # a refusal means that these are no readings of anything
+        _readings(axes, frame, smooth, result)
+    start = found.landmarks and found.landmarks.divergence_lr
+    if start and start < frame.lr_high:
+        _diverged(axes, frame, start)
+    _other_sweeps(axes, result)
+    layout.arrange(picture, axes, result.title, _finding(result))
+    return picture
+
+
+def _ruled(axes: Axes, frame: Frame) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(frame.lr_low, frame.lr_high)
+    axes.set_ylim(frame.loss_low, frame.loss_high)
+    lrs, losses = lr_ticks(frame.lr_low, frame.lr_high, 10), even_ticks(frame.loss_low, frame.loss_high, 7)
+    axes.set_xticks(lrs, tick_labels(lrs))
+    axes.set_xticks([], minor=True)
+    axes.set_yticks(losses, tick_labels(losses))
+    axes.grid(color="#E4E4E4", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _diverged(axes: Axes, frame: Frame, start: float) -> None:
+    style: dict[str, Any] = {"facecolor": "#EEEEEE", "edgecolor": "#BBBBBB", "hatch": "//", "linewidth": 0}
+    axes.axvspan(start, frame.lr_high, label=f"diverged from {format_lr(start)}", **style)
+
+
+def _curve(axes: Axes, raw: list[Point], smooth: list[Point]) -> None:
+    if raw:
+        axes.plot(*_columns(raw), ".", color=_SKY, markersize=6, markeredgewidth=0, label="mini-batch loss")
+    if smooth:
+        marker = "o" if len(smooth) == 1 else None
+        axes.plot(*_columns(smooth), marker=marker, color=_BLUE, linewidth=2.6, label="smoothed loss")
+    if not raw and not smooth:
+        style: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "fontsize": 12}
+        axes.text(0.5, 0.5, "no finite loss was measured after an update", **style)
+
+
+def _other_sweeps(axes: Axes, result: Result) -> None:
+    """Draw the smoothed loss of the sweeps that were not used, faintly, as they show how far it moves."""
+    label = "other sweeps, smoothed"
+    for index, sweep in enumerate(result.sweeps):
+        points = smooth_points(sweep, result.smoothed[index])
+        if index != result.used and points:
+            axes.plot(*_columns(points), "--", color="#999999", linewidth=1, zorder=1.5, label=label)
+            label = "_"  # said once in the legend
+
+
+def _columns(points: list[Point]) -> tuple[list[float], list[float]]:
+    return [lr for lr, _ in points], [loss for _, loss in points]
+
+
+def _readings(axes: Axes, frame: Frame, curve: list[Point], result: Result) -> None:
+    """Mark what was read from the smoothed curve: the steepest descent, and the candidates not suggested."""
+    if result.analysis.landmarks:
+        _tangent(axes, frame, curve, result.analysis.landmarks)
+    for (lr, names), marker in zip(_alternatives(result).items(), itertools.cycle(_MARKERS), strict=False):
+        loss = loss_at(curve, lr)
+        if loss is not None:
+            label = f"{', '.join(names)} {format_lr(lr)}"
+            style: dict[str, Any] = {"color": "white", "markeredgecolor": "black", "markersize": 8}
+            axes.plot([lr], [loss], marker, label=label, markeredgewidth=1.4, zorder=4, **style)
+
+
+def _tangent(axes: Axes, frame: Frame, curve: list[Point], landmarks: Landmarks) -> None:
+    """Draw a piece of the tangent at the steepest descent, that stays within a part of the picture."""
+    loss = loss_at(curve, landmarks.steepest_lr)
+    if loss is None or not landmarks.steepest_slope < 0:
+        return
+    fall = -landmarks.steepest_slope / (frame.loss_high - frame.loss_low)  # pictures per decade
+    decades = min(0.5, 0.16 / fall)
+    lrs = [landmarks.steepest_lr * 10**side for side in (-decades, decades)]
+    losses = [loss + landmarks.steepest_slope * side for side in (-decades, decades)]
+    label = f"steepest descent {format_lr(landmarks.steepest_lr)}"
+    axes.plot(lrs, losses, color=_ORANGE, linewidth=5, solid_capstyle="round", zorder=2.5, label=label)
+
+
+def _suggestion(axes: Axes, frame: Frame, lr: float, safe_range: tuple[float, float] | None) -> None:
+    axes.axvline(lr, color=_VERMILLION, linewidth=2.4, zorder=3, label=f"suggested LR {format_lr(lr)}")
+    if safe_range:
+        label = f"safe range {format_range(*safe_range)}"
+        axes.axvspan(*safe_range, color=_GREEN, alpha=0.18, linewidth=0, label=label)
+    across = frame.across(lr)
+    side = "left" if across < 0.1 else "right" if across > 0.9 else "center"
+    place: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "ha": side, "va": "bottom"}
+    axes.text(lr, 1.015, f"LR {format_lr(lr)}", color=_VERMILLION, weight="bold", fontsize=11, **place)
+
+
+def _alternatives(result: Result) -> dict[float, list[str]]:
+    """Return the candidates by rate, without what is marked already: suggestion and steepest descent."""
+    found = result.analysis
+    marked = [lr for lr in (found.suggested_lr, found.landmarks and found.landmarks.steepest_lr) if lr]
+    taken = {format_lr(lr) for lr in marked}
+    groups: dict[str, list[Candidate]] = {}
+    for candidate in found.candidates:
+        if candidate.lr is not None and format_lr(candidate.lr) not in taken:
+            groups.setdefault(format_lr(candidate.lr), []).append(candidate)
+    return {group[0].lr or 0.0: [candidate.method for candidate in group] for group in groups.values()}
+
+
+def _finding(result: Result) -> str:
+    found = result.analysis
+    if found.suggested_lr is None:
+        return f"No learning rate suggested: {found.message}"
+    parts = [f"suggested LR {format_lr(found.suggested_lr)}"]
+    if found.safe_range:
+        parts.append(f"safe range {format_range(*found.safe_range)}")
+    return ", ".join([*parts, f"confidence {found.confidence:.0%}"])
+
+
+@contextlib.contextmanager
+def _own_settings() -> Iterator[None]:
+    """Draw with matplotlib's defaults, whatever a matplotlibrc says, and with reproducible ids in SVG."""
+    defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
+    with matplotlib.rc_context({**defaults, "svg.hashsalt": "lrfind", "font.size": 10}):
+        yield
+
+
+def _metadata(form: str, title: str) -> dict[str, str | None]:
+    undated = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[form]
+    return {"Title": title, "Software" if form == "png" else "Creator": "lrfind", **undated}

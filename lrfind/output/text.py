@@ -1,0 +1,120 @@
+"""What a person reads on stdout: the finding, the candidates, the curve, the facts, and what to do next."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lrfind.output.curve import format_lr, format_range
+from lrfind.output.terminal import LEAST_WIDTH, sketch
+from lrfind.record import Result, StopReason
+
+__all__ = ["format_lr", "report"]
+
+_SKETCH_WIDTH, _SKETCH_HEIGHT = 100, 14
+
+_STOPPED = {
+    StopReason.COMPLETED: "to the end of the range",
+    StopReason.DIVERGED: "stopped because the loss blew up",
+    StopReason.NON_FINITE: "stopped because the loss was no longer finite",
+    StopReason.DATA_ENDED: "stopped because the data ran out",
+    StopReason.INTERRUPTED: "interrupted by the user",
+    StopReason.FAILED: "cut short because the training code raised",
+}
+# Config keys and flags, as the messages of the analysis name them.
+_KNOB = re.compile(r"\b(?:analysis|data|loss|model|optimizer|step|sweep|train)\.[a-z_]+|(?<!\S)--[a-z-]+")
+
+
+def report(result: Result, console: Console, files: Sequence[Path] = ()) -> None:
+    """Print `result` for a person to read.
+
+    Nothing is said by colour alone, and no character is printed that the console's encoding lacks.
+
+    Args:
+        result: What was found.
+        console: Where to print.
+        files: Files that were written, to be named.
+    """
+    _say(console, result.title)
+    _say(console, _headline(result), style="bold")
+    _say(console, result.analysis.message)
+    if result.analysis.candidates:
+        console.print()
+        console.print(_candidates(result, console))
+    if console.width >= LEAST_WIDTH:
+        console.print()
+        width = min(console.width, _SKETCH_WIDTH)
+        console.print(sketch(result, width, _SKETCH_HEIGHT, console.options.ascii_only))
+    console.print()
+    for fact in _facts(result):
+        _say(console, fact)
+    for path in files:
+        console.print(_encodable(f"Wrote: {path}", console), soft_wrap=True)  # in one piece, to be copied
+    _say(console, f"Next: {_next_step(result)}", style="bold")
+
+
+def _headline(result: Result) -> str:
+    found = result.analysis
+    if found.suggested_lr is None:
+        reason = f" ({found.reason.value.replace('_', ' ')})" if found.reason else ""
+        return f"No learning rate suggested{reason}"
+    parts = [f"Suggested LR: {format_lr(found.suggested_lr)}"]
+    if found.safe_range:
+        parts.append(f"safe range: {format_range(*found.safe_range)}")
+    return "   ".join([*parts, f"confidence: {found.confidence:.0%}"])
+
+
+def _candidates(result: Result, console: Console) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("method", overflow="fold")
+    table.add_column("LR", justify="right", min_width=len("1.23e-05"))
+    table.add_column("note", overflow="fold")
+    for candidate in result.analysis.candidates:
+        chosen = candidate.method == result.analysis.method
+        cells = (
+            candidate.method + (" (chosen)" if chosen else ""),
+            "none" if candidate.lr is None else format_lr(candidate.lr),
+            candidate.note,
+        )
+        table.add_row(*(_encodable(cell, console) for cell in cells), style="bold" if chosen else "")
+    return table
+
+
+def _facts(result: Result) -> Iterator[str]:
+    sweep = result.sweep
+    number = "1 step" if len(sweep.lrs) == 1 else f"{len(sweep.lrs)} steps"
+    rates = f", LR {format_range(sweep.lrs[0], sweep.lrs[-1])}" if sweep.lrs else ""
+    which = f" (sweep {result.used + 1} of {len(result.sweeps)})" if len(result.sweeps) > 1 else ""
+    yield f"Sweep: {number}{rates}, {_STOPPED[sweep.stop_reason]}{which}"
+    if result.error:
+        yield f"Error: {result.error}"
+    if result.timing:
+        yield f"Time: {result.timing.get('total', sum(result.timing.values())):.1f} s"
+
+
+def _next_step(result: Result) -> str:
+    lr = result.analysis.suggested_lr
+    if lr is not None:
+        optimizer = result.config.get("optimizer")
+        target = optimizer.get("_target_") if isinstance(optimizer, dict) else None
+        return f"train with optimizer.lr={format_lr(lr)}" + (f", the lr of {target}" if target else "")
+    knobs = list(dict.fromkeys(_KNOB.findall(result.analysis.message)))
+    return f"change {' or '.join(knobs) or 'what is named above'}, and run again"
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    if text:
+        line = _encodable(text, console)
+        line.stylize(style)
+        console.print(line)
+
+
+def _encodable(text: str, console: Console) -> Text:
+    """Return `text`, no markup read, with a question mark for what the console's encoding lacks."""
+    return Text(text.encode(console.encoding, "replace").decode(console.encoding))

@@ -1,0 +1,39 @@
+"""Pins what the tests' environment could change: width, colour, locale, time zone, matplotlib's settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Threads of several processes on the same cores slow each other down by an order of magnitude; torch reads this as
+# it is imported, also in the processes that the tests start.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def _pinned_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "SOURCE_DATE_EPOCH"):
+        monkeypatch.delenv(name, raising=False)
+    pinned = {
+        "COLUMNS": "80",
+        "LINES": "40",
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+        "TZ": "UTC",
+        "LC_ALL": "C.UTF-8",
+    }
+    for name, value in pinned.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pinned_matplotlib(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep a matplotlibrc of the user's out of the tests."""
+    folder = tmp_path_factory.mktemp("matplotlib")
+    (folder / "matplotlibrc").write_text("backend: agg\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MATPLOTLIBRC", str(folder / "matplotlibrc"))
+        yield folder
