@@ -32,4 +32,4 @@ def confidence(fitted: Fit, suggested_lr: float, read: Callable[[Fit], float]) -
     resampled = fitted.smoothed + signs * fitted.residual
     picks = np.array([read(fit(Curve(curve.log_lrs, response, curve.smoother))) for response in resampled])
     same = np.abs(np.log(picks / suggested_lr)) <= np.log(SAME_FACTOR)
-    return float(np.mean(same))
+    return float((np.sum(same) + 1) / (RESAMPLES + 2))  # rule of succession: 100 out of 100 is not certainty

@@ -58,13 +58,14 @@ class Fit:
 
     Attributes:
         curve: What was smoothed.
-        plateau: Mean loss of the first points.
+        plateau: Median loss of the first points.
         noise: Standard deviation from batch to batch there.
         smoothed: Smoothed loss, shape `(n,)`.
         residual: What smoothing left over, the explosion aside, shape `(n,)`.
         cautious: Smoothed loss plus one local standard deviation, shape `(n,)`. Where a high learning rate makes
             the loss ragged, its level alone can dip by luck; this does not.
         slope: Slope of the smoothed loss, per decade of learning rate, shape `(n,)`.
+        error: Standard error of the plateau minus the smoothed loss, from the noise, shape `(n,)`.
     """
 
     curve: Curve
@@ -74,21 +75,32 @@ class Fit:
     residual: Array
     cautious: Array
     slope: Array
+    error: Array
 
 
 def fit(curve: Curve) -> Fit:
     """Smooth `curve`, the explosion at its end clipped so that it cannot leak into the descent."""
     points = max(PLATEAU_POINTS, round(len(curve.response) * PLATEAU_SHARE))
-    plateau = float(np.mean(curve.response[:points]))
-    # Successive differences see the noise, not the level, and have twice its variance (von Neumann 1941).
-    steps = np.diff(curve.response[: 2 * points])
-    noise = float(np.sqrt(np.mean(steps**2) / 2))
+    plateau = float(np.median(curve.response[:points]))
+    noise = _noise(curve.response[: 2 * points])
     clipped = np.minimum(curve.response, _ceiling(curve.response, plateau, noise))
     smoothed = curve.smoother.level @ clipped
     residual = clipped - smoothed
     local_noise = np.sqrt(curve.smoother.average @ residual**2)
     slope = per_decade(curve.smoother.slope @ clipped, curve.log_lrs)
-    return Fit(curve, plateau, noise, smoothed, residual, smoothed + local_noise, slope)
+    error = noise * np.sqrt(np.sum(curve.smoother.level**2, axis=1) + 1 / points)
+    return Fit(curve, plateau, noise, smoothed, residual, smoothed + local_noise, slope, error)
+
+
+def _noise(losses: Array) -> float:
+    """Return the standard deviation from batch to batch, whatever trend the losses follow.
+
+    Successive differences do not see the trend, and have twice the variance (von Neumann 1941); their median
+    absolute value, 0.6745 standard deviations for normal noise, does not see a spike (Rousseeuw & Croux 1993).
+    """
+    differences = np.abs(np.diff(losses))
+    typical = float(np.median(differences)) / 0.6745
+    return (typical or float(np.sqrt(np.mean(differences**2)))) / math.sqrt(2)
 
 
 def _ceiling(response: Array, plateau: float, noise: float) -> float:

@@ -21,6 +21,10 @@ MIN_BANDWIDTH_STEPS = 2.0
 """A narrower kernel would follow single mini-batches."""
 
 
+MAX_BANDWIDTH_SHARE = 1 / 8
+"""A sweep over less than some two decades is averaged over this share of it, or nothing would be left of its shape."""
+
+
 @dataclass(frozen=True)
 class Smoother:
     """Gaussian-weighted local linear regression on equally spaced points (Cleveland 1979; Fan & Gijbels 1996, ch. 3).
@@ -47,7 +51,7 @@ def smoother(log_lrs: Array) -> Smoother:
     """
     n = len(log_lrs)
     decades_per_step = float(log_lrs[-1] - log_lrs[0]) / (n - 1)
-    bandwidth = max(BANDWIDTH_DECADES / decades_per_step, MIN_BANDWIDTH_STEPS)
+    bandwidth = max(min(BANDWIDTH_DECADES / decades_per_step, MAX_BANDWIDTH_SHARE * n), MIN_BANDWIDTH_STEPS)
     index = np.arange(n, dtype=np.float64)
     offset = index[None, :] - index[:, None]
     weight = np.exp(-0.5 * (offset / bandwidth) ** 2)

@@ -17,10 +17,11 @@ MIN_POINTS = 10
 """Fewer losses than this do not make a curve."""
 
 EVIDENT = 3.0
-"""Signal-to-noise ratio from which a descent is beyond doubt (three standard deviations of a single batch)."""
+"""Signal-to-noise ratio from which no longer sweep is wanted: the descent shows in the single mini-batches."""
 
-READABLE = 1.0
-"""Signal-to-noise ratio below which a descent is no larger than the noise of a single batch."""
+SIGNIFICANT = 4.0
+"""Standard errors that a descent must be deep to be more than chance. The lowest of the some 30 independent stretches
+of a curve without any descent lies this deep once in a thousand sweeps."""
 
 SLOWER = 5.0
 """The safe range reaches this factor below the suggestion. The sweep cannot see a lower edge: a smaller learning rate
@@ -40,7 +41,7 @@ def analyze(sweep: Sweep, method: Method = "auto") -> Analysis:
         An `Analysis` whose status says whether a learning rate can be trusted. No curve makes this raise.
     """
     seen = curve(sweep)
-    if seen is None or len(sweep.losses) < MIN_POINTS:
+    if seen is None or len(seen.response) + 1 < MIN_POINTS:
         return _refused(*_too_short(sweep), sweep)
     fitted = fit(seen)
     landmarks = find_landmarks(fitted, blew_up=sweep.stop_reason in _BLOWN_UP)
@@ -62,6 +63,14 @@ def _signal(landmarks: Landmarks) -> float:
     if landmarks.signal_to_noise is not None:
         return landmarks.signal_to_noise
     return math.inf if landmarks.minimum_loss < landmarks.plateau_loss else 0.0
+
+
+def _depth(fitted: Fit) -> float:
+    """Return the drop from the plateau to the minimum in its standard errors."""
+    lowest = int(np.argmin(fitted.cautious))
+    drop = fitted.plateau - float(fitted.smoothed[lowest])
+    error = float(fitted.error[lowest])
+    return drop / error if error > 0 else math.copysign(math.inf, drop)
 
 
 def _candidates(fitted: Fit, landmarks: Landmarks) -> tuple[Candidate, ...]:
@@ -133,7 +142,8 @@ def _too_short(sweep: Sweep) -> tuple[Refusal, str]:
             f"The very first loss is {sweep.losses[0]}, before any update: no learning rate mends that. "
             "Look for it in the data, the model or the loss."
         )
-    if sweep.stop_reason in _BLOWN_UP:
+    blew_up = sweep.stop_reason in _BLOWN_UP or not all(map(math.isfinite, sweep.losses))
+    if sweep.losses and blew_up:
         return _diverged_at_once(sweep)
     return Refusal.TOO_FEW_POINTS, (
         f"The sweep has {len(sweep.losses)} losses, and a curve needs {MIN_POINTS}: "
@@ -155,7 +165,7 @@ def _refusal(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> tuple[Refusal, 
             f"The loss stays at {fitted.plateau:.4g} whatever the learning rate: raise sweep.end_lr, or check that "
             "the loss depends on the trainable parameters."
         )
-    if _signal(landmarks) < READABLE:
+    if _depth(fitted) < SIGNIFICANT:
         if _rises_at_once(fitted):
             return _diverged_at_once(sweep)
         return Refusal.NOISE, (

@@ -7,6 +7,8 @@ from typing import Any
 
 from lrfind.errors import DataError, user_code
 
+_END = object()
+
 
 def endless(loader: Iterable[Any], on_recycle: Callable[[], None] = lambda: None) -> Iterator[Any]:
     """Yield the batches of `loader` over and over; end when it cannot be read a second time.
@@ -24,15 +26,15 @@ def endless(loader: Iterable[Any], on_recycle: Callable[[], None] = lambda: None
         UserCodeError: The loader raises.
     """
     batches = _one_pass(loader)
-    first = next(batches, None)
-    if first is None:
+    first = next(batches, _END)
+    if first is _END:
         raise DataError("data: expected at least one mini-batch, got none; is the data set empty?")
-    while first is not None:
+    while first is not _END:
         yield first
         yield from batches
         batches = _one_pass(loader)
-        first = next(batches, None)
-        if first is not None:
+        first = next(batches, _END)
+        if first is not _END:
             on_recycle()
 
 

@@ -150,29 +150,29 @@ class StopRule:
         self._recent: deque[float] = deque(maxlen=3)
         self._start = math.nan
         self._lowest = math.inf
-        self._total_difference = 0.0
+        self._differences = 0.0
         self._count = 0
 
     def diverged(self, loss: float) -> bool:
         """Take the next loss, a finite one, and tell whether the training has blown up."""
-        if self._recent:
-            self._total_difference += abs(loss - self._recent[-1])
-        self._count += 1
+        before = self._recent[-1] if self._recent else loss
         self._recent.append(loss)
         level = statistics.median(self._recent)
-        if self._count <= self.START:
+        if len(self._first) < self.START:
             self._first.append(loss)
             self._start = statistics.median(self._first)
-            return False
-        threshold = self._start + self.RISE * self._range()
+        elif loss > (threshold := self._threshold()):  # a rise this far is not counted as noise
+            return level > threshold
         self._lowest = min(self._lowest, level)
-        return level > threshold
+        self._differences += abs(loss - before)
+        self._count += 1
+        return False
 
-    def _range(self) -> float:
-        """Return the span the losses have moved in, never quite 0: a loss that stood still has no scale but its own."""
-        descent = self._start - min(self._lowest, self._start)
-        noise = self.NOISE_SPAN * self._total_difference / self._count
-        return max(descent, noise, 1e-3 * abs(self._start))
+    def _threshold(self) -> float:
+        descent = max(self._start - self._lowest, 0.0)
+        noise = self.NOISE_SPAN * self._differences / self._count
+        rounding = 1e-6 * abs(self._start)  # what a float32 loss that stands still may move by
+        return self._start + self.RISE * max(descent, noise, rounding)
 
 
 class _Reader(Protocol):

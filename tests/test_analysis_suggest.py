@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+from helpers import example_sweep
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import sweeps
+
+from lrfind.analysis.suggest import Method, analyze, evident
+from lrfind.record import Refusal, Status, StopReason, Sweep
+
+LRS = tuple(10 ** (-7 + 8 * index / 99) for index in range(100))
+
+
+def response(log_lr: float) -> float:
+    """Plateau at 2.3, steepest at 10^-3, floor at 0.3, explosion from 0.1 on."""
+    return 2.3 - 2 / (1 + math.exp(-5 * (log_lr + 3))) + 30 * max(log_lr + 1, 0) ** 3
+
+
+def sweep_of(
+    loss: Callable[[float], float],
+    noise: float = 0.03,
+    seed: int = 0,
+    lrs: tuple[float, ...] = LRS,
+    stop: StopReason = StopReason.COMPLETED,
+) -> Sweep:
+    return example_sweep(lambda lr: loss(math.log10(lr)), noise, seed, lrs, stop)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_end_of_the_descent_is_suggested(seed: int) -> None:
+    analysis = analyze(sweep_of(response, seed=seed))
+    assert analysis.status is Status.OK
+    assert analysis.reason is None
+    assert analysis.method == "descent_end"
+    assert analysis.suggested_lr is not None
+    # 85 % of a logistic drop of steepness 5 lie 0.35 decades above its centre.
+    assert math.log10(analysis.suggested_lr) == pytest.approx(-2.65, abs=0.25)
+    assert analysis.confidence > 0.8
+    assert analysis.safe_range is not None
+    assert analysis.safe_range[0] < analysis.suggested_lr < analysis.safe_range[1] < 0.3
+    assert evident(analysis)
+
+
+def test_every_method_is_a_candidate_and_can_be_chosen() -> None:
+    sweep = sweep_of(response)
+    candidates = {candidate.method: candidate.lr for candidate in analyze(sweep).candidates}
+    assert set(candidates) == {"minimum", "valley", "steepest", "descent_end"}
+    assert candidates["steepest"] == pytest.approx(1e-3, rel=0.5)
+    methods: tuple[Method, ...] = ("minimum", "valley", "steepest", "descent_end")
+    for method in methods:
+        analysis = analyze(sweep, method)
+        assert analysis.method == method
+        assert analysis.suggested_lr == candidates[method]
+
+
+@given(scale=st.floats(1e-3, 1e4), shift=st.floats(-100, 100), factor=st.floats(1e-3, 1e3))
+def test_it_knows_no_scale_of_the_loss_and_no_zero_of_the_learning_rate(
+    scale: float, shift: float, factor: float
+) -> None:
+    sweep = sweep_of(response)
+    other = Sweep(
+        0,
+        tuple(factor * lr for lr in sweep.lrs),
+        tuple(scale * (loss + shift) for loss in sweep.losses),
+        sweep.stop_reason,
+    )
+    assert analyze(other).suggested_lr == pytest.approx(factor * (analyze(sweep).suggested_lr or 0), rel=1e-6)
+
+
+@given(sweep=sweeps(), method=st.sampled_from(["auto", "steepest", "descent_end", "valley", "minimum"]))
+def test_no_sweep_makes_it_raise_and_what_it_says_is_consistent(sweep: Sweep, method: Method) -> None:
+    analysis = analyze(sweep, method)
+    assert len(analysis.smoothed) == len(sweep.lrs)
+    assert analysis.message
+    if analysis.status is Status.OK:
+        assert analysis.suggested_lr is not None
+        assert analysis.safe_range is not None
+        low, high = analysis.safe_range
+        assert 0 < low <= analysis.suggested_lr <= high < math.inf
+        assert 0 < analysis.confidence < 1
+        assert analysis.reason is None
+    else:
+        assert analysis.reason is not None
+        assert (analysis.suggested_lr, analysis.safe_range, analysis.confidence) == (None, None, 0)
+
+
+def explosion(log_lr: float) -> float:
+    return 2.3 + 30 * max(log_lr + 1, 0) ** 3
+
+
+@pytest.mark.parametrize(
+    ("sweep", "reason", "knob"),
+    [
+        (sweep_of(lambda log_lr: 2.3, noise=0), Refusal.FLAT, "sweep.end_lr"),
+        (sweep_of(lambda log_lr: 0.0, noise=0), Refusal.FLAT, "sweep.end_lr"),
+        (sweep_of(lambda log_lr: 2.3, noise=0.3), Refusal.NOISE, "sweep.num_iter"),
+        (sweep_of(explosion, stop=StopReason.DIVERGED), Refusal.NOISE, "data.batch_size"),
+        (sweep_of(lambda log_lr: response(min(log_lr, -1)), lrs=LRS[:52]), Refusal.STILL_DESCENDING, "sweep.end_lr"),
+        (
+            sweep_of(response, lrs=LRS[:52], stop=StopReason.INTERRUPTED),
+            Refusal.STILL_DESCENDING,
+            "let it run to its end",
+        ),
+        (
+            sweep_of(
+                lambda log_lr: 2.3 + (log_lr + 7) ** 2,
+                lrs=tuple(10 ** (-7 + index / 30) for index in range(60)),
+                stop=StopReason.DIVERGED,
+            ),
+            Refusal.DIVERGED_AT_ONCE,
+            "lower sweep.start_lr",
+        ),
+        (
+            Sweep(0, LRS[:4], (2.3, 9.0, 1e9, math.nan), StopReason.NON_FINITE),
+            Refusal.DIVERGED_AT_ONCE,
+            "lower sweep.start_lr",
+        ),
+        (Sweep(0, LRS[:1], (math.nan,), StopReason.NON_FINITE), Refusal.NON_FINITE_AT_START, "the data, the model"),
+        (Sweep(0, LRS[:9], (2.3,) * 9, StopReason.DATA_ENDED), Refusal.TOO_FEW_POINTS, "more data"),
+        (Sweep(0, (), (), StopReason.INTERRUPTED), Refusal.TOO_FEW_POINTS, "let it run"),
+    ],
+)
+def test_a_curve_that_does_not_say_is_refused_with_the_knob_to_turn(sweep: Sweep, reason: Refusal, knob: str) -> None:
+    analysis = analyze(sweep)
+    assert analysis.status is Status.NO_SUGGESTION
+    assert analysis.reason is reason
+    assert knob in analysis.message
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_pure_noise_is_always_refused(seed: int) -> None:
+    analysis = analyze(sweep_of(lambda log_lr: 2.3, noise=0.3, seed=seed))
+    assert analysis.reason is Refusal.NOISE
+    assert not evident(analysis)
+
+
+def test_only_noise_asks_for_a_longer_sweep() -> None:
+    assert not evident(analyze(sweep_of(response, noise=1.2)))
+    assert evident(analyze(sweep_of(response, noise=0.3)))
+    assert evident(analyze(sweep_of(lambda log_lr: 2.3, noise=0)))
+
+
+def test_a_missing_plateau_is_said_and_costs_confidence() -> None:
+    whole = analyze(sweep_of(response))
+    cut = analyze(sweep_of(response, lrs=tuple(10 ** (-3.2 + 4 * index / 99) for index in range(100))))
+    assert "lower sweep.start_lr" in cut.message
+    assert cut.confidence <= 0.5 < whole.confidence
+
+
+def test_a_single_spike_moves_nothing() -> None:
+    sweep = sweep_of(response)
+    losses = list(sweep.losses)
+    losses[12] = 40.0
+    spiked = analyze(Sweep(0, sweep.lrs, tuple(losses), sweep.stop_reason))
+    assert spiked.suggested_lr == pytest.approx(analyze(sweep).suggested_lr, rel=0.3)
+
+
+def test_negative_losses_are_read_like_any_other() -> None:
+    below = analyze(sweep_of(lambda log_lr: response(log_lr) - 50))
+    assert below.suggested_lr == pytest.approx(analyze(sweep_of(response)).suggested_lr, rel=1e-6)

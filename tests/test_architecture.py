@@ -1,0 +1,90 @@
+"""Imports run one way: config -> training -> analysis -> output -> api -> commands, as the design says."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "lrfind"
+
+MAY_IMPORT = {
+    "__init__": set(),
+    "errors": set(),
+    "record": {"errors"},
+    "config": {"config", "errors"},
+    "training": {"training", "record", "errors"},
+    "analysis": {"analysis", "record"},
+    "output": {"output", "record", "errors"},
+    "api": {"__init__", "config", "training", "analysis", "record", "errors"},
+    "commands": {"__init__", "commands", "api", "config", "output", "record", "errors"},
+    "__main__": {"commands"},
+}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(module: Path) -> str:
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(module: Path) -> set[str]:
+    """Return the dotted names that a module imports, at any depth of its code."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: imports are absolute"
+            names.add(node.module or "")
+    return names
+
+
+def own_rooms(module: Path) -> set[str]:
+    names = {name for name in imported(module) if name.split(".")[0] == "lrfind"}
+    return {name.split(".")[1] if "." in name else "__init__" for name in names}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_the_rooms_above_it(module: Path) -> None:
+    allowed = MAY_IMPORT[room(module)] | ({"config"} if module.name == "build.py" else set())
+    assert own_rooms(module) <= allowed
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_heavy_libraries_are_imported_in_their_own_room(module: Path) -> None:
+    libraries = {name.split(".")[0] for name in imported(module)}
+    if room(module) not in ("training", "api"):
+        assert not libraries & {"torch", "torchvision"}
+    if room(module) != "output":
+        assert "matplotlib" not in libraries
+
+
+def test_no_circle_within_a_room() -> None:
+    edges = {
+        ".".join(("lrfind", *module.relative_to(PACKAGE).with_suffix("").parts)): imported(module) for module in MODULES
+    }
+    seen: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, f"circle: {' -> '.join((*path, module))}"
+        if module in edges and module not in seen:
+            for target in edges[module]:
+                visit(target, (*path, module))
+            seen.add(module)
+
+    for module in edges:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_module_outgrows_300_lines(module: Path) -> None:
+    assert len(module.read_text().splitlines()) <= 300
+
+
+def test_the_command_starts_without_the_heavy_libraries() -> None:
+    code = "import sys, lrfind.commands.app, lrfind.record; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "torchvision", "matplotlib", "numpy", "hydra", "omegaconf"} & set(loaded)

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from helpers import example_result, example_sweep, refused_result
+from hypothesis import given
+from strategies import sweeps
+
+from lrfind.analysis.suggest import analyze
+from lrfind.errors import RecordError
+from lrfind.record import SCHEMA, Result, Sweep
+
+
+def result_of(sweep: Sweep) -> Result:
+    analysis = analyze(sweep)
+    return Result((sweep,), (analysis.smoothed,), 0, analysis, "title", {}, {}, {})
+
+
+@pytest.mark.parametrize("result", [example_result(), refused_result()])
+def test_a_record_reads_back_equal(result: Result) -> None:
+    assert Result.from_json(result.to_json()) == result
+
+
+@given(sweep=sweeps())
+def test_any_sweep_makes_a_strict_document_that_reads_back(sweep: Sweep) -> None:
+    text = result_of(sweep).to_json()
+    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not strict JSON"))
+    assert Result.from_json(text).to_json() == text
+
+
+def test_the_keys_of_the_contract() -> None:
+    document = json.loads(example_result().to_json())
+    assert document["schema"] == SCHEMA == 1
+    assert document["status"] == "ok"
+    assert document["suggested_lr"] == pytest.approx(6.3e-3)
+    assert document["safe_range"] == pytest.approx([2e-3, 4e-2])
+    assert document["stop_reason"] == "diverged"
+    assert {"message", "confidence", "candidates", "config", "environment", "timing"} <= document.keys()
+    assert [set(sweep) for sweep in document["sweeps"]] == [
+        {"seed", "lrs", "losses", "smoothed", "stop_reason", "used"}
+    ]
+    assert document["sweeps"][0]["used"] is True
+
+
+def test_numbers_that_are_not_finite_are_null() -> None:
+    sweep = example_sweep()
+    sweep = Sweep(0, sweep.lrs[:3], (1.0, math.nan, math.inf), sweep.stop_reason)
+    document = json.loads(result_of(sweep).to_json())
+    assert document["sweeps"][0]["losses"] == [1.0, None, None]
+
+
+def test_a_refusal_has_no_number() -> None:
+    document = json.loads(refused_result().to_json())
+    assert document["status"] == "no_suggestion"
+    assert document["reason"] == "noise"
+    assert document["suggested_lr"] is None
+    assert document["safe_range"] is None
+    assert document["confidence"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("no json", "not a record of lrfind"),
+        ("[]", "not a record of lrfind"),
+        ("{}", "schema"),
+        ('{"schema": 99}', "expected 1, got 99"),
+        ('{"schema": 1}', "sweeps"),
+    ],
+)
+def test_what_is_no_record_is_said_to_be_none(text: str, words: str) -> None:
+    with pytest.raises(RecordError, match=words):
+        Result.from_json(text)

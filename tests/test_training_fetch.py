@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+
+from lrfind.errors import DataError, UserCodeError
+from lrfind.training.fetch import endless
+
+
+def test_a_loader_is_read_again_when_it_runs_out_and_tells() -> None:
+    told = []
+    batches = endless([1, 2, 3], lambda: told.append("again"))
+    assert list(islice(batches, 3)) == [1, 2, 3]
+    assert told == []
+    assert list(islice(batches, 4)) == [1, 2, 3, 1]
+    assert told == ["again", "again"]
+
+
+def test_a_generator_ends_where_it_ends() -> None:
+    told = []
+    assert list(endless((batch for batch in (1, 2)), lambda: told.append("again"))) == [1, 2]
+    assert told == []
+
+
+@pytest.mark.parametrize("empty", [[], iter(())])
+def test_no_batch_at_all_is_an_error(empty: object) -> None:
+    with pytest.raises(DataError, match="got none"):
+        next(endless(empty))  # type: ignore[arg-type]
+
+
+def test_a_batch_that_is_none_does_not_end_the_data() -> None:
+    assert list(islice(endless([None, 1]), 4)) == [None, 1, None, 1]
+
+
+def test_the_length_of_a_loader_is_never_asked_for() -> None:
+    class Stream(IterableDataset[torch.Tensor]):
+        def __iter__(self) -> Iterator[torch.Tensor]:
+            return iter(torch.arange(4.0))
+
+        def __len__(self) -> int:
+            raise AssertionError("asked for its length")
+
+    class Unsized:
+        def __iter__(self) -> Iterator[torch.Tensor]:
+            return iter(DataLoader(Stream(), batch_size=2))
+
+        def __len__(self) -> int:
+            raise AssertionError("asked for its length")
+
+    assert [batch.tolist() for batch in islice(endless(Unsized()), 3)] == [[0, 1], [2, 3], [0, 1]]
+
+
+def test_a_loader_that_raises_is_the_users_code() -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise ValueError("corrupt shard 7")
+
+    batches = endless(broken())
+    assert next(batches) == 1
+    with pytest.raises(UserCodeError, match="loading a mini-batch failed: ValueError: corrupt shard 7"):
+        next(batches)
