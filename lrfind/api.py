@@ -19,7 +19,7 @@ from lrfind.analysis.suggest import analyze, evident
 from lrfind.config.check import check_targets
 from lrfind.config.load import load_config
 from lrfind.config.schema import Config
-from lrfind.errors import LrfindError
+from lrfind.errors import DataError, LrfindError
 from lrfind.record import Analysis, Result, StopReason, Sweep
 
 if TYPE_CHECKING:
@@ -138,6 +138,11 @@ def _sweep_until_evident(job: Job, observer: Observer) -> _Outcome:
             sweep = _one_sweep(job, steps, observer, on_recycle)
         except KeyboardInterrupt:
             sweep = Sweep(job.config.seed, (), (), StopReason.INTERRUPTED)
+        except DataError:
+            if not outcome.sweeps:
+                raise
+            observer.on_note("The data cannot be read a second time, so the sweep that is there has to do.")
+            return outcome
         except LrfindError as error:
             sweep = _what_is_left(error, outcome)
             outcome.error = str(error)

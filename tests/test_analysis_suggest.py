@@ -97,7 +97,7 @@ def explosion(log_lr: float) -> float:
     [
         (sweep_of(lambda log_lr: 2.3, noise=0), Refusal.FLAT, "sweep.end_lr"),
         (sweep_of(lambda log_lr: 0.0, noise=0), Refusal.FLAT, "sweep.end_lr"),
-        (sweep_of(lambda log_lr: 2.3, noise=0.3), Refusal.NOISE, "sweep.num_iter"),
+        (sweep_of(lambda log_lr: 2.3, noise=0.3), Refusal.NOISE, "sweep.max_iter"),
         (sweep_of(explosion, stop=StopReason.DIVERGED), Refusal.NOISE, "data.batch_size"),
         (sweep_of(lambda log_lr: response(min(log_lr, -1)), lrs=LRS[:52]), Refusal.STILL_DESCENDING, "sweep.end_lr"),
         (

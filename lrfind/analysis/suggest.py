@@ -169,8 +169,8 @@ def _refusal(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> tuple[Refusal, 
         if _rises_at_once(fitted):
             return _diverged_at_once(sweep)
         return Refusal.NOISE, (
-            f"The loss falls by less than it varies from batch to batch (standard deviation {fitted.noise:.3g}): "
-            "raise data.batch_size, sweep.num_iter or sweep.max_iter."
+            f"No descent stands out from the noise between batches (standard deviation {fitted.noise:.3g}): "
+            "raise sweep.max_iter or data.batch_size."
         )
     if _still_descending(sweep, fitted, landmarks):
         knob = "let it run to its end" if sweep.stop_reason is not StopReason.COMPLETED else "raise sweep.end_lr"

@@ -59,17 +59,18 @@ def _read(path: Path) -> DictConfig:
         problem = "is a folder; name a YAML file" if path.is_dir() else f"cannot be read as UTF-8 text: {error}"
         raise ConfigError(source, [Fault("", problem)]) from error
     try:
-        document = OmegaConf.create(text)
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if not isinstance(root, yaml.MappingNode):
+            got = "an empty file" if root is None else f"a {root.id}"
+            raise ConfigError(source, [Fault("", f"expected a mapping of config keys at the top, got {got}")])
+        document: DictConfig = OmegaConf.create(text)
+        return document
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ConfigError(source, [Fault(where, f"not valid YAML: {error.problem}")]) from error
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(source, [Fault("", f"not valid YAML: {_first_line(error)}")]) from error
-    if not text.strip() or not isinstance(document, DictConfig):
-        got = "an empty file" if not text.strip() else "a list"
-        raise ConfigError(source, [Fault("", f"expected a mapping of config keys at the top, got {got}")])
-    return document
 
 
 def _neighbours(path: Path) -> list[str]:

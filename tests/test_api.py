@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lrfind.api import Observer, read_config, run, try_out
+from lrfind.config.schema import Config
+from lrfind.errors import DataError, UserCodeError
+from lrfind.record import Refusal, Result, Status, StopReason
+
+MODULE = '''\
+import math
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+
+def line(noise=0.0, count=256):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(count, 4, generator=generator)
+    return TensorDataset(x, x.sum(1, keepdim=True) + noise * torch.randn(count, 1, generator=generator))
+
+
+def once():
+    return (batch for batch in [(torch.randn(8, 4), torch.randn(8, 1)) for _ in range(30)])
+
+
+class Step:
+    """A step whose loss is noise, and which does something at one of its calls."""
+
+    calls = 0
+
+    def __init__(self, at=None, event="", noise=1.0):
+        self.at, self.event, self.noise = at, event, noise
+        Step.calls = 0
+
+    def __call__(self, model, batch):
+        Step.calls += 1
+        if Step.calls == self.at:
+            if self.event == "interrupt":
+                raise KeyboardInterrupt
+            if self.event == "raise":
+                raise ValueError("bad sample")
+            return model(batch[0]).sum() * math.nan
+        return 0 * model(batch[0]).sum() + 2 + self.noise * torch.randn(())
+'''
+
+
+@pytest.fixture(autouse=True)
+def _module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run_for_test.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def config(sweep: dict[str, Any] | None = None, **sections: Any) -> Config:
+    document: dict[str, Any] = {
+        "device": "cpu",
+        "model": {"_target_": "torch.nn.Linear", "in_features": 4, "out_features": 1},
+        "data": {"dataset": {"_target_": "run_for_test.line"}, "batch_size": 64},
+        "loss": {"_target_": "torch.nn.MSELoss"},
+        "optimizer": {"_target_": "torch.optim.SGD"},
+        "sweep": {"start_lr": 1e-5, "end_lr": 10, **(sweep or {})},
+    }
+    return Config.model_validate(document | sections)
+
+
+def noise(**arguments: Any) -> dict[str, Any]:
+    return {"_target_": "run_for_test.Step", **arguments}
+
+
+def run_it(config: Config, observer: Observer | None = None) -> Result:
+    return run(config, "c.yaml", observer)
+
+
+def test_a_learning_rate_is_found_for_a_convex_problem() -> None:
+    """Gradient descent on a quadratic with curvature 2 converges below a learning rate of 1 and is fastest near 0.5."""
+    result = run_it(config())
+    assert result.analysis.status is Status.OK
+    assert result.analysis.suggested_lr is not None
+    assert 0.01 < result.analysis.suggested_lr < 1
+    assert result.title == "Linear · SGD · batch 64 · cpu"
+    assert result.error is None
+    assert result.sweep.seed == 0
+    assert result.timing.keys() == {"build_seconds", "sweep_seconds"}
+    assert result.environment["torch"] == torch.__version__
+    assert result.config["sweep"]["num_iter"] == 100
+
+
+def test_the_same_config_gives_the_same_record_but_for_the_time() -> None:
+    records = [json.loads(run_it(config()).to_json()) for _ in range(2)]
+    assert [record.pop("timing") is not None for record in records] == [True, True]
+    assert records[0] == records[1]
+
+
+def test_noise_makes_the_sweep_longer_and_the_last_one_is_read() -> None:
+    notes: list[str] = []
+    steps: list[int] = []
+    result = run_it(config(step=noise()), Observer(on_sweep=steps.append, on_note=notes.append))
+    assert steps == [len(sweep.lrs) for sweep in result.sweeps] == [100, 200, 400]
+    assert result.used == 2
+    assert result.analysis.reason is Refusal.NOISE
+    assert [note for note in notes if "sweeping again" in note] == [
+        "The noise hides the descent; sweeping again with 200 steps.",
+        "The noise hides the descent; sweeping again with 400 steps.",
+    ]
+    assert sum("data ran out" in note for note in notes) == 1
+
+
+def test_the_longest_sweep_is_the_users_choice() -> None:
+    assert len(run_it(config({"max_iter": 200}, step=noise())).sweeps) == 2
+    assert len(run_it(config({"max_iter": 10}, step=noise())).sweeps) == 1
+
+
+def test_a_clear_curve_is_swept_once() -> None:
+    assert len(run_it(config()).sweeps) == 1
+
+
+def test_ctrl_c_keeps_what_was_measured() -> None:
+    result = run_it(config(step=noise(at=40, event="interrupt")))
+    assert result.sweep.stop_reason is StopReason.INTERRUPTED
+    assert len(result.sweep.losses) == 39
+
+
+def test_ctrl_c_in_a_later_sweep_keeps_the_earlier_one() -> None:
+    result = run_it(config(step=noise(at=140, event="interrupt")))
+    assert [sweep.stop_reason for sweep in result.sweeps] == [StopReason.COMPLETED, StopReason.INTERRUPTED]
+    assert result.used == 0
+
+
+def test_a_fault_in_the_middle_keeps_what_was_measured_and_is_told() -> None:
+    result = run_it(config(step=noise(at=40, event="raise")))
+    assert result.sweep.stop_reason is StopReason.FAILED
+    assert len(result.sweep.losses) == 39
+    assert result.error is not None
+    assert "step 40: training step failed: ValueError: bad sample" in result.error
+
+
+def test_a_fault_at_the_first_step_ends_the_run() -> None:
+    with pytest.raises(UserCodeError, match="bad sample"):
+        run_it(config(step=noise(at=1, event="raise")))
+
+
+def test_a_loss_that_is_nan_at_once_is_refused() -> None:
+    result = run_it(config(step=noise(at=1, event="nan")))
+    assert result.analysis.reason is Refusal.NON_FINITE_AT_START
+    assert result.sweep.stop_reason is StopReason.NON_FINITE
+
+
+def test_a_loader_that_can_be_read_once_is_swept_once() -> None:
+    result = run_it(config({"num_iter": 20}, data={"loader": {"_target_": "run_for_test.once"}}, step=noise()))
+    assert result.used == 0
+    assert result.sweep.stop_reason is StopReason.COMPLETED
+    assert result.error is None
+
+
+def test_one_batch_is_recycled() -> None:
+    data = {"dataset": {"_target_": "run_for_test.line", "count": 8}, "batch_size": 16}
+    assert len(run_it(config(data=data)).sweep.losses) > 50
+
+
+def test_no_data_ends_the_run() -> None:
+    with pytest.raises(DataError):
+        run_it(config(data={"loader": {"_target_": "builtins.list"}}))
+
+
+def test_trying_out_trains_one_step() -> None:
+    title, loss = try_out(config(), "c.yaml")
+    assert title.startswith("Linear")
+    assert loss == run_it(config()).sweep.losses[0]
+
+
+def test_the_weights_of_a_linear_sweep_start_where_those_of_any_other_do() -> None:
+    assert run_it(config({"mode": "linear"})).sweep.losses[0] == run_it(config()).sweep.losses[0]
+
+
+def test_reading_a_config_checks_its_targets(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "model: {_target_: torch.nn.Linear, in_features: 4, out_features: 1}\n"
+        "data: {dataset: {_target_: run_for_test.line}, batch_size: 16}\n"
+        "optimizer: {_target_: torch.optim.SGD, weight_decay: '5e-4'}\n"
+    )
+    assert read_config(path).optimizer["weight_decay"] == 5e-4

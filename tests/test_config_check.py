@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lrfind.config.check import check_targets, resolve
+from lrfind.config.schema import Config
+from lrfind.errors import ConfigError, UserCodeError
+
+
+def config(**nodes: Any) -> Config:
+    document: dict[str, Any] = {
+        "model": {"_target_": "torch.nn.Linear", "in_features": 4, "out_features": 1},
+        "data": {"dataset": {"_target_": "torch.utils.data.TensorDataset"}, "batch_size": 8},
+        "loss": {"_target_": "torch.nn.MSELoss"},
+        "optimizer": {"_target_": "torch.optim.SGD"},
+    }
+    return Config.model_validate(document | nodes)
+
+
+def faults(**nodes: Any) -> dict[str, str]:
+    with pytest.raises(ConfigError) as error:
+        check_targets(config(**nodes), "c.yaml")
+    return {fault.key: fault.problem for fault in error.value.faults}
+
+
+def test_a_good_config_passes_as_it_is() -> None:
+    assert check_targets(config(), "c.yaml") == config()
+
+
+def test_objects_at_dotted_paths() -> None:
+    assert resolve("torch.optim.SGD") is torch.optim.SGD
+    assert resolve("collections.OrderedDict.fromkeys") == OrderedDict.fromkeys
+    assert resolve("builtins.dict") is dict
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("torch.optim.Adm", "torch.optim has no Adm; did you mean torch.optim.Adam?"),
+        ("torch.optm.Adam", "torch has no optm; did you mean torch.optim?"),
+        (
+            "no_such_module.Net",
+            "there is no module no_such_module; install it, or put no_such_module.py beside",
+        ),
+        ("torch.optim.SGD.nothing", "torch.optim.SGD has no nothing"),
+        ("not a path", "expected a dotted path such as torch.optim.SGD, got 'not a path'"),
+        ("torch..optim", "expected a dotted path"),
+        ("math.pi", "expected a class or function, but math.pi is a float"),
+    ],
+)
+def test_a_target_that_is_not_there(target: str, words: str) -> None:
+    assert words in faults(loss={"_target_": target})["loss._target_"]
+
+
+def test_a_misspelt_argument_names_the_nearest() -> None:
+    optimizer = {"_target_": "torch.optim.SGD", "momentom": 0.9}
+    assert faults(optimizer=optimizer) == {
+        "optimizer.momentom": "torch.optim.SGD takes no argument momentom; did you mean momentum?"
+    }
+
+
+def test_a_missing_argument_is_named() -> None:
+    assert "'out_features'" in faults(model={"_target_": "torch.nn.Linear", "in_features": 4})["model"]
+
+
+def test_faults_of_nested_nodes_are_found_together() -> None:
+    layers = [{"_target_": "torch.nn.Linear", "in_features": 4, "bais": True}, {"_target_": "torch.nn.Rely"}]
+    found = faults(model={"_target_": "torch.nn.Sequential", "_args_": layers}, loss={"_target_": "torch.nn.MSLoss"})
+    assert set(found) == {"model._args_[0].bais", "model._args_[1]._target_", "loss._target_"}
+
+
+def test_a_function_that_lrfind_calls_later_must_be_partial() -> None:
+    node = {"_target_": "torch.nn.functional.mse_loss"}
+    assert "add _partial_: true" in faults(loss=node)["loss"]
+    check_targets(config(loss={**node, "_partial_": True}), "c.yaml")
+
+
+def test_an_optimizer_that_needs_a_learning_rate_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "strict_optimizer.py").write_text("def make(params, lr, nesterov=False): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    check_targets(config(optimizer={"_target_": "strict_optimizer.make", "nesterov": True}), "c.yaml")
+
+
+def test_numbers_written_as_text_become_numbers_where_a_number_is_taken() -> None:
+    checked = check_targets(
+        config(
+            optimizer={"_target_": "torch.optim.SGD", "weight_decay": "5e-4"},
+            model={"_target_": "torch.nn.Linear", "in_features": "4", "out_features": 1},
+            loss={"_target_": "torch.nn.MSELoss", "reduction": "1e-3"},
+        ),
+        "c.yaml",
+    )
+    assert checked.optimizer["weight_decay"] == 5e-4
+    assert checked.model["in_features"] == 4
+    assert checked.loss is not None
+    assert checked.loss["reduction"] == "1e-3"
+
+
+def test_a_module_that_raises_is_the_users_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "raises_at_import.py").write_text("raise RuntimeError('no licence')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserCodeError, match="importing raises_at_import failed: RuntimeError: no licence") as error:
+        check_targets(config(loss={"_target_": "raises_at_import.Loss"}), "c.yaml")
+    assert "raises_at_import.py" in error.value.user_traceback
+    assert "raises_at_import" not in sys.modules
+
+
+def test_checking_builds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "never_called.py").write_text("def make():\n    raise AssertionError('called')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    check_targets(config(model={"_target_": "never_called.make"}), "c.yaml")

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import BatchSampler, DataLoader
+
+from lrfind.config.schema import Config
+from lrfind.errors import ConfigError, DataError, UserCodeError
+from lrfind.training.build import build_job, build_model, find_device, seed_everything
+
+MODULE = """\
+import torch
+from torch import nn
+from torch.utils.data import Dataset, IterableDataset, TensorDataset
+
+
+def tensors(count=40):
+    return TensorDataset(torch.arange(float(count)).reshape(-1, 1), torch.zeros(count, 1))
+
+
+class Plain(Dataset):
+    def __init__(self, count=40):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        return torch.tensor([float(index)]), torch.zeros(1)
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter([(torch.tensor([float(index)]), torch.zeros(1)) for index in range(40)])
+
+
+def no_dataset():
+    return object()
+
+
+def frozen():
+    return nn.Linear(1, 1).requires_grad_(False)
+
+
+def half_frozen():
+    model = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+    model[0].requires_grad_(False)
+    return model
+
+
+def no_module():
+    return "a string"
+
+
+def raises():
+    raise RuntimeError("out of luck")
+
+
+def my_step(model, batch, scale=1.0):
+    return scale * model(batch[0]).sum()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "built_for_test.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def config(**sections: Any) -> Config:
+    document: dict[str, Any] = {
+        "device": "cpu",
+        "model": {"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1},
+        "data": data("tensors"),
+        "loss": {"_target_": "torch.nn.MSELoss"},
+        "optimizer": {"_target_": "torch.optim.SGD", "momentum": 0.9},
+    }
+    return Config.model_validate(document | sections)
+
+
+def data(name: str, batch_size: int = 8, **more: Any) -> dict[str, Any]:
+    keys = {key: more.pop(key) for key in ("shuffle", "num_workers") if key in more}
+    return {"dataset": {"_target_": f"built_for_test.{name}", **more}, "batch_size": batch_size, **keys}
+
+
+def pass_over(config: Config) -> list[list[float]]:
+    job = build_job(config, "c.yaml")
+    job.fresh()
+    return [batch[0].flatten().tolist() for batch in job.loader]
+
+
+def test_every_start_is_the_same_start() -> None:
+    job = build_job(config(model={"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 4}), "c.yaml")
+    starts = []
+    for _ in range(2):
+        model, _ = job.fresh()
+        batches = [batch[0].flatten().tolist() for batch in job.loader]
+        starts.append((model.weight.tolist(), batches, torch.rand(1).item(), random.random(), np.random.rand()))
+    assert starts[0] == starts[1]
+
+
+def test_another_seed_is_another_start() -> None:
+    assert pass_over(config(seed=1)) != pass_over(config(seed=2))
+
+
+def test_batches_of_tensors_are_those_of_a_plain_data_set() -> None:
+    assert pass_over(config()) == pass_over(config(data=data("Plain")))
+
+
+def test_batches_are_those_of_a_plain_loader() -> None:
+    plain = DataLoader(
+        torch.utils.data.TensorDataset(torch.arange(40.0).reshape(-1, 1)),
+        batch_size=8,
+        shuffle=True,
+        drop_last=True,
+        generator=torch.Generator().manual_seed(0),
+    )
+    assert pass_over(config()) == [batch[0].flatten().tolist() for batch in plain]
+
+
+def test_data_in_order() -> None:
+    assert pass_over(config(data=data("Plain", shuffle=False)))[0] == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_smaller_last_batch_is_dropped_unless_it_is_the_only_one() -> None:
+    assert [len(batch) for batch in pass_over(config(data=data("tensors", batch_size=16)))] == [16, 16]
+    assert [len(batch) for batch in pass_over(config(data=data("tensors", batch_size=64)))] == [40]
+
+
+def test_an_iterable_data_set_is_batched_in_its_order() -> None:
+    batches = pass_over(config(data=data("Stream", batch_size=16)))
+    assert [len(batch) for batch in batches] == [16, 16, 8]
+    assert batches[0][:3] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["tensors", "Plain"])
+def test_an_empty_data_set_is_named(name: str) -> None:
+    with pytest.raises(DataError, match=r"data\.dataset: expected at least one sample, got an empty data set"):
+        build_job(config(data=data(name, count=0)), "c.yaml")
+
+
+def test_what_is_no_data_set_is_named() -> None:
+    with pytest.raises(UserCodeError, match=r"got object; for any other source of batches use data\.loader"):
+        build_job(config(data=data("no_dataset")), "c.yaml")
+
+
+def test_a_loader_of_ones_own_is_taken_as_it_is() -> None:
+    loader = {"_target_": "builtins.list", "_args_": [[1, 2, 3]]}
+    assert build_job(config(data={"loader": loader}), "c.yaml").loader == [1, 2, 3]
+    with pytest.raises(UserCodeError, match=r"data\.loader: expected an iterable of mini-batches, got int"):
+        build_job(config(data={"loader": {"_target_": "builtins.int"}}), "c.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("frozen", "expected at least one trainable parameter, got none"),
+        ("no_module", r"model: expected a torch.nn.Module, got str"),
+        ("raises", "model: building built_for_test.raises failed: RuntimeError: out of luck"),
+    ],
+)
+def test_a_model_that_cannot_be_trained(name: str, words: str) -> None:
+    with pytest.raises(UserCodeError, match=words):
+        build_job(config(model={"_target_": f"built_for_test.{name}"}), "c.yaml").fresh()
+
+
+def test_the_users_own_frame_is_shown_when_building_raises() -> None:
+    with pytest.raises(UserCodeError) as error:
+        build_model(config(model={"_target_": "built_for_test.raises"}), torch.device("cpu"))
+    assert "built_for_test.py" in error.value.user_traceback
+    assert "hydra" not in error.value.user_traceback
+
+
+def test_the_model_is_in_training_mode_and_its_trainable_parameters_are_optimized() -> None:
+    model, optimizer = build_job(config(model={"_target_": "built_for_test.half_frozen"}), "c.yaml").fresh()
+    assert model.training
+    assert [id(parameter) for parameter in optimizer.param_groups[0]["params"]] == [
+        id(parameter) for parameter in list(model.parameters())[2:]
+    ]
+    assert optimizer.param_groups[0]["momentum"] == 0.9
+
+
+def test_the_loss_is_called_on_output_and_target() -> None:
+    job = build_job(config(), "c.yaml")
+    batch = (torch.ones(4, 1), torch.full((4, 1), 3.0))
+    assert job.step(nn.Identity(), batch).item() == 4
+
+
+def test_a_loss_may_be_a_function() -> None:
+    node = {"_target_": "torch.nn.functional.mse_loss", "_partial_": True}
+    assert build_job(config(loss=node), "c.yaml").step(nn.Identity(), (torch.ones(1), torch.zeros(1))).item() == 1
+    with pytest.raises(UserCodeError, match=r"step: expected something to call, got dict.* add _partial_: true"):
+        build_job(config(step={"_target_": "builtins.dict"}), "c.yaml")
+
+
+def test_a_step_of_ones_own_takes_its_arguments_from_the_config() -> None:
+    node = {"_target_": "built_for_test.my_step", "_partial_": True, "scale": 2.0}
+    assert build_job(config(step=node), "c.yaml").step(nn.Identity(), [torch.ones(3)]).item() == 6
+
+
+def test_a_device_that_is_absent_is_named() -> None:
+    assert find_device("cpu", "c.yaml") == torch.device("cpu")
+    with pytest.raises(ConfigError, match=r"device: expected cuda:99, but the accelerators here are: .*; use auto"):
+        find_device("cuda:99", "c.yaml")
+
+
+def test_seeding_seeds_the_loaders_own_generator() -> None:
+    loader = DataLoader([1, 2, 3], generator=torch.Generator())  # type: ignore[arg-type]
+    seed_everything(5, loader)
+    assert loader.generator is not None
+    assert loader.generator.initial_seed() == 5
+
+
+def test_a_tensor_data_set_is_indexed_a_batch_at_a_time() -> None:
+    loader = build_job(config(), "c.yaml").loader
+    assert isinstance(loader, DataLoader)
+    assert loader.batch_size is None
+    assert isinstance(loader.sampler, BatchSampler)
