@@ -34,11 +34,13 @@ class Observer:
         on_sweep: Called before each sweep with the number of its steps.
         on_step: Called for each loss with its index, learning rate and loss.
         on_note: Called with a sentence that the user should read.
+        on_error: Called with the fault that cut a sweep short, of which the part before it is kept.
     """
 
     on_sweep: Callable[[int], None] = lambda steps: None
     on_step: Callable[[int, float, float], None] | None = None
     on_note: Callable[[str], None] = lambda note: None
+    on_error: Callable[[LrfindError], None] = lambda error: None
 
 
 def read_config(
@@ -67,6 +69,7 @@ def run(config: Config, source: str, observer: Observer | None = None) -> Result
 
     Raises:
         LrfindError: The job cannot be built, or its very first step fails.
+        KeyboardInterrupt: The user interrupted it before anything was measured.
     """
     observer = observer or Observer()
     clock = _Clock()
@@ -96,6 +99,8 @@ def try_out(config: Config, source: str) -> tuple[str, float]:
     """
     job = _build(config, source)
     sweep = _one_sweep(job, 1, Observer())
+    if not sweep.losses:
+        raise KeyboardInterrupt
     return _title(job), sweep.losses[0]
 
 
@@ -146,6 +151,9 @@ def _sweep_until_evident(job: Job, observer: Observer) -> _Outcome:
         except LrfindError as error:
             sweep = _what_is_left(error, outcome)
             outcome.error = str(error)
+            observer.on_error(error)
+        if sweep.stop_reason is StopReason.INTERRUPTED and not (sweep.losses or outcome.sweeps):
+            raise KeyboardInterrupt
         analysis = analyze(sweep, job.config.analysis.method)
         outcome.sweeps.append(sweep)
         outcome.analyses.append(analysis)
@@ -175,10 +183,10 @@ def _one_sweep(job: Job, steps: int, observer: Observer, on_recycle: Callable[[]
 
     settings = job.config.sweep
     observer.on_sweep(steps)
-    model, optimizer = job.fresh()
+    model, optimizer, batches = job.fresh()
     return run_sweep(
         model,
-        endless(job.loader, on_recycle),
+        endless(batches, on_recycle),
         job.step,
         optimizer,
         ladder(settings.start_lr, settings.end_lr, steps, settings.mode),

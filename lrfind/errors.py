@@ -5,7 +5,8 @@ LrfindError                exit 1   the run failed
 ├── DataError              exit 1   the data set or loader yields nothing that can be swept
 ├── ConfigError            exit 2   one or more faults in the config or on the command line
 ├── RecordError            exit 2   a saved record cannot be read
-└── OutputError            exit 2   a place to write to cannot be written
+├── OutputError            exit 2   a place to write to cannot be written
+└── StoppedError           exit 130 interrupted before anything was measured
 
 Each message says what was expected, what was got, and the way out.
 """
@@ -14,8 +15,10 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import re
+import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,43 +58,52 @@ class UserCodeError(LrfindError):
 
 
 @contextlib.contextmanager
-def user_code(doing: str, hint: str = "") -> Iterator[None]:
+def user_code(doing: str, hint: Callable[[], str] = str) -> Iterator[None]:
     """Turn whatever the enclosed call into the user's code raises into a `UserCodeError`.
 
     Args:
         doing: What was being done, as the start of the message: "building model".
-        hint: The way out, if there is one to name.
+        hint: Returns the way out, or facts that help to find it; called when there is a fault.
     """
     try:
         yield
     except LrfindError:
         raise
+    except SystemExit as leaving:
+        raise UserCodeError(f"{doing} failed: it called exit({leaving.code!r})", _user_frames(leaving)) from leaving
     except Exception as error:
-        lines = [f"{doing} failed: {type(error).__name__}: {error}", hint or _out_of_memory_hint(error)]
-        raise UserCodeError("\n".join(filter(None, lines)), _user_frames(error)) from error
+        # A worker process of a DataLoader sends its traceback as part of the message.
+        text, _, of_worker = str(error).partition("\nOriginal Traceback (most recent call last):\n")
+        cause = of_worker.strip().rpartition("\n")[2] or f"{type(error).__name__}: {text}"
+        frames = _without_libraries(of_worker) if of_worker else _user_frames(error)
+        lines = [f"{doing} failed: {cause}", _out_of_memory_hint(error) or hint()]
+        raise UserCodeError("\n".join(filter(None, lines)), frames) from error
 
 
 def _out_of_memory_hint(error: Exception) -> str:
     out = (
         isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error)
     )
-    return "out of memory: lower data.batch_size" if out else ""
+    return "out of memory: lower data.batch_size, or use a smaller model" if out else ""
 
 
-_NOT_THE_USERS = ("lrfind", "hydra", "omegaconf", "torch", "torchvision", "importlib", "<frozen importlib")
-
-
-def _user_frames(error: Exception) -> str:
+def _user_frames(error: BaseException) -> str:
     """Return the traceback of `error` without the frames of lrfind and of the libraries that it drives."""
-    root = Path(__file__).parent
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if root not in Path(frame.filename).parents
-        and not frame.filename.startswith("<frozen")
-        and not any(f"/{name}/" in Path(frame.filename).as_posix() for name in _NOT_THE_USERS)
-    ]
-    return "".join(traceback.format_list(frames))
+    frames = traceback.extract_tb(error.__traceback__)
+    return "".join(traceback.format_list([frame for frame in frames if _is_users(frame.filename)]))
+
+
+def _without_libraries(formatted: str) -> str:
+    """Return a traceback that comes as text, likewise without the frames of libraries."""
+    frames = re.findall(r'  File "([^"]+)", line \d+.*\n(?:    .*\n)*', formatted)
+    texts = re.findall(r'  File "[^"]+", line \d+.*\n(?:    .*\n)*', formatted)
+    return "".join(text for file, text in zip(frames, texts, strict=True) if _is_users(file))
+
+
+def _is_users(file: str) -> bool:
+    modules = (sys.modules.get(name) for name in ("lrfind", "hydra", "omegaconf", "torch", "torchvision", "importlib"))
+    libraries = {Path(module.__file__).parent for module in modules if module and module.__file__}
+    return not file.startswith("<frozen ") and not libraries & set(Path(file).parents)
 
 
 class DataError(LrfindError):
@@ -132,6 +144,15 @@ class RecordError(LrfindError):
 
 
 class OutputError(LrfindError):
-    """A file or folder cannot be written."""
+    """A file, a folder or stdout cannot be written."""
 
     exit_code = ExitCode.USAGE
+
+
+class StoppedError(LrfindError):
+    """The user interrupted the run before anything was measured."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self) -> None:
+        super().__init__("interrupted before anything was measured")

@@ -191,7 +191,7 @@ class Result:
 
     def to_json(self) -> str:
         """Return the JSON document as text; the same result gives the same text."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False, ensure_ascii=False)
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Result:

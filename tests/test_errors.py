@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import nn
 
 from lrfind import errors
@@ -15,6 +16,7 @@ def test_every_error_knows_its_exit_code() -> None:
         "ConfigError": ExitCode.USAGE,
         "RecordError": ExitCode.USAGE,
         "OutputError": ExitCode.USAGE,
+        "StoppedError": ExitCode.INTERRUPTED,
     }
 
 
@@ -47,10 +49,27 @@ def test_lrfinds_own_errors_pass_through() -> None:
         raise DataError("empty")
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_what_ends_the_process_passes_through(stop: type[BaseException]) -> None:
-    with pytest.raises(stop), user_code("loading"):
-        raise stop
+def test_ctrl_c_passes_through() -> None:
+    with pytest.raises(KeyboardInterrupt), user_code("loading"):
+        raise KeyboardInterrupt
+
+
+def test_exit_called_by_the_users_code_is_a_fault_of_it() -> None:
+    with pytest.raises(UserCodeError, match=r"loading failed: it called exit\(0\)"), user_code("loading"):
+        raise SystemExit(0)
+
+
+def test_the_traceback_of_a_worker_process_is_cut_too() -> None:
+    sent = (
+        "Caught ValueError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n"
+        f'  File "{torch.__path__[0]}/utils/data/fetch.py", line 52, in fetch\n    data = [\n'
+        '  File "/home/me/own.py", line 3, in __getitem__\n    raise ValueError("bad sample")\nValueError: bad sample\n'
+    )
+    with pytest.raises(UserCodeError, match=r"^loading failed: ValueError: bad sample$") as error, user_code("loading"):
+        raise ValueError(sent)
+    assert error.value.user_traceback == (
+        '  File "/home/me/own.py", line 3, in __getitem__\n    raise ValueError("bad sample")\n'
+    )
 
 
 @pytest.mark.parametrize(

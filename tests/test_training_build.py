@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import BatchSampler, DataLoader
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, DataError, UserCodeError
-from lrfind.training.build import build_job, build_model, find_device, seed_everything
+from lrfind.training.build import build_job, build_model, find_device
+from lrfind.training.fetch import TensorBatches
 
 MODULE = """\
 import torch
@@ -90,17 +91,16 @@ def data(name: str, batch_size: int = 8, **more: Any) -> dict[str, Any]:
 
 
 def pass_over(config: Config) -> list[list[float]]:
-    job = build_job(config, "c.yaml")
-    job.fresh()
-    return [batch[0].flatten().tolist() for batch in job.loader]
+    _, _, batches = build_job(config, "c.yaml").fresh()
+    return [batch[0].flatten().tolist() for batch in batches]
 
 
 def test_every_start_is_the_same_start() -> None:
     job = build_job(config(model={"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 4}), "c.yaml")
     starts = []
     for _ in range(2):
-        model, _ = job.fresh()
-        batches = [batch[0].flatten().tolist() for batch in job.loader]
+        model, _, loader = job.fresh()
+        batches = [batch[0].flatten().tolist() for batch in loader]
         starts.append((model.weight.tolist(), batches, torch.rand(1).item(), random.random(), np.random.rand()))
     assert starts[0] == starts[1]
 
@@ -114,13 +114,9 @@ def test_batches_of_tensors_are_those_of_a_plain_data_set() -> None:
 
 
 def test_batches_are_those_of_a_plain_loader() -> None:
-    plain = DataLoader(
-        torch.utils.data.TensorDataset(torch.arange(40.0).reshape(-1, 1)),
-        batch_size=8,
-        shuffle=True,
-        drop_last=True,
-        generator=torch.Generator().manual_seed(0),
-    )
+    samples = TensorDataset(torch.arange(40.0).reshape(-1, 1))
+    order = RandomSampler(samples, generator=torch.Generator().manual_seed(0))
+    plain = DataLoader(samples, batch_size=8, sampler=order, drop_last=True)
     assert pass_over(config()) == [batch[0].flatten().tolist() for batch in plain]
 
 
@@ -152,7 +148,7 @@ def test_what_is_no_data_set_is_named() -> None:
 
 def test_a_loader_of_ones_own_is_taken_as_it_is() -> None:
     loader = {"_target_": "builtins.list", "_args_": [[1, 2, 3]]}
-    assert build_job(config(data={"loader": loader}), "c.yaml").loader == [1, 2, 3]
+    assert build_job(config(data={"loader": loader}), "c.yaml").fresh()[2] == [1, 2, 3]
     with pytest.raises(UserCodeError, match=r"data\.loader: expected an iterable of mini-batches, got int"):
         build_job(config(data={"loader": {"_target_": "builtins.int"}}), "c.yaml")
 
@@ -178,7 +174,7 @@ def test_the_users_own_frame_is_shown_when_building_raises() -> None:
 
 
 def test_the_model_is_in_training_mode_and_its_trainable_parameters_are_optimized() -> None:
-    model, optimizer = build_job(config(model={"_target_": "built_for_test.half_frozen"}), "c.yaml").fresh()
+    model, optimizer, _ = build_job(config(model={"_target_": "built_for_test.half_frozen"}), "c.yaml").fresh()
     assert model.training
     assert [id(parameter) for parameter in optimizer.param_groups[0]["params"]] == [
         id(parameter) for parameter in list(model.parameters())[2:]
@@ -210,15 +206,12 @@ def test_a_device_that_is_absent_is_named() -> None:
         find_device("cuda:99", "c.yaml")
 
 
-def test_seeding_seeds_the_loaders_own_generator() -> None:
-    loader = DataLoader([1, 2, 3], generator=torch.Generator())  # type: ignore[arg-type]
-    seed_everything(5, loader)
-    assert loader.generator is not None
-    assert loader.generator.initial_seed() == 5
+@pytest.mark.parametrize("name", ["tensors", "Plain"])
+def test_workers_see_the_same_data_in_every_sweep(name: str) -> None:
+    job = build_job(config(data=data(name, num_workers=1)), "c.yaml")
+    sweeps = [[batch[0].flatten().tolist() for batch in job.fresh()[2]] for _ in range(2)]
+    assert sweeps[0] == sweeps[1] == pass_over(config(data=data(name)))
 
 
-def test_a_tensor_data_set_is_indexed_a_batch_at_a_time() -> None:
-    loader = build_job(config(), "c.yaml").loader
-    assert isinstance(loader, DataLoader)
-    assert loader.batch_size is None
-    assert isinstance(loader.sampler, BatchSampler)
+def test_samples_in_memory_are_taken_a_batch_at_a_time() -> None:
+    assert isinstance(build_job(config(), "c.yaml").fresh()[2], TensorBatches)

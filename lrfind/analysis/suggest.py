@@ -27,6 +27,11 @@ SLOWER = 5.0
 """The safe range reaches this factor below the suggestion. The sweep cannot see a lower edge: a smaller learning rate
 reaches the same loss in as many times more steps."""
 
+_CUT_SHORT = {
+    StopReason.INTERRUPTED: "was interrupted",
+    StopReason.FAILED: "failed",
+    StopReason.DATA_ENDED: "ran out of data",
+}
 _BLOWN_UP = (StopReason.DIVERGED, StopReason.NON_FINITE)
 
 
@@ -168,6 +173,11 @@ def _refusal(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> tuple[Refusal, 
     if _depth(fitted) < SIGNIFICANT:
         if _rises_at_once(fitted):
             return _diverged_at_once(sweep)
+        if sweep.stop_reason in _CUT_SHORT:
+            return Refusal.TOO_FEW_POINTS, (
+                f"The sweep {_CUT_SHORT[sweep.stop_reason]} after {len(sweep.losses)} steps, before any descent: "
+                "let it run to its end."
+            )
         return Refusal.NOISE, (
             f"No descent stands out from the noise between batches (standard deviation {fitted.noise:.3g}): "
             "raise sweep.max_iter or data.batch_size."

@@ -6,13 +6,15 @@ import atexit
 import os
 import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
 
 import lrfind
 from lrfind.commands.run import run
-from lrfind.errors import ExitCode, LrfindError, UserCodeError
+from lrfind.commands.streams import flush, open_closed_streams, report_error, tell
+from lrfind.errors import ExitCode, LrfindError
 
 app = typer.Typer(
     name="lrfind",
@@ -50,23 +52,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         app(args=arguments, prog_name="lrfind")
     except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else ExitCode.OK
+        return leaving.code if isinstance(leaving.code, int) else ExitCode.FAILED
     except LrfindError as error:
         report_error(error)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("lrfind: interrupted before anything was measured", file=sys.stderr)
-        return ExitCode.INTERRUPTED
+    except OSError as error:  # of help or version, which write to stdout themselves
+        tell(f"lrfind: cannot write to stdout: {error}")
+        return ExitCode.FAILED
     return ExitCode.OK
-
-
-def report_error(error: LrfindError) -> None:
-    """Print an error for people, below the traceback of the user's own code if there is one."""
-    if isinstance(error, UserCodeError) and error.user_traceback:
-        print("Traceback in your code (most recent call last):", file=sys.stderr)
-        print(error.user_traceback.rstrip(), file=sys.stderr)
-    for line in str(error).splitlines():
-        print(f"lrfind: {line}", file=sys.stderr)
 
 
 def entry() -> None:
@@ -80,14 +73,26 @@ def entry() -> None:
         os._exit(code)
 
     atexit.register(leave)  # registered first, so that it runs after the exit handlers of all that is imported
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a killed run keeps what it measured, as with Ctrl-C
+    open_closed_streams()
+    interrupt = _Interrupt()
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)  # a killed run keeps what it measured, as with Ctrl-C
     code = main()
-    for stream in (sys.stdout, sys.stderr):
-        _flush(stream)
+    flush(sys.stdout)
+    flush(sys.stderr)
 
 
-def _flush(stream: object) -> None:
-    try:
-        stream.flush()  # type: ignore[attr-defined]
-    except (OSError, ValueError):  # the reader has gone: there is no one left to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+class _Interrupt:
+    """Ends the sweep at the first signal, lets the result be saved at the second, and gives up at the third."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self._count += 1
+        if self._count == 1:
+            raise KeyboardInterrupt
+        if self._count == 2:
+            tell("lrfind: saving what was measured; once more to give that up")
+        else:
+            os._exit(ExitCode.INTERRUPTED)

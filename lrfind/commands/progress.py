@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lrfind.api import Observer
+from lrfind.commands.streams import report_error
 
 
 @contextlib.contextmanager
@@ -20,26 +21,35 @@ def watched(console: Console, *, quiet: bool) -> Iterator[Observer]:
         quiet: Show nothing at all.
     """
     if quiet:
-        yield Observer()
+        yield Observer(on_error=report_error)
         return
     if not console.is_terminal:
-        yield Observer(on_note=lambda note: console.print(note, markup=False, highlight=False, soft_wrap=True))
+        yield Observer(on_note=_printer(console), on_error=report_error)
         return
     columns = (
         TextColumn("sweep"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("LR {task.fields[lr]:.2e}  loss {task.fields[loss]:.4g}"),
+        TextColumn("{task.fields[now]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
         yield _on_bar(progress)
 
 
+def _printer(console: Console) -> Callable[[str], None]:
+    return lambda note: console.print(note, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
 def _on_bar(progress: Progress) -> Observer:
-    task = progress.add_task("sweep", total=None, lr=0.0, loss=0.0)
+    task = progress.add_task("sweep", total=None, now="")
+
+    def on_step(index: int, lr: float, loss: float) -> None:
+        progress.update(task, completed=index + 1, now=f"LR {lr:.2e}  loss {loss:.4g}")
+
     return Observer(
-        on_sweep=lambda steps: progress.reset(task, total=steps),
-        on_step=lambda index, lr, loss: progress.update(task, completed=index + 1, lr=lr, loss=loss),
-        on_note=lambda note: progress.console.print(note, markup=False, highlight=False),
+        on_sweep=lambda steps: progress.reset(task, total=steps, now=""),
+        on_step=on_step,
+        on_note=_printer(progress.console),
+        on_error=report_error,
     )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import enum
 import json
-import sys
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lrfind.commands.streams import print_result, stdout_for_result
-from lrfind.errors import ExitCode, OutputError
+from lrfind.commands.streams import console_for_people, print_result, stdout_for_result, tell
+from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, StoppedError
 
 if TYPE_CHECKING:
     from lrfind.config.schema import Config
@@ -56,9 +57,6 @@ def run(
     - `lrfind run configs/digits.yaml optimizer.momentum=0.95 --num-iter 200`
     - `LR=$(lrfind run configs/digits.yaml --format lr)`
     """
-    from lrfind.api import read_config
-
-    form = Format.JSON if as_json else form
     flags = {
         "output.dir": ("--out", out),
         "output.plot": ("--plot", plot),
@@ -68,21 +66,39 @@ def run(
         "sweep.start_lr": ("--start-lr", start_lr),
         "sweep.end_lr": ("--end-lr", end_lr),
     }
-    with stdout_for_result():
-        settings = read_config(
-            config, overrides or (), {key: flag for key, flag in flags.items() if flag[1] is not None}
-        )
-    if dry_run:
-        _dry_run(settings, str(config), form)
-        return
-    raise typer.Exit(_run(settings, config, form, quiet=quiet))
+    given = {key: flag for key, flag in flags.items() if flag[1] is not None}
+    form = _one_format(str(config), form, as_json=as_json)
+    try:
+        with stdout_for_result():
+            settings = _ready(config, overrides or (), given)
+        code = _dry_run(settings, str(config), form) if dry_run else _run(settings, config, form, quiet=quiet)
+    except KeyboardInterrupt as interrupt:
+        raise StoppedError from interrupt
+    raise typer.Exit(code)
 
 
-def _dry_run(config: Config, source: str, form: Format) -> None:
+def _one_format(source: str, form: Format, *, as_json: bool) -> Format:
+    if as_json and form not in (Format.TEXT, Format.JSON):
+        raise ConfigError(source, [Fault("--json", f"is short for --format json, got --format {form.value} as well")])
+    return Format.JSON if as_json else form
+
+
+def _ready(path: Path, overrides: Sequence[str], flags: Mapping[str, tuple[str, Any]]) -> Config:
+    """Return the config once all that can be found wrong before a long run has been looked for."""
+    from lrfind.api import read_config
+    from lrfind.output.files import check_writable
+
+    config = read_config(path, overrides, flags)
+    check_writable(Path(config.output.dir))
+    return config
+
+
+def _dry_run(config: Config, source: str, form: Format) -> ExitCode:
     from lrfind.api import try_out
 
     with stdout_for_result():
         title, loss = try_out(config, source)
+    usable = math.isfinite(loss)
     sweep = config.sweep
     plan = {
         "title": title,
@@ -90,37 +106,47 @@ def _dry_run(config: Config, source: str, form: Format) -> None:
         "start_lr": sweep.start_lr,
         "end_lr": sweep.end_lr,
         "mode": sweep.mode,
-        "first_loss": loss,
+        "first_loss": loss if usable else None,
     }
     if form is Format.JSON:
-        print_result(json.dumps({"dry_run": plan, "config": config.model_dump(mode="json")}, indent=2))
+        document = {"dry_run": plan, "config": config.model_dump(mode="json")}
+        print_result(json.dumps(document, indent=2, allow_nan=False))
     elif form is Format.TEXT:
         print_result(
-            f"{title}\nworks: one step was trained, with a loss of {loss:.4g}\n"
+            f"{title}\n{'works' if usable else 'runs'}: one step was trained, with a loss of {loss:.4g}\n"
             f"would sweep {sweep.num_iter} steps, {sweep.mode}, from {sweep.start_lr:g} to {sweep.end_lr:g}"
         )
+    if not usable:
+        tell(f"lrfind: the first loss is {loss}: look for it in the data, the model or the loss")
+    return ExitCode.OK if usable else ExitCode.FAILED
 
 
-def _run(config: Config, path: Path, form: Format, *, quiet: bool) -> int:
-    from rich.console import Console
-
+def _run(config: Config, path: Path, form: Format, *, quiet: bool) -> ExitCode:
     from lrfind.api import run as run_pipeline
     from lrfind.commands.progress import watched
-    from lrfind.output.files import check_writable
 
-    folder = Path(config.output.dir)
-    check_writable(folder)  # before the sweep, not after
-    people = Console(stderr=True)
+    people = console_for_people()
     with stdout_for_result(), watched(people, quiet=quiet) as observer:
         result = run_pipeline(config, str(path), observer)
-    files, fault = _save(result, folder / path.stem, config.output.plot)
+    files, fault = _save(result, Path(config.output.dir) / path.stem, config.output.plot)
+    if not quiet:
+        _tell_of(result, form, files)
     _print(result, form, files)
-    if form is not Format.TEXT and not quiet:
-        for file in files:
-            people.print(f"wrote {file}", markup=False, highlight=False, soft_wrap=True)
-    for problem in filter(None, (result.error, fault)):
-        print(f"lrfind: {problem}", file=sys.stderr)
+    if fault:
+        tell(f"lrfind: {fault}")
     return ExitCode.FAILED if fault else exit_code(result)
+
+
+def _tell_of(result: Result, form: Format, files: list[Path]) -> None:
+    """Say on stderr what a person would want to know beside the result."""
+    from lrfind.record import StopReason
+
+    sweep = result.sweeps[-1]
+    if sweep.stop_reason is StopReason.INTERRUPTED:
+        tell(f"lrfind: interrupted after {len(sweep.losses)} steps; what was measured is kept")
+    if form is not Format.TEXT:
+        for file in files:
+            tell(f"wrote {file}")
 
 
 def _save(result: Result, stem: Path, plot: str) -> tuple[list[Path], str | None]:
@@ -153,7 +179,7 @@ def _print(result: Result, form: Format, files: list[Path]) -> None:
     elif result.analysis.suggested_lr is not None:
         print_result(format_lr(result.analysis.suggested_lr))
     else:
-        print(f"lrfind: no learning rate: {result.analysis.message}", file=sys.stderr)
+        tell(f"lrfind: no learning rate: {result.analysis.message}")
 
 
 def _print_report(result: Result, files: list[Path]) -> None:

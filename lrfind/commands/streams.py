@@ -1,4 +1,4 @@
-"""Keeping stdout for the result: whatever third-party code prints goes to stderr."""
+"""stdout is for the result and stderr for people; neither may end a run, however its reader ends."""
 
 from __future__ import annotations
 
@@ -6,6 +6,24 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, TextIO
+
+from lrfind.errors import LrfindError, OutputError, UserCodeError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def open_closed_streams() -> None:
+    """Give a process that was started with closed streams ones that take, or refuse, what is written.
+
+    Otherwise the first files that it opens become its stdout and stderr. A closed stdout refuses: a result that
+    nobody can read is a fault.
+    """
+    for descriptor, name, flags in ((0, "stdin", os.O_RDONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, flags), descriptor)
+            setattr(sys, name, open(descriptor, "r" if descriptor == 0 else "w", closefd=False))  # noqa: SIM115
 
 
 @contextlib.contextmanager
@@ -18,14 +36,60 @@ def stdout_for_result() -> Iterator[None]:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     finally:
-        sys.stderr.flush()
+        flush(sys.stderr)
         os.dup2(kept, 1)
         os.close(kept)
 
 
 def print_result(text: str) -> None:
-    """Print the result to stdout; a pipe that was closed by its reader is no error."""
+    """Print the result to stdout; a pipe that was closed by its reader is no fault.
+
+    Raises:
+        OutputError: stdout cannot be written.
+    """
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter complains as it flushes at exit
+        _send_to_nowhere(1)
+    except OSError as error:
+        _send_to_nowhere(1)
+        raise OutputError(f"cannot write the result to stdout: {error}; it is in the record") from error
+
+
+def tell(text: str) -> None:
+    """Print a line for people to stderr, if there is anyone left to read it."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def report_error(error: LrfindError) -> None:
+    """Print an error for people, below the traceback of the user's own code if there is one."""
+    if isinstance(error, UserCodeError) and error.user_traceback:
+        tell("Traceback in your code (most recent call last):")
+        tell(error.user_traceback.rstrip())
+    for line in str(error).splitlines():
+        tell(f"lrfind: {line}")
+
+
+def console_for_people() -> Console:
+    """Return a console on stderr that goes silent, rather than ending the process, when its reader has gone."""
+    from rich.console import Console
+
+    class PeopleConsole(Console):
+        def on_broken_pipe(self) -> None:
+            _send_to_nowhere(2)
+
+    return PeopleConsole(stderr=True, emoji=False, markup=False, highlight=False)
+
+
+def flush(stream: TextIO) -> None:
+    """Flush a stream, or what is left of it into nowhere if its reader has gone."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        _send_to_nowhere(1 if stream is sys.stdout else 2)
+
+
+def _send_to_nowhere(descriptor: int) -> None:
+    """Let further writes succeed, above all the interpreter's own as it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

@@ -32,7 +32,7 @@ def check_targets(config: Config, source: str) -> Config:
         ConfigError: A target does not import, is not callable, or does not take the arguments beside it.
             All such faults are listed.
     """
-    document = config.model_dump()
+    document = config.model_dump(exclude_unset=True)
     faults: list[Fault] = []
     for key, node in list(_nodes(document)):
         faults.extend(_check_node(key, node))
@@ -41,8 +41,12 @@ def check_targets(config: Config, source: str) -> Config:
     return Config.model_validate(document)
 
 
-def resolve(path: str) -> Any:
+def resolve(path: str, key: str) -> Any:
     """Return the object at a dotted path, such as `torch.optim.SGD` or `my_module.Net.from_file`.
+
+    Args:
+        path: The dotted path.
+        key: The config key that names it, for the message when a module raises.
 
     Raises:
         LookupError: There is no such module or attribute; the message names the nearest that there is.
@@ -57,7 +61,7 @@ def resolve(path: str) -> Any:
         if found is not None and hasattr(found, part):
             found = getattr(found, part)
         elif (found is None or inspect.ismodule(found)) and _is_module(prefix):
-            with user_code(f"importing {prefix}"):
+            with user_code(f"{key}: importing {prefix}"):
                 found = importlib.import_module(prefix)
         else:
             raise LookupError(_not_found(found, part, ".".join(parts[:depth])))
@@ -100,7 +104,7 @@ def _check_node(key: str, node: dict[str, Any]) -> Iterator[Fault]:
         yield Fault(f"{key}._target_", f"expected a dotted path, got {target!r}")
         return
     try:
-        function = resolve(target)
+        function = resolve(target, key)
     except LookupError as error:
         yield Fault(f"{key}._target_", str(error))
         return
@@ -119,6 +123,8 @@ def _check_arguments(key: str, node: dict[str, Any], function: Callable[..., Any
     for name, value in arguments.items():
         if name in parameters and isinstance(value, str):
             node[name] = _as_number(value, parameters[name])
+            if isinstance(node[name], str) and _takes_only_numbers(parameters[name]):
+                yield Fault(f"{key}.{name}", f"expected a number, got {value!r}")
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     unknown = [] if takes_any else [name for name in arguments if name not in parameters]
     for name in unknown:
@@ -144,7 +150,7 @@ def _check_missing(
 
 def _as_number(value: str, parameter: inspect.Parameter) -> Any:
     """Return `value` as a number if the parameter is declared to be one, by annotation or by default."""
-    declared = set(re.findall(r"\w+", str(parameter.annotation)))
+    declared = _declared(parameter)
     by_default = isinstance(parameter.default, (int, float)) and not isinstance(parameter.default, bool)
     if "str" in declared or not (by_default or declared & {"int", "float"}):
         return value
@@ -154,3 +160,15 @@ def _as_number(value: str, parameter: inspect.Parameter) -> Any:
         except ValueError:
             continue
     return value
+
+
+def _takes_only_numbers(parameter: inspect.Parameter) -> bool:
+    around = {"class", "typing", "Union", "Optional", "None", "torch", "Tensor"}
+    declared = _declared(parameter)
+    return bool(declared & {"int", "float"}) and declared <= {"int", "float", *around}
+
+
+def _declared(parameter: inspect.Parameter) -> set[str]:
+    """Return the words of a parameter's annotation; none for a parameter without one."""
+    empty = parameter.annotation is inspect.Parameter.empty
+    return set() if empty else set(re.findall(r"\w+", str(parameter.annotation)))

@@ -6,7 +6,7 @@ import difflib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -52,8 +52,8 @@ def _read(path: Path) -> DictConfig:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        near = difflib.get_close_matches(path.name, _neighbours(path), n=1)
-        way_out = f"did you mean {path.parent / near[0]}?" if near else "check the path"
+        near = difflib.get_close_matches(path.stem, _neighbours(path), n=1)
+        way_out = f"did you mean {_neighbours(path)[near[0]]}?" if near else "check the path"
         raise ConfigError(source, [Fault("", f"no such file; {way_out}")]) from error
     except (OSError, UnicodeDecodeError) as error:
         problem = "is a folder; name a YAML file" if path.is_dir() else f"cannot be read as UTF-8 text: {error}"
@@ -61,10 +61,9 @@ def _read(path: Path) -> DictConfig:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(root, yaml.MappingNode):
-            got = "an empty file" if root is None else f"a {root.id}"
+            got = "an empty file" if root is None else f"a {type(root).__name__[:-4].lower()}"
             raise ConfigError(source, [Fault("", f"expected a mapping of config keys at the top, got {got}")])
-        document: DictConfig = OmegaConf.create(text)
-        return document
+        return cast(DictConfig, OmegaConf.create(text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -73,25 +72,35 @@ def _read(path: Path) -> DictConfig:
         raise ConfigError(source, [Fault("", f"not valid YAML: {_first_line(error)}")]) from error
 
 
-def _neighbours(path: Path) -> list[str]:
-    return [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+def _neighbours(path: Path) -> dict[str, Path]:
+    return {file.stem: file for file in path.parent.glob("*.y*ml")} if path.parent.is_dir() else {}
 
 
 def _override(document: DictConfig, source: str, overrides: Sequence[str], flags: Mapping[str, Any]) -> DictConfig:
     for override in overrides:
-        if "=" not in override.lstrip("="):
-            raise ConfigError(
-                source,
-                [Fault(override, "expected an override of the form key=value, such as sweep.num_iter=200")],
-            )
-    try:
-        OmegaConf.set_struct(document, False)
-        document.merge_with_dotlist(list(overrides))
-        for key, value in flags.items():
-            OmegaConf.update(document, key, value, force_add=True)
-    except (OmegaConfBaseException, yaml.YAMLError) as error:
-        raise ConfigError(source, [Fault(" ".join(overrides), f"cannot be applied: {_first_line(error)}")]) from error
+        if fault := _apply(document, override):
+            raise ConfigError(source, [fault])
+    for key, value in flags.items():
+        section = key.rpartition(".")[0]
+        if not section or section not in document or isinstance(document[section], DictConfig):
+            OmegaConf.update(document, key, value, force_add=True)  # else the section is at fault, and will be named
     return document
+
+
+def _apply(document: DictConfig, override: str) -> Fault | None:
+    """Apply one `key=value`; return what is wrong with it, if anything is."""
+    key, equals, value = override.partition("=")
+    if not (key and equals):
+        return Fault(override, "expected an override of the form key=value, such as sweep.num_iter=200")
+    try:
+        document.merge_with_dotlist([override])
+    except yaml.MarkedYAMLError as error:
+        return Fault(override, f"cannot be applied: not valid YAML: {error.problem}")
+    except TypeError:  # OmegaConf cannot merge a mapping with anything else
+        return Fault(key, f"expected a mapping of keys, got {value}")
+    except (OmegaConfBaseException, ValueError) as error:
+        return Fault(override, f"cannot be applied: {_first_line(error)}")
+    return None
 
 
 def _make_importable(path: Path) -> None:
@@ -113,6 +122,8 @@ def _faults(error: ValidationError, flags: Mapping[str, str]) -> Iterable[Fault]
 def _problem(kind: str, message: str, got: Any, location: tuple[int | str, ...]) -> str:
     if kind == "extra_forbidden":
         return _unknown_key(location)
+    if kind in ("model_type", "dict_type"):
+        return f"expected a mapping of keys, got {'nothing' if got is None else repr(got)}"
     if kind == "missing":
         return "expected a value, got none; add this key"
     if kind == "value_error":

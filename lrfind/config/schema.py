@@ -5,9 +5,10 @@ Pydantic reports all faults of a document at once, and reads `1e-3`, `"1e-3"` an
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def _has_target(node: dict[str, Any]) -> dict[str, Any]:
@@ -19,8 +20,18 @@ def _has_target(node: dict[str, Any]) -> dict[str, Any]:
 Node = Annotated[dict[str, Any], AfterValidator(_has_target)]
 """A mapping that Hydra's `instantiate` turns into an object: `_target_` and the arguments of its call."""
 
-LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number, got {str(value).lower()}")
+    return value
+
+
+LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_bool)]
 """A learning rate: above 0 and finite."""
+
+Whole = Annotated[int, BeforeValidator(_no_bool)]
+"""A whole number."""
 
 
 class Section(BaseModel):
@@ -36,9 +47,9 @@ class DataConfig(Section):
     """The data set, map-style or iterable."""
     loader: Node | None = None
     """Instead of a data set: a call that returns an iterable of mini-batches."""
-    batch_size: int | None = Field(default=None, ge=1)
+    batch_size: Whole | None = Field(default=None, ge=1)
     """Samples in a mini-batch of the data set."""
-    num_workers: int = Field(default=0, ge=0)
+    num_workers: Whole = Field(default=0, ge=0)
     """Worker processes that load the data set; 0 loads in the main process."""
     shuffle: bool = True
     """Whether to draw a map-style data set in random order."""
@@ -49,8 +60,9 @@ class DataConfig(Section):
             raise ValueError("expected either dataset or loader, got " + ("both" if self.loader else "neither"))
         if self.dataset is not None and self.batch_size is None:
             raise ValueError("expected batch_size beside dataset, got none; set data.batch_size")
-        if self.loader is not None and self.batch_size is not None:
-            raise ValueError("batch_size does nothing beside loader, which makes its own batches; drop it")
+        idle = sorted(self.model_fields_set - {"dataset", "loader"}) if self.loader is not None else []
+        if idle:
+            raise ValueError(f"{', '.join(idle)} does nothing beside loader, which makes its own batches; drop it")
         return self
 
 
@@ -61,9 +73,9 @@ class SweepConfig(Section):
     """Learning rate of the first update."""
     end_lr: LearningRate = 10.0
     """Learning rate of the last update."""
-    num_iter: int = Field(default=100, ge=10)
+    num_iter: Whole = Field(default=100, ge=10)
     """Updates, one mini-batch each."""
-    max_iter: int = Field(default=400, ge=10)
+    max_iter: Whole = Field(default=400, ge=10)
     """While the curve is too noisy to read, the sweep is run again at twice the length, up to this one.
     At `num_iter` or below, it never is."""
     mode: Literal["exponential", "linear"] = "exponential"
@@ -91,7 +103,7 @@ class AnalysisConfig(Section):
 class OutputConfig(Section):
     """What is written, and where."""
 
-    dir: str = "."
+    dir: Annotated[str, AfterValidator(os.path.expanduser)] = Field(default=".", min_length=1)
     """Folder of the record and the plot; made if it does not exist."""
     plot: Literal["png", "svg", "pdf", "none"] = "png"
     """Format of the loss-vs-LR plot."""
@@ -100,7 +112,7 @@ class OutputConfig(Section):
 class Config(Section):
     """Everything that a run needs to know."""
 
-    seed: int = Field(default=0, ge=0, lt=2**32)
+    seed: Whole = Field(default=0, ge=0, lt=2**32)
     """Seed of the weights and of the batch order."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|xpu|cuda(:\d+)?)$")
     """auto (an accelerator if there is one), cpu, cuda, cuda:1, mps or xpu."""

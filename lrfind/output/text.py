@@ -104,6 +104,8 @@ def _next_step(result: Result) -> str:
         optimizer = result.config.get("optimizer")
         target = optimizer.get("_target_") if isinstance(optimizer, dict) else None
         return f"train with optimizer.lr={format_lr(lr)}" + (f", the lr of {target}" if target else "")
+    if result.sweep.stop_reason is StopReason.INTERRUPTED:
+        return "run again, to the end"
     knobs = list(dict.fromkeys(_KNOB.findall(result.analysis.message)))
     return f"change {' or '.join(knobs) or 'what is named above'}, and run again"
 

@@ -29,23 +29,32 @@ from torch.utils.data import (
 
 from lrfind.config.schema import Config, DataConfig
 from lrfind.errors import ConfigError, DataError, Fault, UserCodeError, user_code
+from lrfind.training.fetch import TensorBatches
 from lrfind.training.step import Step, default_step
 
 
 @dataclass(frozen=True)
 class Job:
-    """What stays the same over all sweeps of a run."""
+    """What stays the same over all sweeps of a run.
+
+    Attributes:
+        source: The data set, or the user's own loader.
+    """
 
     config: Config
     device: torch.device
-    loader: Iterable[Any]
+    source: Any
     step: Step
 
-    def fresh(self) -> tuple[nn.Module, torch.optim.Optimizer]:
-        """Return the untrained model and its optimizer, and set every random generator to the seed."""
-        seed_everything(self.config.seed, self.loader)
+    def fresh(self) -> tuple[nn.Module, torch.optim.Optimizer, Iterable[Any]]:
+        """Return the untrained model, its optimizer and the batches, all as at the start of a training.
+
+        Every random generator is set to the seed.
+        """
+        seed_everything(self.config.seed)
         model = build_model(self.config, self.device)
-        return model, build_optimizer(self.config, model)
+        optimizer = build_optimizer(self.config, model)
+        return model, optimizer, build_loader(self.config, self.source, self.device)
 
 
 def build_job(config: Config, source: str) -> Job:
@@ -58,17 +67,14 @@ def build_job(config: Config, source: str) -> Job:
     """
     device = find_device(config.device, source)
     seed_everything(config.seed)
-    return Job(config, device, build_loader(config.data, device), build_step(config, device))
+    return Job(config, device, build_source(config.data), build_step(config, device))
 
 
-def seed_everything(seed: int, loader: Iterable[Any] = ()) -> None:
-    """Seed Python's, NumPy's and torch's random generators, and the loader's own if it has one."""
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and torch's random generators."""
     random.seed(seed)
     np.random.seed(seed)  # the global generator is the one that transforms draw from
     torch.manual_seed(seed)
-    generator = getattr(loader, "generator", None)
-    if isinstance(generator, torch.Generator):
-        generator.manual_seed(seed)
 
 
 def find_device(name: str, source: str) -> torch.device:
@@ -88,36 +94,46 @@ def find_device(name: str, source: str) -> torch.device:
     return device
 
 
-def build_loader(config: DataConfig, device: torch.device) -> Iterable[Any]:
-    """Return the user's own loader, or a `DataLoader` over the data set."""
+def build_source(config: DataConfig) -> Any:
+    """Return the user's own loader, or the data set."""
     if config.loader is not None:
         loader = _instantiate("data.loader", config.loader)
         if not isinstance(loader, Iterable):
             raise UserCodeError(f"data.loader: expected an iterable of mini-batches, got {type(loader).__name__}")
         return loader
     assert config.dataset is not None  # what DataConfig checks
-    assert config.batch_size is not None
     dataset = _instantiate("data.dataset", config.dataset)
+    if not isinstance(dataset, IterableDataset):
+        _check_size(dataset)
+    return dataset
+
+
+def build_loader(config: Config, source: Any, device: torch.device) -> Iterable[Any]:
+    """Return the user's own loader as it is, or the batches of a data set in an order that the seed decides."""
+    settings = config.data
+    if settings.loader is not None or settings.batch_size is None:
+        loader: Iterable[Any] = source
+        return loader
+    generator = torch.Generator().manual_seed(config.seed)
     common: dict[str, Any] = {
-        "num_workers": config.num_workers,
-        "persistent_workers": config.num_workers > 0,
+        "num_workers": settings.num_workers,
+        "persistent_workers": settings.num_workers > 0,
         "pin_memory": device.type == "cuda",
-        "generator": torch.Generator(),
+        "generator": torch.Generator().manual_seed(config.seed),  # seeds the workers
     }
-    if isinstance(dataset, IterableDataset):
-        return DataLoader(dataset, config.batch_size, **common)
-    size = _size(dataset)
-    sampler: Sampler[int] = (
-        RandomSampler(dataset, generator=common["generator"]) if config.shuffle else SequentialSampler(dataset)
-    )
+    if isinstance(source, IterableDataset):
+        return DataLoader(source, settings.batch_size, **common)
     # A last batch of fewer samples has another noise than the rest, and BatchNorm fails on a single one.
-    batches = BatchSampler(sampler, config.batch_size, drop_last=size >= config.batch_size)
-    if type(dataset) is TensorDataset:  # takes the indices of a whole batch at once, with nothing left to collate
-        return DataLoader(dataset, sampler=batches, batch_size=None, **common)
-    return DataLoader(dataset, batch_sampler=batches, **common)
+    drop_last = len(source) >= settings.batch_size
+    if type(source) is TensorDataset and device.type == "cpu" and settings.shuffle and not settings.num_workers:
+        return TensorBatches(source.tensors, settings.batch_size, generator, drop_last=drop_last)
+    sampler: Sampler[int] = (
+        RandomSampler(source, generator=generator) if settings.shuffle else SequentialSampler(source)
+    )
+    return DataLoader(source, batch_sampler=BatchSampler(sampler, settings.batch_size, drop_last), **common)
 
 
-def _size(dataset: Any) -> int:
+def _check_size(dataset: Any) -> None:
     try:
         size = len(dataset)
     except TypeError as error:
@@ -127,7 +143,6 @@ def _size(dataset: Any) -> int:
         ) from error
     if size == 0:
         raise DataError("data.dataset: expected at least one sample, got an empty data set")
-    return size
 
 
 def build_model(config: Config, device: torch.device) -> nn.Module:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from lrfind.errors import DataError, user_code
 
@@ -41,3 +44,25 @@ def endless(loader: Iterable[Any], on_recycle: Callable[[], None] = lambda: None
 def _one_pass(loader: Iterable[Any]) -> Iterator[Any]:
     with user_code("loading a mini-batch"):
         yield from loader
+
+
+class TensorBatches:
+    """The shuffled batches of samples that lie in memory, taken a whole batch at a time.
+
+    They are those of a `DataLoader` over a `TensorDataset` with the same generator, which takes the samples one by
+    one and stacks them again: for a small model that costs as much as a third of the training step.
+    """
+
+    def __init__(
+        self, tensors: Sequence[Tensor], batch_size: int, generator: torch.Generator, *, drop_last: bool
+    ) -> None:
+        self._tensors = tensors
+        self._batch_size = batch_size
+        self._generator = generator
+        self._drop_last = drop_last
+
+    def __iter__(self) -> Iterator[list[Tensor]]:
+        order = torch.randperm(len(self._tensors[0]), generator=self._generator)
+        for batch in torch.split(order, self._batch_size):
+            if len(batch) == self._batch_size or not self._drop_last:
+                yield [tensor[batch] for tensor in self._tensors]

@@ -51,7 +51,8 @@ def check_loss(loss: Any) -> None:
         UserCodeError: `loss` is not a tensor with one floating-point element that depends on a parameter.
     """
     if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point():
-        hint = "; average it first, e.g. with reduction='mean'" if isinstance(loss, Tensor) else ""
+        many = isinstance(loss, Tensor) and loss.numel() > 1
+        hint = "; average it first, e.g. with reduction='mean'" if many else ""
         raise UserCodeError(f"loss: expected a scalar floating-point tensor, got {describe(loss)}{hint}")
     if not loss.requires_grad:
         raise UserCodeError(

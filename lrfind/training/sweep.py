@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lrfind.errors import UserCodeError, user_code
 from lrfind.record import StopReason, Sweep
-from lrfind.training.step import Step, check_loss, to_device
+from lrfind.training.step import Step, check_loss, describe, to_device
 
 OnStep = Callable[[int, float, float], None]
 """on_step(index, learning rate, loss), called once the loss of a step has been read."""
@@ -63,8 +63,9 @@ def run_sweep(
     reader = _reader(device, len(lrs))
     trace = _Trace(seed, lrs, StopRule() if stop_on_divergence else None, on_step)
     started = 0
+    batch: Any = None
     try:
-        with user_code("training step"):
+        with user_code("training step", lambda: f"the batch was: {describe(batch)}"):
             for lr, batch in zip(lrs, batches, strict=False):
                 set_learning_rate(optimizer, lr)
                 optimizer.zero_grad()

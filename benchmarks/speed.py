@@ -1,0 +1,276 @@
+"""What a sweep costs beside the bare training loop: time, memory, start-up. Ratios, side by side in one run.
+
+    python benchmarks/speed.py [--rounds 15] [--save benchmarks/speed.json]
+
+Every round times all variants one after the other, in turned order; each ratio is taken within a round, and the
+median over the rounds is reported with the middle half of them. So a machine that slows down slows both sides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch._dynamo
+from rich.progress import track
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+from torchvision.datasets import FakeData
+from torchvision.models import resnet18
+from torchvision.transforms import v2
+
+from lrfind.config.schema import Config, DataConfig
+from lrfind.training.build import build_loader
+from lrfind.training.fetch import endless
+from lrfind.training.ladder import ladder
+from lrfind.training.step import default_step
+from lrfind.training.sweep import run_sweep
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+sys.path.insert(0, str(CONFIGS))
+DIGITS: Any = importlib.import_module("digits")  # the data and the network of configs/digits.yaml
+DEVICE = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training to time: what is trained, on what, for how many steps."""
+
+    name: str
+    dataset: Callable[[], Dataset[Any]]
+    model: Callable[[], nn.Module]
+    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    batch_size: int
+    steps: int
+
+    def start(self) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """Return the same untrained model and optimizer at every call."""
+        torch.manual_seed(0)
+        model = self.model().to(DEVICE).train()
+        return model, self.optimizer(model.parameters())
+
+
+def digits_mlp() -> nn.Module:
+    """Return a network so small that the loop around it shows."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+
+
+def pictures() -> FakeData:
+    """Return 32x32 pictures with the augmentation of configs/cifar10_resnet18.yaml."""
+    augment = v2.Compose(
+        [v2.ToImage(), v2.RandomCrop(32, 4), v2.RandomHorizontalFlip(), v2.ToDtype(torch.float32, True)]
+    )
+    return FakeData(512, (3, 32, 32), 10, augment)
+
+
+def _sgd(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    return torch.optim.SGD(parameters, lr=1e-6, momentum=0.9)
+
+
+RECIPES = (
+    Recipe("digits CNN, SGD, batch 64", DIGITS.digits, DIGITS.cnn, _sgd, 64, 200),
+    Recipe("digits MLP, Adam, batch 64", DIGITS.digits, digits_mlp, lambda p: torch.optim.Adam(p, lr=1e-6), 64, 600),
+    Recipe("ResNet-18, 32x32, SGD, batch 32", pictures, lambda: resnet18(num_classes=10), _sgd, 32, 8),
+)
+
+
+def bare_loop(recipe: Recipe, batches: Iterable[Any]) -> None:
+    """Train as anyone would write it down."""
+    model, optimizer = recipe.start()
+    for x, y in islice(batches, recipe.steps):
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(x.to(DEVICE)), y.to(DEVICE))
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        loss.item()
+
+
+def sweep(recipe: Recipe, batches: Iterable[Any]) -> None:
+    """Train as lrfind does, over learning rates too small to diverge, so that no step is saved."""
+    model, optimizer = recipe.start()
+    lrs = ladder(1e-9, 1e-6, recipe.steps)
+    run_sweep(model, batches, default_step(functional.cross_entropy), optimizer, lrs, device=DEVICE, seed=0)
+
+
+def plain_loader(recipe: Recipe, dataset: Dataset[Any]) -> DataLoader[Any]:
+    """Return the loader that anyone would write down."""
+    return DataLoader(dataset, recipe.batch_size, shuffle=True, drop_last=True)
+
+
+def own_loader(recipe: Recipe, dataset: Dataset[Any]) -> Iterable[Any]:
+    """Return the loader that lrfind builds for the same config."""
+    node = {"_target_": "not.used"}
+    data = DataConfig(dataset=node, batch_size=recipe.batch_size)
+    return build_loader(Config(model=node, optimizer=node, data=data), dataset, DEVICE)
+
+
+def recycled(loader: Iterable[Any]) -> Iterator[Any]:
+    """Yield the batches of `loader` over and over, for the bare loop."""
+    while True:
+        yield from loader
+
+
+def step_times(recipe: Recipe, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each variant, a list over the rounds."""
+    dataset = recipe.dataset()
+    loader, own = plain_loader(recipe, dataset), own_loader(recipe, dataset)
+    fetched = [(x.to(DEVICE), y.to(DEVICE)) for x, y in islice(recycled(loader), recipe.steps)]
+    variants: dict[str, Callable[[], None]] = {
+        "bare": lambda: bare_loop(recipe, recycled(loader)),
+        "sweep_same_loader": lambda: sweep(recipe, endless(loader)),
+        "sweep": lambda: sweep(recipe, endless(own)),
+        "floor": lambda: bare_loop(recipe, fetched),
+    }
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for index in track(range(rounds + 1), recipe.name, transient=True):
+        names = list(variants)
+        for name in names[index % 4 :] + names[: index % 4]:
+            seconds = timed(variants[name])
+            if index:  # the first round warms up
+                times[name].append(seconds)
+    return times
+
+
+def timed(function: Callable[[], object]) -> float:
+    """Return the seconds that a call takes, the accelerator's share included."""
+    start = time.perf_counter()
+    function()
+    if DEVICE.type != "cpu":
+        torch.accelerator.synchronize()
+    return time.perf_counter() - start
+
+
+def ratio(over: Sequence[float], under: Sequence[float]) -> list[float]:
+    """Return the median of the ratios within the rounds, and their quartiles, to 3 digits."""
+    ratios = [a / b for a, b in zip(over, under, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return [round(value, 3) for value in (middle, low, high)]
+
+
+def peak_memory(variant: str) -> int:
+    """Return by how many kB a variant raises the peak memory of a process of its own that trains a ResNet-18."""
+    command = [sys.executable, __file__, "--memory-of", variant]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def print_memory(variant: str) -> None:
+    """Run one variant in this process and print the growth of its peak memory, in kB."""
+    recipe = RECIPES[-1]
+    loader = plain_loader(recipe, recipe.dataset())
+    before = _status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak that the imports made
+    if variant == "bare":
+        bare_loop(recipe, recycled(loader))
+    else:
+        sweep(recipe, endless(loader))
+    print(_status("VmHWM") - before)
+
+
+def _status(field: str) -> int:
+    """Return a memory figure of this process, in kB, as Linux tells it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+
+
+def process_times(rounds: int) -> dict[str, list[float]]:
+    """Return the wall seconds of whole processes, a list over the rounds."""
+    lrfind = [sys.executable, "-m", "lrfind"]
+    with tempfile.TemporaryDirectory() as folder:
+        commands = {
+            "import_torch": [sys.executable, "-c", "import torch"],
+            "run_digits": [*lrfind, "run", str(CONFIGS / "digits.yaml"), "--out", folder],
+            "help": [*lrfind, "--help"],
+        }
+        times: dict[str, list[float]] = {name: [] for name in commands}
+        for _ in track(range(rounds), "whole processes", transient=True):
+            for name, command in commands.items():
+                times[name].append(timed(partial(subprocess.run, command, capture_output=True, check=True)))
+    return times
+
+
+def measure(rounds: int) -> dict[str, Any]:
+    """Return all figures, with what they were measured on."""
+    recipes = {recipe.name: step_times(recipe, rounds) for recipe in RECIPES}
+    memory = [(peak_memory("sweep"), peak_memory("bare")) for _ in range(5)]
+    processes = process_times(rounds)
+    return {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {DEVICE}",
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "rounds": rounds,
+        "recipes": {
+            name: {
+                "milliseconds_per_bare_step": round(1e3 * statistics.median(times["bare"]) / recipe.steps, 2),
+                "sweep_to_bare_same_loader": ratio(times["sweep_same_loader"], times["bare"]),
+                "sweep_to_bare": ratio(times["sweep"], times["bare"]),
+                "sweep_to_floor": ratio(times["sweep"], times["floor"]),
+            }
+            for recipe, (name, times) in zip(RECIPES, recipes.items(), strict=True)
+        },
+        "memory_to_bare": ratio(*zip(*memory, strict=True)),
+        "help_seconds": round(statistics.median(processes["help"]), 3),
+        "run_to_import_torch": ratio(processes["run_digits"], processes["import_torch"]),
+    }
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Return the figures as a Markdown table."""
+    lines = ["| ratio (median, middle half of the rounds) | " + " | ".join(figures["recipes"]) + " |"]
+    lines.append("|---" * (1 + len(figures["recipes"])) + "|")
+    for title, key in (
+        ("sweep / bare loop, same DataLoader", "sweep_to_bare_same_loader"),
+        ("sweep / bare loop, each with its own DataLoader", "sweep_to_bare"),
+        ("sweep / bare loop on batches fetched beforehand", "sweep_to_floor"),
+    ):
+        cells = (_cell(recipe[key]) for recipe in figures["recipes"].values())
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        f"Peak memory of a ResNet-18 sweep / of its bare loop: {_cell(figures['memory_to_bare'])}. "
+        f"`lrfind run configs/digits.yaml`, start to exit / `python -c 'import torch'`: "
+        f"{_cell(figures['run_to_import_torch'])}. `lrfind --help`: {figures['help_seconds']} s.",
+        "",
+        f"Measured on {figures['machine']}, torch {figures['versions']['torch']}, {figures['rounds']} rounds.",
+    ]
+    return "\n".join(lines)
+
+
+def _cell(figure: list[float]) -> str:
+    middle, low, high = figure
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+
+
+def main() -> None:
+    """Measure, print the table, and save the figures if asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--save", type=Path, help="JSON file for the figures")
+    parser.add_argument("--memory-of", choices=("bare", "sweep"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.memory_of:
+        print_memory(arguments.memory_of)
+        return
+    figures = measure(arguments.rounds)
+    if arguments.save:
+        arguments.save.write_text(json.dumps(figures, indent=2) + "\n")
+    print(table(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""A training of a user's in a folder of its own, and `lrfind` run on it as the user would run it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lrfind
+from lrfind.commands.app import main
+
+CONFIG = """\
+model: {_target_: own.net}
+data: {dataset: {_target_: own.data}, batch_size: 64}
+loss: {_target_: torch.nn.MSELoss}
+optimizer: {_target_: torch.optim.SGD}
+sweep: {start_lr: 1e-5, num_iter: 60}
+output: {plot: none}
+"""
+"""Finds a learning rate in one sweep: every batch is the whole data set, so there is no noise."""
+
+OWN_LOADER = CONFIG.replace("{dataset: {_target_: own.data}, batch_size: 64}", "{loader: {_target_: own.loader}}")
+
+OWN = """\
+import os, signal, subprocess, sys, time
+import torch
+from torch import nn
+from torch.utils.data import Dataset, IterableDataset, TensorDataset
+
+def net(width: int = 3):
+    return nn.Linear(width, 1)
+
+def data(size: int = 64, noise: float = 0.0):
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(size, 3, generator=draw)
+    return TensorDataset(x, x.sum(1, keepdim=True) + noise * torch.randn(size, 1, generator=draw))
+
+def on_step(act):
+    steps = iter(range(10**9))
+    return lambda output, y: act(next(steps), nn.functional.mse_loss(output, y))
+"""
+"""The user's module. `on_step(act)` is a loss whose value is `act(step, mean squared error)`."""
+
+PACKAGE = str(Path(lrfind.__file__).parent)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of the command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The document on stdout, which must be strict JSON."""
+        document: dict[str, Any] = strict_json(self.out)
+        return document
+
+    def says(self, *words: str) -> None:
+        """Check that stderr holds each of `words`, however it is wrapped, and no traceback of lrfind's own."""
+        said = " ".join(self.err.split())
+        missing = [word for word in words if word not in said]
+        assert not missing, f"stderr lacks {missing}:\n{self.err}"
+        assert "Traceback (most recent call last)" not in self.err
+        assert PACKAGE not in self.err
+
+
+class Project:
+    """A folder with a config and the module `own` beside it."""
+
+    def __init__(self, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self._capfd = capfd
+        self.config = folder / "train.yaml"
+        self.out = folder / "out"
+        self.config.write_text(CONFIG)
+        (folder / "own.py").write_text(OWN)
+
+    @property
+    def record(self) -> Path:
+        return self.out / "train.lrfind.json"
+
+    def plot(self, suffix: str = "png") -> Path:
+        return self.out / f"train.lrfind.{suffix}"
+
+    def add(self, code: str) -> None:
+        """Add to the user's module, which is imported anew."""
+        with (self.folder / "own.py").open("a") as file:
+            file.write("\n" + textwrap.dedent(code))
+        sys.modules.pop("own", None)
+
+    def run(self, *arguments: str, config: Path | None = None) -> Outcome:
+        """Run `lrfind run` in this process."""
+        return self.main("run", str(config or self.config), "--out", str(self.out), *arguments)
+
+    def main(self, *arguments: str) -> Outcome:
+        """Run any `lrfind` command in this process."""
+        importlib.invalidate_caches()
+        self._capfd.readouterr()
+        code = main(list(arguments))
+        return Outcome(code, *self._capfd.readouterr())
+
+    def process(self, *arguments: str, **options: Any) -> Outcome:
+        """Run `lrfind run` in a process of its own."""
+        return process(["run", str(self.config), "--out", str(self.out), *arguments], **options)
+
+
+@contextlib.contextmanager
+def open_project(folder: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
+    """Yield a new project, and forget the modules that were imported from it."""
+    path, modules = list(sys.path), set(sys.modules)
+    yield Project(folder, capfd)
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(folder)):
+            del sys.modules[name]
+
+
+def process(arguments: Sequence[str], env: Mapping[str, str] | None = None, **options: Any) -> Outcome:
+    """Run `lrfind` in a process of its own."""
+    done = subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=120, env={**os.environ, **(env or {})}, **options
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def shell(line: str, *arguments: str) -> Outcome:
+    """Run a line of bash in which "$@" is `lrfind` with its arguments; the exit code is that of `lrfind`."""
+    done = subprocess.run(
+        ["bash", "-c", f"{line}; exit ${{PIPESTATUS[0]}}", "bash", *command(*arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "lrfind", *arguments]
+
+
+def strict_json(text: str) -> Any:
+    """Read JSON, without the NaN and Infinity that Python's reader would let pass."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
