@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 CONFIG ?= configs/digits.yaml
 OUT ?= .
 
-.PHONY: help install run test lint type bench clean
+.PHONY: help install run test lint type bench readme clean
 
 help:  ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -30,7 +30,10 @@ type: install  ## Check the types
 	$(BIN)/mypy
 
 bench: install  ## Measure the speed against a bare training loop, side by side
-	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/speed.py --save benchmarks/speed.json
+
+readme: install  ## Write the figures and examples of README.md from real runs
+	$(BIN)/python benchmarks/readme.py
 
 clean:  ## Remove .venv and all that was built
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -218,7 +218,7 @@ def _title(job: Job) -> str:
     config = job.config
     batch = f"batch {config.data.batch_size}" if config.data.batch_size else "own loader"
     names = (config.model["_target_"], config.optimizer["_target_"])
-    return " · ".join((*(name.rpartition(".")[2] for name in names), batch, str(job.device)))
+    return ", ".join((*(name.rpartition(".")[2] for name in names), batch, str(job.device)))
 
 
 def _environment(job: Job) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def _environment(job: Job) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": numpy.__version__,
-        "platform": platform.platform(),
+        "platform": platform.system(),
         "device": str(job.device),
         "device_name": _device_name(job),
         "threads": torch.get_num_threads(),

@@ -82,7 +82,7 @@ def test_a_learning_rate_is_found_for_a_convex_problem() -> None:
     assert result.analysis.status is Status.OK
     assert result.analysis.suggested_lr is not None
     assert 0.01 < result.analysis.suggested_lr < 1
-    assert result.title == "Linear · SGD · batch 64 · cpu"
+    assert result.title == "Linear, SGD, batch 64, cpu"
     assert result.error is None
     assert result.sweep.seed == 0
     assert result.timing.keys() == {"build_seconds", "sweep_seconds"}

@@ -135,8 +135,11 @@ def _loss_span(result: Result) -> tuple[float, float]:
         return _bulk(values) if values else (0.0, 1.0)
     end = math.inf if landmarks.divergence_lr is None else landmarks.divergence_lr
     shown = [loss for lr, loss in smooth if lr < end] + [landmarks.plateau_loss, landmarks.minimum_loss]
-    before = [loss for lr, loss in raw if lr < end]
-    return _span(filter(_drawable, [*shown, *(_bulk(before) if before else ())]))
+    if before := [loss for lr, loss in raw if lr < end]:
+        shown.append(_bulk(before)[0])
+    if descent := [loss for lr, loss in raw if lr <= landmarks.minimum_lr]:  # behind it the explosion sets in
+        shown.extend(_bulk(descent))
+    return _span(filter(_drawable, shown))
 
 
 def _span(values: Iterable[float]) -> tuple[float, float]:

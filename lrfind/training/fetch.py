@@ -65,4 +65,4 @@ class TensorBatches:
         order = torch.randperm(len(self._tensors[0]), generator=self._generator)
         for batch in torch.split(order, self._batch_size):
             if len(batch) == self._batch_size or not self._drop_last:
-                yield [tensor[batch] for tensor in self._tensors]
+                yield [tensor.index_select(0, batch) for tensor in self._tensors]

@@ -22,26 +22,22 @@ def default_step(loss: Callable[[Any, Any], Tensor] | None) -> Step:
     """
 
     def step(model: nn.Module, batch: Any) -> Tensor:
+        if isinstance(batch, (tuple, list)) and len(batch) == 2:
+            if loss is None:
+                raise UserCodeError(
+                    "loss: expected a loss for (x, y) batches, got none; add e.g. loss: {_target_: torch.nn.MSELoss}"
+                )
+            x, y = batch
+            return loss(model(x), y)
         if isinstance(batch, Mapping):
             own_loss: Tensor = model(**batch).loss
             return own_loss
-        x, y = _unpack(batch)
-        if loss is None:
-            raise UserCodeError(
-                "loss: expected a loss for (x, y) batches, got none; add e.g. loss: {_target_: torch.nn.MSELoss}"
-            )
-        return loss(model(x), y)
+        raise UserCodeError(
+            f"data: expected batches (x, y) or a mapping, got {describe(batch)}; set step to a function of your own: "
+            "step: {_target_: my_module.my_step, _partial_: true}"
+        )
 
     return step
-
-
-def _unpack(batch: Any) -> tuple[Any, Any]:
-    if isinstance(batch, (tuple, list)) and len(batch) == 2:
-        return batch[0], batch[1]
-    raise UserCodeError(
-        f"data: expected batches (x, y) or a mapping, got {describe(batch)}; set step to a function of your own: "
-        "step: {_target_: my_module.my_step, _partial_: true}"
-    )
 
 
 def check_loss(loss: Any) -> None:
@@ -64,7 +60,7 @@ def check_loss(loss: Any) -> None:
 def to_device(batch: Any, device: torch.device) -> Any:
     """Return `batch` with every tensor in it on `device`; pinned ones are copied without waiting."""
     if isinstance(batch, Tensor):
-        return batch.to(device, non_blocking=batch.is_pinned()) if batch.device != device else batch
+        return batch.to(device, non_blocking=batch.is_pinned())
     if isinstance(batch, Mapping):
         return {key: to_device(value, device) for key, value in batch.items()}
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):  # a namedtuple takes its fields one by one

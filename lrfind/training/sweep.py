@@ -61,6 +61,7 @@ def run_sweep(
         SweepFailedError: A later step raises; it carries what was measured.
     """
     reader = _reader(device, len(lrs))
+    moves = device.type != "cpu"  # loaders make their batches on the host
     trace = _Trace(seed, lrs, StopRule() if stop_on_divergence else None, on_step)
     started = 0
     batch: Any = None
@@ -69,7 +70,7 @@ def run_sweep(
             for lr, batch in zip(lrs, batches, strict=False):
                 set_learning_rate(optimizer, lr)
                 optimizer.zero_grad()
-                loss = step(model, to_device(batch, device))
+                loss = step(model, to_device(batch, device) if moves else batch)
                 if not started:
                     check_loss(loss)
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -158,7 +159,7 @@ class StopRule:
         """Take the next loss, a finite one, and tell whether the training has blown up."""
         before = self._recent[-1] if self._recent else loss
         self._recent.append(loss)
-        level = statistics.median(self._recent)
+        level = sorted(self._recent)[len(self._recent) // 2]
         if len(self._first) < self.START:
             self._first.append(loss)
             self._start = statistics.median(self._first)
