@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lrfind
-from lrfind.analysis.suggest import analyze, evident
+from lrfind.analysis.probes import next_lr, refine
+from lrfind.analysis.suggest import analyze, next_length
 from lrfind.config.check import check_targets
 from lrfind.config.load import load_config
 from lrfind.config.schema import Config
 from lrfind.errors import DataError, LrfindError
-from lrfind.record import Analysis, Result, StopReason, Sweep
+from lrfind.record import Analysis, Probe, Result, StopReason, Sweep
 
 if TYPE_CHECKING:
     from lrfind.training.build import Job
@@ -78,11 +79,17 @@ def run(config: Config, source: str, observer: Observer | None = None) -> Result
     outcome = _sweep_until_evident(job, observer)
     clock.lap("sweep_seconds")
     used = _best(outcome)
+    analysis = outcome.analyses[used]
+    probes = _probe(job, analysis, observer) if config.refine.enabled and not outcome.cut_short else ()
+    if probes:
+        analysis = refine(analysis, probes, config.refine.steps, config.train.schedule)
+        clock.lap("probe_seconds")
     return Result(
         sweeps=tuple(outcome.sweeps),
         smoothed=tuple(analysis.smoothed for analysis in outcome.analyses),
         used=used,
-        analysis=outcome.analyses[used],
+        analysis=analysis,
+        probes=tuple(probes),
         title=_title(job),
         config=config.model_dump(mode="json"),
         environment=_environment(job),
@@ -98,7 +105,7 @@ def try_out(config: Config, source: str) -> tuple[str, float]:
         LrfindError: The job cannot be built, or its step fails.
     """
     job = _build(config, source)
-    sweep = _one_sweep(job, 1, Observer())
+    sweep = _one_sweep(job, _ladder(job, 1), Observer())
     if not sweep.losses:
         raise KeyboardInterrupt
     return _title(job), sweep.losses[0]
@@ -111,6 +118,10 @@ class _Outcome:
     sweeps: list[Sweep] = field(default_factory=list)
     analyses: list[Analysis] = field(default_factory=list)
     error: str | None = None
+
+    @property
+    def cut_short(self) -> bool:
+        return self.sweeps[-1].stop_reason in _CUT_SHORT
 
 
 def _build(config: Config, source: str) -> Job:
@@ -140,7 +151,7 @@ def _sweep_until_evident(job: Job, observer: Observer) -> _Outcome:
     steps = job.config.sweep.num_iter
     while True:
         try:
-            sweep = _one_sweep(job, steps, observer, on_recycle)
+            sweep = _one_sweep(job, _ladder(job, steps), observer, on_recycle)
         except KeyboardInterrupt:
             sweep = Sweep(job.config.seed, (), (), StopReason.INTERRUPTED)
         except DataError:
@@ -154,12 +165,13 @@ def _sweep_until_evident(job: Job, observer: Observer) -> _Outcome:
             observer.on_error(error)
         if sweep.stop_reason is StopReason.INTERRUPTED and not (sweep.losses or outcome.sweeps):
             raise KeyboardInterrupt
-        analysis = analyze(sweep, job.config.analysis.method)
+        analysis = analyze(sweep, job.config.analysis.method, job.config.train.schedule)
         outcome.sweeps.append(sweep)
         outcome.analyses.append(analysis)
-        steps *= 2
-        if evident(analysis) or steps > job.config.sweep.max_iter or sweep.stop_reason in _CUT_SHORT:
+        longer = next_length(analysis, steps, job.config.sweep.max_iter)
+        if longer is None or outcome.cut_short:
             return outcome
+        steps = longer
         observer.on_note(f"The noise hides the descent; sweeping again with {steps} steps.")
 
 
@@ -176,25 +188,48 @@ def _what_is_left(error: LrfindError, outcome: _Outcome) -> Sweep:
     return Sweep(outcome.sweeps[0].seed, (), (), StopReason.FAILED)
 
 
-def _one_sweep(job: Job, steps: int, observer: Observer, on_recycle: Callable[[], None] = lambda: None) -> Sweep:
-    from lrfind.training.fetch import endless
+def _ladder(job: Job, steps: int) -> Sequence[float]:
     from lrfind.training.ladder import ladder
-    from lrfind.training.sweep import run_sweep
 
     settings = job.config.sweep
-    observer.on_sweep(steps)
-    model, optimizer, batches = job.fresh()
+    return ladder(settings.start_lr, settings.end_lr, steps, settings.mode)
+
+
+def _one_sweep(
+    job: Job, lrs: Sequence[float], observer: Observer, on_recycle: Callable[[], None] = lambda: None
+) -> Sweep:
+    """Train from the start, one update per learning rate."""
+    from lrfind.training.fetch import endless
+    from lrfind.training.sweep import run_sweep
+
+    observer.on_sweep(len(lrs))
+    model, optimizer, step, batches = job.fresh()
     return run_sweep(
         model,
         endless(batches, on_recycle),
-        job.step,
+        step,
         optimizer,
-        ladder(settings.start_lr, settings.end_lr, steps, settings.mode),
+        lrs,
         device=job.device,
         seed=job.config.seed,
-        stop_on_divergence=settings.stop_on_divergence,
+        stop_on_divergence=job.config.sweep.stop_on_divergence,
         on_step=observer.on_step,
     )
+
+
+def _probe(job: Job, analysis: Analysis, observer: Observer) -> list[Probe]:
+    """Train a few steps from the start at one learning rate after the other, around the suggestion."""
+    settings = job.config.refine
+    probes: list[Probe] = []
+    start = analysis.suggested_lrs.get("cosine")
+    if start is None:
+        return probes
+    while len(probes) < settings.max_probes and (lr := next_lr(probes, start, settings.steps)) is not None:
+        sweep = _one_sweep(job, (lr,) * settings.steps, observer)
+        if sweep.stop_reason in _CUT_SHORT:
+            return probes
+        probes.append(Probe(lr, sweep.losses, sweep.stop_reason))
+    return probes
 
 
 def _once(tell: Callable[[str], None], note: str) -> Callable[[], None]:

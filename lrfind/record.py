@@ -50,6 +50,8 @@ class Refusal(str, enum.Enum):
     DIVERGED_AT_ONCE = "diverged_at_once"
     FLAT = "flat"
     NOISE = "noise"
+    NO_PLATEAU = "no_plateau"
+    UNSURE = "unsure"
     STILL_DESCENDING = "still_descending"
 
 
@@ -72,6 +74,21 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A short training from the start at one learning rate.
+
+    Attributes:
+        lr: The learning rate of all its updates.
+        losses: Raw loss of each mini-batch, shape `(n,)`; the mini-batches are those of every other probe.
+        stop_reason: Why it ended.
+    """
+
+    lr: float
+    losses: tuple[float, ...]
+    stop_reason: StopReason
+
+
+@dataclass(frozen=True)
 class Candidate:
     """The learning rate that one reading method proposes; `lr` is None where the method finds nothing."""
 
@@ -87,7 +104,7 @@ class Landmarks:
     Attributes:
         plateau_loss: Loss before the learning rate is large enough to matter.
         noise: Standard deviation of the loss from batch to batch on the plateau.
-        signal_to_noise: (plateau_loss - minimum_loss) / noise; None when there is no noise at all.
+        significance: plateau_loss - minimum_loss in its standard errors.
         steepest_lr: Learning rate of the steepest descent.
         steepest_slope: Slope there, in loss per decade of learning rate (negative).
         descent_end_lr: Learning rate at which most of the drop from plateau to minimum is made.
@@ -99,7 +116,7 @@ class Landmarks:
 
     plateau_loss: float
     noise: float
-    signal_to_noise: float | None
+    significance: float
     steepest_lr: float
     steepest_slope: float
     descent_end_lr: float
@@ -117,7 +134,8 @@ class Analysis:
         reason: Why none is; None when one is.
         message: The finding in a sentence or two, with what to do next.
         method: Name of the candidate that was chosen; None without a suggestion.
-        suggested_lr: The suggestion; None when the curve does not say.
+        suggested_lr: The suggestion for the schedule of the training; None when the curve does not say.
+        suggested_lrs: The suggestion for each schedule: the constant learning rate, or the peak; empty without one.
         safe_range: (low, high) around the suggestion; None without one.
         confidence: 0 to 1; 0 without a suggestion.
         candidates: One entry per method.
@@ -130,6 +148,7 @@ class Analysis:
     message: str
     method: str | None
     suggested_lr: float | None
+    suggested_lrs: dict[str, float]
     safe_range: tuple[float, float] | None
     confidence: float
     candidates: tuple[Candidate, ...]
@@ -151,6 +170,7 @@ class Result:
         environment: Versions, device and seed.
         timing: Seconds, by stage.
         error: Message of the fault that cut the run short; None when none did.
+        probes: Short trainings that refined the suggestion, in the order run; empty without `refine`.
     """
 
     sweeps: tuple[Sweep, ...]
@@ -162,6 +182,7 @@ class Result:
     environment: dict[str, Any]
     timing: dict[str, float]
     error: str | None = None
+    probes: tuple[Probe, ...] = ()
 
     @property
     def sweep(self) -> Sweep:
@@ -181,6 +202,7 @@ class Result:
                 {**vars(sweep), "smoothed": smoothed, "used": index == self.used}
                 for index, (sweep, smoothed) in enumerate(zip(self.sweeps, self.smoothed, strict=True))
             ],
+            "probes": [vars(probe) for probe in self.probes],
             "title": self.title,
             "config": self.config,
             "environment": self.environment,
@@ -214,15 +236,7 @@ class Result:
             raise RecordError(f"not a record of lrfind: {type(error).__name__}: {error}") from error
 
 
-_ANALYSIS_KEYS = (
-    "status",
-    "reason",
-    "message",
-    "suggested_lr",
-    "safe_range",
-    "confidence",
-    "method",
-)
+_ANALYSIS_KEYS = ("status", "reason", "message", "suggested_lr", "suggested_lrs", "safe_range", "confidence", "method")
 
 
 def _result_from(document: dict[str, Any]) -> Result:
@@ -231,7 +245,7 @@ def _result_from(document: dict[str, Any]) -> Result:
     used = [sweep["used"] for sweep in sweeps].index(True)
     landmarks = document["landmarks"]
     analysis = Analysis(
-        **{name: document[name] for name in ("message", "suggested_lr", "confidence", "method")},
+        **{name: document[name] for name in ("message", "suggested_lr", "suggested_lrs", "confidence", "method")},
         status=Status(document["status"]),
         reason=Refusal(document["reason"]) if document["reason"] else None,
         safe_range=tuple(document["safe_range"]) if document["safe_range"] else None,
@@ -252,6 +266,10 @@ def _result_from(document: dict[str, Any]) -> Result:
         smoothed=smoothed,
         used=used,
         analysis=analysis,
+        probes=tuple(
+            Probe(probe["lr"], _numbers(probe["losses"]), StopReason(probe["stop_reason"]))
+            for probe in document["probes"]
+        ),
         **{name: document[name] for name in ("title", "config", "environment", "timing", "error")},
     )
 

@@ -100,12 +100,12 @@ def test_noise_makes_the_sweep_longer_and_the_last_one_is_read() -> None:
     notes: list[str] = []
     steps: list[int] = []
     result = run_it(config(step=noise()), Observer(on_sweep=steps.append, on_note=notes.append))
-    assert steps == [len(sweep.lrs) for sweep in result.sweeps] == [100, 200, 400]
+    assert steps == [len(sweep.lrs) for sweep in result.sweeps] == [100, 400, 800]
     assert result.used == 2
     assert result.analysis.reason is Refusal.NOISE
     assert [note for note in notes if "sweeping again" in note] == [
-        "The noise hides the descent; sweeping again with 200 steps.",
         "The noise hides the descent; sweeping again with 400 steps.",
+        "The noise hides the descent; sweeping again with 800 steps.",
     ]
     assert sum("data ran out" in note for note in notes) == 1
 

@@ -161,7 +161,7 @@ def test_noise_is_answered_by_a_longer_sweep(project: Project) -> None:
     outcome = project.run("--json", *NOISY)
     first, second = (len(sweep["lrs"]) for sweep in outcome.json["sweeps"][:2])
     assert first <= 60 < second
-    outcome.says("sweeping again with 120 steps")
+    outcome.says("sweeping again with 240 steps")
 
 
 def test_report_fits_a_narrow_terminal(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

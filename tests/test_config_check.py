@@ -115,3 +115,49 @@ def test_checking_builds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "never_called.py").write_text("def make():\n    raise AssertionError('called')\n")
     monkeypatch.syspath_prepend(tmp_path)
     check_targets(config(model={"_target_": "never_called.make"}), "c.yaml")
+
+
+DECORATED = """\
+import functools
+
+
+def more(function):
+    @functools.wraps(function)
+    def wrapper(*args, extra=None, **kwargs):
+        return function(*args, **kwargs)
+    return wrapper
+
+
+@more
+def net(width):
+    ...
+
+
+class System:
+    def __init__(self, optimizer):
+        ...
+"""
+
+
+def test_a_decorator_may_add_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "decorated_net.py").write_text(DECORATED)
+    monkeypatch.syspath_prepend(tmp_path)
+    check_targets(config(model={"_target_": "decorated_net.net", "width": 3, "extra": 1}), "c.yaml")
+    assert "'width'" in faults(model={"_target_": "decorated_net.net", "extra": 1})["model"]
+    assert set(faults(model={"_target_": "decorated_net.net", "width": 1, "wdth": 1})) == {"model.wdth"}
+
+
+def test_nodes_that_hydra_is_told_to_leave_alone_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_system.py").write_text(DECORATED)
+    monkeypatch.syspath_prepend(tmp_path)
+    inner = {"_target_": "torch.optim.Adam", "lr": 1e-3}
+    node = {"_target_": "own_system.System", "_recursive_": False, "optimizer": inner}
+    check_targets(config(model=node), "c.yaml")
+
+
+@pytest.mark.parametrize("arguments", [3, None, {"a": 1}])
+def test_positional_arguments_are_a_list(arguments: Any) -> None:
+    found = faults(model={"_target_": "torch.nn.Flatten", "_args_": arguments})
+    assert "expected a list of arguments" in found["model._args_"]

@@ -6,9 +6,11 @@ from pydantic import BaseModel
 from lrfind.config import schema
 
 
-@pytest.mark.parametrize("section", [schema.Config, schema.DataConfig, schema.SweepConfig, schema.OutputConfig])
+@pytest.mark.parametrize(
+    "section", [schema.Config, schema.DataConfig, schema.SweepConfig, schema.TrainConfig, schema.RefineConfig]
+)
 def test_every_key_is_explained(section: type[BaseModel]) -> None:
-    plain = {"data", "sweep", "analysis", "output"}
+    plain = {"data", "train", "sweep", "refine", "analysis", "output"}
     for name, field in section.model_fields.items():
         assert field.description or name in plain, f"{section.__name__}.{name} has no docstring"
 

@@ -12,8 +12,10 @@ from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, DataError, UserCodeError
-from lrfind.training.build import build_job, build_model, find_device
+from lrfind.training.build import build_job, build_model, build_step, find_device
 from lrfind.training.fetch import TensorBatches
+
+CPU = torch.device("cpu")
 
 MODULE = """\
 import torch
@@ -63,6 +65,10 @@ def raises():
     raise RuntimeError("out of luck")
 
 
+def fixed(parameters):
+    return torch.optim.SGD(parameters, lr=0.5)
+
+
 def my_step(model, batch, scale=1.0):
     return scale * model(batch[0]).sum()
 """
@@ -91,7 +97,7 @@ def data(name: str, batch_size: int = 8, **more: Any) -> dict[str, Any]:
 
 
 def pass_over(config: Config) -> list[list[float]]:
-    _, _, batches = build_job(config, "c.yaml").fresh()
+    *_, batches = build_job(config, "c.yaml").fresh()
     return [batch[0].flatten().tolist() for batch in batches]
 
 
@@ -99,7 +105,7 @@ def test_every_start_is_the_same_start() -> None:
     job = build_job(config(model={"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 4}), "c.yaml")
     starts = []
     for _ in range(2):
-        model, _, loader = job.fresh()
+        model, _, _, loader = job.fresh()
         batches = [batch[0].flatten().tolist() for batch in loader]
         starts.append((model.weight.tolist(), batches, torch.rand(1).item(), random.random(), np.random.rand()))
     assert starts[0] == starts[1]
@@ -131,7 +137,7 @@ def test_a_smaller_last_batch_is_dropped_unless_it_is_the_only_one() -> None:
 
 def test_an_iterable_data_set_is_batched_in_its_order() -> None:
     batches = pass_over(config(data=data("Stream", batch_size=16)))
-    assert [len(batch) for batch in batches] == [16, 16, 8]
+    assert [len(batch) for batch in batches] == [16, 16]
     assert batches[0][:3] == [0, 1, 2]
 
 
@@ -148,7 +154,7 @@ def test_what_is_no_data_set_is_named() -> None:
 
 def test_a_loader_of_ones_own_is_taken_as_it_is() -> None:
     loader = {"_target_": "builtins.list", "_args_": [[1, 2, 3]]}
-    assert build_job(config(data={"loader": loader}), "c.yaml").fresh()[2] == [1, 2, 3]
+    assert build_job(config(data={"loader": loader}), "c.yaml").fresh()[3] == [1, 2, 3]
     with pytest.raises(UserCodeError, match=r"data\.loader: expected an iterable of mini-batches, got int"):
         build_job(config(data={"loader": {"_target_": "builtins.int"}}), "c.yaml")
 
@@ -168,13 +174,13 @@ def test_a_model_that_cannot_be_trained(name: str, words: str) -> None:
 
 def test_the_users_own_frame_is_shown_when_building_raises() -> None:
     with pytest.raises(UserCodeError) as error:
-        build_model(config(model={"_target_": "built_for_test.raises"}), torch.device("cpu"))
+        build_model(config(model={"_target_": "built_for_test.raises"}), CPU)
     assert "built_for_test.py" in error.value.user_traceback
     assert "hydra" not in error.value.user_traceback
 
 
 def test_the_model_is_in_training_mode_and_its_trainable_parameters_are_optimized() -> None:
-    model, optimizer, _ = build_job(config(model={"_target_": "built_for_test.half_frozen"}), "c.yaml").fresh()
+    model, optimizer, *_ = build_job(config(model={"_target_": "built_for_test.half_frozen"}), "c.yaml").fresh()
     assert model.training
     assert [id(parameter) for parameter in optimizer.param_groups[0]["params"]] == [
         id(parameter) for parameter in list(model.parameters())[2:]
@@ -183,21 +189,21 @@ def test_the_model_is_in_training_mode_and_its_trainable_parameters_are_optimize
 
 
 def test_the_loss_is_called_on_output_and_target() -> None:
-    job = build_job(config(), "c.yaml")
+    step = build_step(config(), CPU)
     batch = (torch.ones(4, 1), torch.full((4, 1), 3.0))
-    assert job.step(nn.Identity(), batch).item() == 4
+    assert step(nn.Identity(), batch).item() == 4
 
 
 def test_a_loss_may_be_a_function() -> None:
     node = {"_target_": "torch.nn.functional.mse_loss", "_partial_": True}
-    assert build_job(config(loss=node), "c.yaml").step(nn.Identity(), (torch.ones(1), torch.zeros(1))).item() == 1
+    assert build_step(config(loss=node), CPU)(nn.Identity(), (torch.ones(1), torch.zeros(1))).item() == 1
     with pytest.raises(UserCodeError, match=r"step: expected something to call, got dict.* add _partial_: true"):
-        build_job(config(step={"_target_": "builtins.dict"}), "c.yaml")
+        build_step(config(step={"_target_": "builtins.dict"}), CPU)
 
 
 def test_a_step_of_ones_own_takes_its_arguments_from_the_config() -> None:
     node = {"_target_": "built_for_test.my_step", "_partial_": True, "scale": 2.0}
-    assert build_job(config(step=node), "c.yaml").step(nn.Identity(), [torch.ones(3)]).item() == 6
+    assert build_step(config(step=node), CPU)(nn.Identity(), [torch.ones(3)]).item() == 6
 
 
 def test_a_device_that_is_absent_is_named() -> None:
@@ -209,9 +215,20 @@ def test_a_device_that_is_absent_is_named() -> None:
 @pytest.mark.parametrize("name", ["tensors", "Plain"])
 def test_workers_see_the_same_data_in_every_sweep(name: str) -> None:
     job = build_job(config(data=data(name, num_workers=1)), "c.yaml")
-    sweeps = [[batch[0].flatten().tolist() for batch in job.fresh()[2]] for _ in range(2)]
+    sweeps = [[batch[0].flatten().tolist() for batch in job.fresh()[3]] for _ in range(2)]
     assert sweeps[0] == sweeps[1] == pass_over(config(data=data(name)))
 
 
 def test_samples_in_memory_are_taken_a_batch_at_a_time() -> None:
-    assert isinstance(build_job(config(), "c.yaml").fresh()[2], TensorBatches)
+    assert isinstance(build_job(config(), "c.yaml").fresh()[3], TensorBatches)
+
+
+def test_an_optimizer_node_of_a_hydra_project_may_say_partial() -> None:
+    node = {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.1}
+    _, optimizer, *_ = build_job(config(optimizer=node), "c.yaml").fresh()
+    assert isinstance(optimizer, torch.optim.SGD)
+
+
+def test_an_optimizer_that_takes_no_learning_rate_gets_none() -> None:
+    _, optimizer, *_ = build_job(config(optimizer={"_target_": "built_for_test.fixed"}), "c.yaml").fresh()
+    assert optimizer.param_groups[0]["lr"] == 0.5

@@ -16,7 +16,7 @@ from lrfind.record import StopReason, Sweep
 from lrfind.training import sweep as sweep_module
 from lrfind.training.ladder import ladder
 from lrfind.training.step import default_step
-from lrfind.training.sweep import StopRule, SweepFailedError, run_sweep, set_learning_rate
+from lrfind.training.sweep import StopRule, SweepFailedError, group_scales, run_sweep, set_learning_rate
 
 CPU = torch.device("cpu")
 STEP = default_step(functional.mse_loss)
@@ -185,16 +185,24 @@ def test_running_out_of_memory_names_the_way_out() -> None:
         failing(torch.OutOfMemoryError("CUDA out of memory"), at=0)
 
 
-def test_the_learning_rate_of_every_group_is_set() -> None:
+def test_parameter_groups_keep_their_ratios() -> None:
     model = network()
     optimizer = torch.optim.Adam(
         [{"params": list(model[0].parameters()), "lr": torch.tensor(0.5)}, {"params": list(model[3].parameters())}],
         lr=0.1,
     )
     held = optimizer.param_groups[0]["lr"]
-    set_learning_rate(optimizer, 0.25)
+    scales = group_scales(optimizer)
+    assert scales == pytest.approx([1, 0.2])
+    set_learning_rate(optimizer, 0.25, scales)
     assert optimizer.param_groups[0]["lr"] is held
-    assert [float(group["lr"]) for group in optimizer.param_groups] == [0.25, 0.25]
+    assert [float(group["lr"]) for group in optimizer.param_groups] == pytest.approx([0.25, 0.05])
+
+
+@pytest.mark.parametrize(("lrs", "scales"), [([0.0, 0.2], [0, 1]), ([0.0, 0.0], [1, 1]), ([0.3], [1])])
+def test_a_group_with_a_learning_rate_of_zero_stays_there(lrs: list[float], scales: list[float]) -> None:
+    groups = [{"params": [torch.zeros(1, requires_grad=True)], "lr": lr} for lr in lrs]
+    assert group_scales(torch.optim.SGD(groups)) == scales
 
 
 class TestStopRule:
@@ -204,10 +212,10 @@ class TestStopRule:
 
     @given(scale=st.floats(1e-3, 1e6), shift=st.floats(-1e4, 1e4))
     def test_it_knows_no_scale_and_no_zero(self, scale: float, shift: float) -> None:
-        assert self.first_stop(EXPLOSION) == 16
+        assert self.first_stop(EXPLOSION) == 17
         stop = self.first_stop([scale * (loss + shift) for loss in EXPLOSION])
         assert stop is not None
-        assert stop == 16
+        assert stop == 17
 
     def test_losses_below_zero_may_fall_for_ever(self) -> None:
         assert self.first_stop([-0.1 * index for index in range(300)]) is None
@@ -216,6 +224,18 @@ class TestStopRule:
         losses = [1.0, 1.1, 0.9, 1.0, 1.1, 0.9] * 5
         losses[17] = 1e6
         assert self.first_stop(losses) is None
+
+    def test_a_spike_does_not_widen_the_range(self) -> None:
+        spiked = list(EXPLOSION)
+        spiked[7] = 1e6
+        assert self.first_stop(spiked) in (17, 18)
+
+    def test_noise_with_heavy_tails_is_no_divergence(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        stops = [
+            self.first_stop(torch.empty(400).log_normal_(0, 1.5, generator=generator).tolist()) for _ in range(100)
+        ]
+        assert sum(stop is not None for stop in stops) <= 5
 
     def test_noise_is_no_divergence(self) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -262,6 +282,21 @@ def test_losses_that_arrive_late_make_the_same_sweep(monkeypatch: pytest.MonkeyP
     monkeypatch.undo()
     prompt = [scripted(EXPLOSION), scripted([1.0, 0.9, math.nan, 0.8]), scripted([1.0, 0.5, 0.25])]
     assert [repr(sweep) for sweep in late] == [repr(sweep) for sweep in prompt]  # repr, as nan is not nan
+
+
+@pytest.mark.usefixtures("late_losses")
+def test_a_fault_behind_a_loss_that_ended_the_sweep_is_surplus() -> None:
+    def step(model: nn.Module, batch: int) -> torch.Tensor:
+        if batch == 7:
+            raise ValueError("saw a NaN")
+        loss: torch.Tensor = model()
+        return loss * (math.nan if batch == 6 else 1)
+
+    model = Scripted([1.0] * 20)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1)
+    sweep = run_sweep(model, range(20), step, optimizer, ladder(1e-5, 1, 20), device=CPU, seed=0)
+    assert sweep.stop_reason is StopReason.NON_FINITE
+    assert len(sweep.losses) == 7
 
 
 @pytest.mark.usefixtures("late_losses")

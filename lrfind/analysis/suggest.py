@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from lrfind.analysis.confidence import confidence
-from lrfind.analysis.landmarks import DESCENT_SHARE, PLATEAU_POINTS, Fit, curve, find_landmarks, fit
+from lrfind.analysis.landmarks import DESCENT_SHARE, Fit, curve, find_landmarks, fit, plateau_points
+from lrfind.analysis.schedules import Schedule, for_schedules, peak_lr
 from lrfind.record import Analysis, Candidate, Landmarks, Refusal, Status, StopReason, Sweep
 
 Method = Literal["auto", "steepest", "descent_end", "valley", "minimum"]
@@ -16,12 +17,21 @@ Method = Literal["auto", "steepest", "descent_end", "valley", "minimum"]
 MIN_POINTS = 10
 """Fewer losses than this do not make a curve."""
 
-EVIDENT = 3.0
-"""Signal-to-noise ratio from which no longer sweep is wanted: the descent shows in the single mini-batches."""
+SIGNIFICANT = 5.0
+"""Standard errors that a descent must be deep to be more than chance. The deepest dip of a sweep without any descent
+reaches this in one of a thousand sweeps."""
 
-SIGNIFICANT = 4.0
-"""Standard errors that a descent must be deep to be more than chance. The lowest of the some 30 independent stretches
-of a curve without any descent lies this deep once in a thousand sweeps."""
+EVIDENT = 7.5
+"""Standard errors from which no longer sweep is wanted: in 100 steps over 8 decades, the depth of a descent three times
+as large as the noise from batch to batch, which shows in the single mini-batches."""
+
+SURE = 0.2
+"""Confidence below which no learning rate is suggested: four in five resampled curves give another one."""
+
+MARGIN = 3.0
+"""A sweep that blew up in the middle of its descent never saw the end of it. What is suggested stays this factor below:
+the best learning rate lies within a factor of 2 of the largest one that does not diverge (Bengio 2012, arXiv
+1206.5533, section 3.1.1), and a sweep passes that one before it shows."""
 
 SLOWER = 5.0
 """The safe range reaches this factor below the suggestion. The sweep cannot see a lower edge: a smaller learning rate
@@ -35,12 +45,13 @@ _CUT_SHORT = {
 _BLOWN_UP = (StopReason.DIVERGED, StopReason.NON_FINITE)
 
 
-def analyze(sweep: Sweep, method: Method = "auto") -> Analysis:
+def analyze(sweep: Sweep, method: Method = "auto", schedule: Schedule = "constant") -> Analysis:
     """Read the learning rate from a sweep.
 
     Args:
         sweep: At least the losses up to where it ended.
         method: The candidate to suggest; `auto` is the end of the descent.
+        schedule: What the learning rate is for.
 
     Returns:
         An `Analysis` whose status says whether a learning rate can be trusted. No curve makes this raise.
@@ -54,28 +65,27 @@ def analyze(sweep: Sweep, method: Method = "auto") -> Analysis:
     refusal = _refusal(sweep, fitted, landmarks)
     if refusal is not None:
         return _refused(*refusal, sweep, fitted, landmarks, candidates)
-    return _suggested(sweep, fitted, landmarks, candidates, "descent_end" if method == "auto" else method)
+    chosen = "descent_end" if method == "auto" else method
+    return _suggested(sweep, fitted, landmarks, candidates, chosen, schedule)
 
 
-def evident(analysis: Analysis) -> bool:
-    """Tell whether a longer sweep would say no more: noise alone is what more steps average out."""
-    if analysis.reason is not None:
-        return analysis.reason is not Refusal.NOISE
-    return analysis.landmarks is None or _signal(analysis.landmarks) >= EVIDENT
+def next_length(analysis: Analysis, steps: int, max_iter: int) -> int | None:
+    """Return how many steps a longer sweep should have; None if it would say no more, or may not be.
 
+    Noise is what more steps average out: twice as many where a descent shows in it, four times where none does.
 
-def _signal(landmarks: Landmarks) -> float:
-    if landmarks.signal_to_noise is not None:
-        return landmarks.signal_to_noise
-    return math.inf if landmarks.minimum_loss < landmarks.plateau_loss else 0.0
-
-
-def _depth(fitted: Fit) -> float:
-    """Return the drop from the plateau to the minimum in its standard errors."""
-    lowest = int(np.argmin(fitted.cautious))
-    drop = fitted.plateau - float(fitted.smoothed[lowest])
-    error = float(fitted.error[lowest])
-    return drop / error if error > 0 else math.copysign(math.inf, drop)
+    Args:
+        analysis: What was read from a sweep of `steps` steps.
+        steps: Steps of its whole ladder.
+        max_iter: The most steps that a sweep may have.
+    """
+    if analysis.reason in (Refusal.NOISE, Refusal.UNSURE):
+        longer = 4 * steps
+    elif analysis.reason is None and analysis.landmarks and analysis.landmarks.significance < EVIDENT:
+        longer = 2 * steps
+    else:
+        return None
+    return min(longer, max_iter) if steps < max_iter else None
 
 
 def _candidates(fitted: Fit, landmarks: Landmarks) -> tuple[Candidate, ...]:
@@ -101,44 +111,53 @@ def _valley(fitted: Fit) -> float | None:
 
 
 def _suggested(
-    sweep: Sweep, fitted: Fit, landmarks: Landmarks, candidates: tuple[Candidate, ...], method: str
+    sweep: Sweep,
+    fitted: Fit,
+    landmarks: Landmarks,
+    candidates: tuple[Candidate, ...],
+    method: str,
+    schedule: Schedule,
 ) -> Analysis:
     lr = next(candidate.lr for candidate in candidates if candidate.method == method)
     if lr is None:
         return _refused(Refusal.NOISE, f"{method} finds nothing on this curve; use analysis.method=auto", sweep)
-    low, high = lr / SLOWER, max(lr, landmarks.minimum_lr)
-    sure = confidence(fitted, lr, lambda other: _reread(other, method) or math.inf)
-    sure *= min(1.0, _signal(landmarks) / EVIDENT)
-    notes = _notes(sweep, fitted, landmarks)
+    edge = (landmarks.divergence_lr or math.inf) / MARGIN
+    lr, highest = min(lr, edge), min(landmarks.minimum_lr, edge)
+    sure = confidence(fitted, lr, lambda other: min(_reread(other, method) or math.inf, edge))
+    sure *= min(1.0, landmarks.significance / EVIDENT)
+    if sure < SURE:
+        return _refused(Refusal.UNSURE, _unsure(sure), sweep, fitted, landmarks, candidates)
     return Analysis(
         status=Status.OK,
         reason=None,
-        message=" ".join(
-            ("The loss falls steadily up to this learning rate and is still safe from divergence.", *notes)
-        ),
+        message=_finding(landmarks),
         method=method,
-        suggested_lr=lr,
-        safe_range=(low, high),
-        confidence=round(sure * 0.5 ** len(notes), 2),
+        suggested_lr=peak_lr(lr, schedule),
+        suggested_lrs=for_schedules(lr),
+        safe_range=(peak_lr(lr / SLOWER, schedule), peak_lr(max(lr, highest), schedule)),
+        confidence=round(sure, 2),
         candidates=candidates,
         landmarks=landmarks,
         smoothed=_smoothed(sweep, fitted),
     )
 
 
+def _finding(landmarks: Landmarks) -> str:
+    if landmarks.significance < EVIDENT:
+        return "A descent shows, but small against the noise between batches: raise sweep.max_iter to be surer."
+    return "The loss falls steadily up to here, and rises or blows up only well above."
+
+
+def _unsure(sure: float) -> str:
+    return (
+        f"The same curve with other noise would have given another learning rate (confidence {sure:.0%}): "
+        "raise sweep.num_iter or sweep.max_iter, or use larger batches."
+    )
+
+
 def _reread(fitted: Fit, method: str) -> float | None:
     found = _candidates(fitted, find_landmarks(fitted, blew_up=False))
     return next(candidate.lr for candidate in found if candidate.method == method)
-
-
-def _notes(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> list[str]:
-    """Return what weakens the suggestion, each with its remedy; each one halves the confidence."""
-    notes = []
-    if landmarks.steepest_lr <= 10 ** fitted.curve.log_lrs[PLATEAU_POINTS - 1]:
-        notes.append("No plateau was seen, so the size of the descent is a guess: lower sweep.start_lr.")
-    if _signal(landmarks) < EVIDENT:
-        notes.append("The descent is small against the noise from batch to batch: raise sweep.max_iter.")
-    return notes
 
 
 def _too_short(sweep: Sweep) -> tuple[Refusal, str]:
@@ -170,7 +189,7 @@ def _refusal(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> tuple[Refusal, 
             f"The loss stays at {fitted.plateau:.4g} whatever the learning rate: raise sweep.end_lr, or check that "
             "the loss depends on the trainable parameters."
         )
-    if _depth(fitted) < SIGNIFICANT:
+    if landmarks.significance < SIGNIFICANT:
         if _rises_at_once(fitted):
             return _diverged_at_once(sweep)
         if sweep.stop_reason in _CUT_SHORT:
@@ -180,7 +199,12 @@ def _refusal(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> tuple[Refusal, 
             )
         return Refusal.NOISE, (
             f"No descent stands out from the noise between batches (standard deviation {fitted.noise:.3g}): "
-            "raise sweep.max_iter or data.batch_size."
+            "raise sweep.max_iter, or use larger batches."
+        )
+    if landmarks.steepest_lr <= 10 ** fitted.curve.log_lrs[plateau_points(fitted.curve) - 1]:
+        return Refusal.NO_PLATEAU, (
+            f"The loss falls from the first learning rate ({sweep.lrs[0]:.3g}) on, so where the descent begins is not "
+            f"seen: lower sweep.start_lr, to {sweep.lrs[0] / 100:.0e} for example."
         )
     if _still_descending(sweep, fitted, landmarks):
         knob = "let it run to its end" if sweep.stop_reason is not StopReason.COMPLETED else "raise sweep.end_lr"
@@ -200,7 +224,7 @@ def _is_flat(fitted: Fit) -> bool:
 def _rises_at_once(fitted: Fit) -> bool:
     """Tell whether the loss has left its plateau upwards before the learning rate has risen tenfold."""
     log_lrs = fitted.curve.log_lrs
-    return bool(np.any(fitted.smoothed[log_lrs < log_lrs[0] + 1] > fitted.plateau + EVIDENT * fitted.noise))
+    return bool(np.any(fitted.smoothed[log_lrs < log_lrs[0] + 1] > fitted.plateau + 3 * fitted.noise))
 
 
 def _still_descending(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> bool:
@@ -226,6 +250,7 @@ def _refused(
         message=message,
         method=None,
         suggested_lr=None,
+        suggested_lrs={},
         safe_range=None,
         confidence=0.0,
         candidates=candidates,

@@ -12,7 +12,7 @@ import importlib.util
 import inspect
 import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lrfind.config.schema import Config
@@ -20,9 +20,6 @@ from lrfind.errors import ConfigError, Fault, user_code
 
 HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
 """Keys of a node that steer Hydra's `instantiate` and are no arguments."""
-
-_CALL_ARGUMENTS = {"optimizer": ("the parameters",)}
-"""What lrfind itself passes, by position, when it instantiates a top-level node."""
 
 
 def check_targets(config: Config, source: str) -> Config:
@@ -68,6 +65,12 @@ def resolve(path: str, key: str) -> Any:
     return found
 
 
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Tell whether `function` takes an argument of that name; yes, if it does not tell."""
+    parameters = _parameters(function)
+    return parameters is None or name in parameters or _takes_any(parameters)
+
+
 def _is_module(path: str) -> bool:
     try:
         return importlib.util.find_spec(path) is not None
@@ -87,12 +90,13 @@ def _not_found(parent: Any, name: str, parent_path: str) -> str:
 
 
 def _nodes(document: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every `_target_` node with its key path, outer nodes first."""
+    """Yield every `_target_` node that Hydra will build, with its key path, outer nodes first."""
     if isinstance(document, dict):
         if "_target_" in document:
             yield path, document
-        for key, value in document.items():
-            yield from _nodes(value, f"{path}.{key}" if path else str(key))
+        if document.get("_recursive_", True):
+            for key, value in document.items():
+                yield from _nodes(value, f"{path}.{key}" if path else str(key))
     elif isinstance(document, list):
         for index, value in enumerate(document):
             yield from _nodes(value, f"{path}[{index}]")
@@ -115,9 +119,11 @@ def _check_node(key: str, node: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _check_arguments(key: str, node: dict[str, Any], function: Callable[..., Any]) -> Iterator[Fault]:
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # some built-ins do not tell their signature
+    parameters = _parameters(function)
+    if parameters is None:
+        return
+    if not isinstance(node.get("_args_", []), list):
+        yield Fault(f"{key}._args_", f"expected a list of arguments, got {node['_args_']!r}")
         return
     arguments = {name: value for name, value in node.items() if name not in HYDRA_KEYS}
     for name, value in arguments.items():
@@ -125,8 +131,7 @@ def _check_arguments(key: str, node: dict[str, Any], function: Callable[..., Any
             node[name] = _as_number(value, parameters[name])
             if isinstance(node[name], str) and _takes_only_numbers(parameters[name]):
                 yield Fault(f"{key}.{name}", f"expected a number, got {value!r}")
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    unknown = [] if takes_any else [name for name in arguments if name not in parameters]
+    unknown = [] if _takes_any(parameters) else [name for name in arguments if name not in parameters]
     for name in unknown:
         near = difflib.get_close_matches(name, list(parameters), n=1)
         hint = f"did you mean {near[0]}?" if near else f"it takes: {', '.join(parameters) or 'nothing'}"
@@ -138,14 +143,32 @@ def _check_arguments(key: str, node: dict[str, Any], function: Callable[..., Any
 def _check_missing(
     key: str, node: dict[str, Any], function: Callable[..., Any], arguments: dict[str, Any]
 ) -> Iterator[Fault]:
-    positional = (*_CALL_ARGUMENTS.get(key, ()), *node.get("_args_", ()))
-    if key == "optimizer":
-        arguments = {"lr": None, **arguments} if "lr" in inspect.signature(function).parameters else arguments
+    positional = node.get("_args_", ())
+    if key == "optimizer":  # lrfind passes the parameters, and a learning rate
+        positional = ("the parameters",)
+        arguments = {"lr": None, **arguments} if takes(function, "lr") else arguments
+    signature = inspect.signature(function)
+    known = {name: value for name, value in arguments.items() if name in signature.parameters}
     try:
-        inspect.signature(function).bind(*positional, **arguments)
+        signature.bind(*positional, **(arguments if _takes_any(signature.parameters) else known))
     except TypeError as error:
         hint = "; add _partial_: true, as lrfind calls it later" if key in ("step", "loss") else ""
         yield Fault(key, f"{node['_target_']} cannot be called with these arguments: {error}{hint}")
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:
+    """Return the parameters of a function and of the decorator around it; None if it does not tell them."""
+    try:
+        wrapped = inspect.signature(function).parameters
+        decorator = inspect.signature(function, follow_wrapped=False).parameters
+    except (TypeError, ValueError):  # some built-ins
+        return None
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {name: parameter for name, parameter in decorator.items() if parameter.kind not in variable} | dict(wrapped)
+
+
+def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
 def _as_number(value: str, parameter: inspect.Parameter) -> Any:

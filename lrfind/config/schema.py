@@ -60,7 +60,8 @@ class DataConfig(Section):
             raise ValueError("expected either dataset or loader, got " + ("both" if self.loader else "neither"))
         if self.dataset is not None and self.batch_size is None:
             raise ValueError("expected batch_size beside dataset, got none; set data.batch_size")
-        idle = sorted(self.model_fields_set - {"dataset", "loader"}) if self.loader is not None else []
+        defaults = {name: field.default for name, field in type(self).model_fields.items() if name != "loader"}
+        idle = [name for name, default in defaults.items() if getattr(self, name) != default] if self.loader else []
         if idle:
             raise ValueError(f"{', '.join(idle)} does nothing beside loader, which makes its own batches; drop it")
         return self
@@ -75,8 +76,8 @@ class SweepConfig(Section):
     """Learning rate of the last update."""
     num_iter: Whole = Field(default=100, ge=10)
     """Updates, one mini-batch each."""
-    max_iter: Whole = Field(default=400, ge=10)
-    """While the curve is too noisy to read, the sweep is run again at twice the length, up to this one.
+    max_iter: Whole = Field(default=800, ge=10)
+    """While noise hides the descent, the sweep is run again with two or four times the steps, up to this many.
     At `num_iter` or below, it never is."""
     mode: Literal["exponential", "linear"] = "exponential"
     """Whether the updates are spaced evenly in log(LR) or in LR."""
@@ -91,6 +92,26 @@ class SweepConfig(Section):
                 "lower sweep.start_lr or raise sweep.end_lr"
             )
         return self
+
+
+class TrainConfig(Section):
+    """How the real training will be run, as far as its learning rate depends on it."""
+
+    schedule: Literal["constant", "cosine", "linear", "onecycle"] = "constant"
+    """What the learning rate is for: a constant one, or the peak of a schedule that decays to 0."""
+    steps: Whole | None = Field(default=None, ge=1)
+    """Updates of the real training, if known: the more there are, the smaller a learning rate will do."""
+
+
+class RefineConfig(Section):
+    """Short probe trainings around the suggestion, from the same start as the sweep."""
+
+    enabled: bool = False
+    """Whether to refine; `--refine` on the command line."""
+    steps: Whole = Field(default=50, ge=10)
+    """Updates of each probe."""
+    max_probes: Whole = Field(default=8, ge=3)
+    """Probes at the most."""
 
 
 class AnalysisConfig(Section):
@@ -125,6 +146,8 @@ class Config(Section):
     """Called with the parameters as its first argument. An `lr` in it is the one the real training uses."""
     step: Node | None = None
     """Called as step(model, batch), returns the scalar loss: for whatever the default step does not cover."""
+    train: TrainConfig = TrainConfig()
     sweep: SweepConfig = SweepConfig()
+    refine: RefineConfig = RefineConfig()
     analysis: AnalysisConfig = AnalysisConfig()
     output: OutputConfig = OutputConfig()

@@ -27,6 +27,7 @@ from torch.utils.data import (
     TensorDataset,
 )
 
+from lrfind.config.check import resolve, takes
 from lrfind.config.schema import Config, DataConfig
 from lrfind.errors import ConfigError, DataError, Fault, UserCodeError, user_code
 from lrfind.training.fetch import TensorBatches
@@ -44,21 +45,22 @@ class Job:
     config: Config
     device: torch.device
     source: Any
-    step: Step
 
-    def fresh(self) -> tuple[nn.Module, torch.optim.Optimizer, Iterable[Any]]:
-        """Return the untrained model, its optimizer and the batches, all as at the start of a training.
+    def fresh(self) -> tuple[nn.Module, torch.optim.Optimizer, Step, Iterable[Any]]:
+        """Return the untrained model, its optimizer, the step and the batches, as at the start of a training.
 
-        Every random generator is set to the seed.
+        Every random generator is set to the seed. A loader of the user's own is not made again: it goes on as it
+        does from one epoch to the next.
         """
         seed_everything(self.config.seed)
         model = build_model(self.config, self.device)
         optimizer = build_optimizer(self.config, model)
-        return model, optimizer, build_loader(self.config, self.source, self.device)
+        step = build_step(self.config, self.device)
+        return model, optimizer, step, build_loader(self.config, self.source, self.device)
 
 
 def build_job(config: Config, source: str) -> Job:
-    """Build what `config` describes, but for the model and the optimizer.
+    """Build what all sweeps share: the device and the data.
 
     Raises:
         ConfigError: The device that is asked for is absent.
@@ -67,7 +69,7 @@ def build_job(config: Config, source: str) -> Job:
     """
     device = find_device(config.device, source)
     seed_everything(config.seed)
-    return Job(config, device, build_source(config.data), build_step(config, device))
+    return Job(config, device, build_source(config.data))
 
 
 def seed_everything(seed: int) -> None:
@@ -121,9 +123,9 @@ def build_loader(config: Config, source: Any, device: torch.device) -> Iterable[
         "pin_memory": device.type == "cuda",
         "generator": torch.Generator().manual_seed(config.seed),  # seeds the workers
     }
-    if isinstance(source, IterableDataset):
-        return DataLoader(source, settings.batch_size, **common)
     # A last batch of fewer samples has another noise than the rest, and BatchNorm fails on a single one.
+    if isinstance(source, IterableDataset):
+        return DataLoader(source, settings.batch_size, drop_last=True, **common)
     drop_last = len(source) >= settings.batch_size
     if type(source) is TensorDataset and device.type == "cpu" and settings.shuffle and not settings.num_workers:
         return TensorBatches(source.tensors, settings.batch_size, generator, drop_last=drop_last)
@@ -159,8 +161,10 @@ def build_model(config: Config, device: torch.device) -> nn.Module:
 def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
     """Return the optimizer over the trainable parameters of `model`."""
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    # The sweep sets every learning rate itself; some optimizers insist on one at the start.
-    optimizer = _instantiate("optimizer", {"lr": config.sweep.start_lr, **config.optimizer}, trainable)
+    node = {key: value for key, value in config.optimizer.items() if key != "_partial_"}  # Hydra projects have it
+    if takes(resolve(node["_target_"], "optimizer"), "lr"):
+        node.setdefault("lr", config.sweep.start_lr)  # the sweep sets it anyway, but some insist on one
+    optimizer = _instantiate("optimizer", node, trainable)
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise UserCodeError(f"optimizer: expected a torch.optim.Optimizer, got {type(optimizer).__name__}")
     return optimizer

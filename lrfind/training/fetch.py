@@ -31,7 +31,7 @@ def endless(loader: Iterable[Any], on_recycle: Callable[[], None] = lambda: None
     batches = _one_pass(loader)
     first = next(batches, _END)
     if first is _END:
-        raise DataError("data: expected at least one mini-batch, got none; is the data set empty?")
+        raise DataError("data: expected at least one mini-batch, got none; is there less data than one batch?")
     while first is not _END:
         yield first
         yield from batches

@@ -49,8 +49,8 @@ def run_sweep(
         model: In training mode, on `device`. It is trained in place.
         batches: Mini-batches; a `Sweep` of fewer steps results if they end early.
         step: Returns the scalar loss of the model on a mini-batch.
-        optimizer: Its learning rate is set before each update.
-        lrs: Learning rate of each update, shape `(n,)`.
+        optimizer: Its learning rate is set before each update; parameter groups keep their ratios.
+        lrs: Learning rate of each update, of the first parameter group, shape `(n,)`.
         device: Where the batches are sent.
         seed: Goes into the record.
         stop_on_divergence: Whether to stop when the loss blows up. A non-finite loss always stops the sweep.
@@ -61,6 +61,7 @@ def run_sweep(
         SweepFailedError: A later step raises; it carries what was measured.
     """
     reader = _reader(device, len(lrs))
+    scales = group_scales(optimizer)
     moves = device.type != "cpu"  # loaders make their batches on the host
     trace = _Trace(seed, lrs, StopRule() if stop_on_divergence else None, on_step)
     started = 0
@@ -68,7 +69,7 @@ def run_sweep(
     try:
         with user_code("training step", lambda: f"the batch was: {describe(batch)}"):
             for lr, batch in zip(lrs, batches, strict=False):
-                set_learning_rate(optimizer, lr)
+                set_learning_rate(optimizer, lr, scales)
                 optimizer.zero_grad()
                 loss = step(model, to_device(batch, device) if moves else batch)
                 if not started:
@@ -86,6 +87,8 @@ def run_sweep(
         if not started:
             raise
         trace.extend(reader.drain())
+        if trace.stopped:  # by a loss from before the fault, read only now: the steps behind it are surplus
+            return trace.sweep(trace.stopped)
         raise SweepFailedError(error, trace.sweep(StopReason.FAILED)) from error
     trace.extend(reader.drain())
     return trace.sweep(StopReason.COMPLETED if started == len(lrs) else StopReason.DATA_ENDED)
@@ -121,19 +124,26 @@ class _Trace:
         return Sweep(self._seed, tuple(self._lrs[:count]), tuple(self._losses), self.stopped or otherwise)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Set the learning rate of every parameter group, in place where it is a tensor."""
-    for group in optimizer.param_groups:
+def group_scales(optimizer: torch.optim.Optimizer) -> list[float]:
+    """Return the learning rate of each parameter group over that of the first, which the sweep keeps."""
+    lrs = [float(group["lr"]) for group in optimizer.param_groups]
+    reference = lrs[0] or max(lrs)
+    return [lr / reference for lr in lrs] if reference > 0 else [1.0] * len(lrs)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float, scales: Sequence[float]) -> None:
+    """Set the learning rate of every parameter group to its multiple of `lr`, in place where it is a tensor."""
+    for group, scale in zip(optimizer.param_groups, scales, strict=True):
         if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(lr)
+            group["lr"].fill_(scale * lr)
         else:
-            group["lr"] = lr
+            group["lr"] = scale * lr
 
 
 class StopRule:
     """Tells from the raw losses, one after the other, whether the training has blown up.
 
-    It has when the median of the last three losses lies above `start + RISE * range`: `start` is the median of
+    It has when the median of the last five losses lies above `start + RISE * range`: `start` is the median of
     the first losses, `range` the larger of the descent so far and what the noise from batch to batch would span.
     Levels enter as differences only, so that losses below or at zero work, and no single spike stops a sweep.
     """
@@ -149,7 +159,7 @@ class StopRule:
 
     def __init__(self) -> None:
         self._first: list[float] = []
-        self._recent: deque[float] = deque(maxlen=3)
+        self._recent: deque[float] = deque(maxlen=5)
         self._start = math.nan
         self._lowest = math.inf
         self._differences = 0.0
@@ -160,13 +170,18 @@ class StopRule:
         before = self._recent[-1] if self._recent else loss
         self._recent.append(loss)
         level = sorted(self._recent)[len(self._recent) // 2]
+        difference = abs(loss - before)
         if len(self._first) < self.START:
             self._first.append(loss)
             self._start = statistics.median(self._first)
-        elif loss > (threshold := self._threshold()):  # a rise this far is not counted as noise
-            return level > threshold
+        else:
+            threshold = self._threshold()
+            if level > threshold:
+                return True
+            # An explosion is not to widen the range by itself; noise with heavy tails does so by and by.
+            difference = min(difference, threshold - self._start)
         self._lowest = min(self._lowest, level)
-        self._differences += abs(loss - before)
+        self._differences += difference
         self._count += 1
         return False
 

@@ -1,0 +1,113 @@
+"""Refining a learning rate by short probe trainings: which to try next, and what they say together.
+
+A sweep sees each learning rate for a few steps, with weights that smaller ones have trained. A probe trains from the
+start at one learning rate, on the same mini-batches as all others, so that probes differ by the learning rate alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lrfind.analysis.schedules import MEAN_SHARE, Schedule, for_schedules, peak_lr
+from lrfind.record import Analysis, Candidate, Probe
+
+COARSE, FINE = 0.5, 0.25
+"""Distance of neighbouring probes in decades of learning rate, at first and around the best. Trainings at learning
+rates closer than a factor of 1.8 are told apart by more steps only."""
+
+LAST_SHARE = 1 / 4
+"""Share of a probe, at its end, whose mean training loss is its score."""
+
+FAR = 3.0
+"""A factor between probes and sweep that is more than their noise."""
+
+_SAME = 1e-6
+"""Decades below which two learning rates are the same."""
+
+
+def score(probe: Probe, steps: int) -> float:
+    """Return the mean loss over the end of a probe of `steps` steps; infinite if it did not get there."""
+    last = probe.losses[-max(1, round(steps * LAST_SHARE)) :]
+    return float(np.mean(last)) if len(probe.losses) == steps and all(map(math.isfinite, last)) else math.inf
+
+
+def next_lr(probes: Sequence[Probe], start_lr: float, steps: int) -> float | None:
+    """Return the learning rate to probe next; None when the best one has neighbours on both sides.
+
+    The first probe is at `start_lr`. From there the best probe gets a neighbour at half a decade on each side, until
+    none is better; then at a quarter.
+    """
+    if not probes:
+        return start_lr
+    tried = [math.log10(probe.lr) for probe in probes]
+    best = tried[_best(probes, steps)]
+    for distance in (COARSE, FINE):
+        for side in (-distance, distance):  # below first: a probe that diverges costs the most to be wrong about
+            if all(abs(best + side - other) > _SAME for other in tried):
+                return float(10 ** (best + side))
+    return None
+
+
+def best_lr(probes: Sequence[Probe], steps: int) -> float | None:
+    """Return the learning rate at which the probes' scores are lowest; None if all of them diverged.
+
+    It is the vertex of the parabola in log(LR) through the best probe and its neighbours, or the best probe itself
+    where there is none.
+    """
+    best = _best(probes, steps)
+    scored = sorted((math.log10(probe.lr), score(probe, steps)) for probe in probes)
+    place = scored.index((math.log10(probes[best].lr), score(probes[best], steps)))
+    if not math.isfinite(scored[place][1]):
+        return None
+    around = scored[max(place - 1, 0) : place + 2]
+    if len(around) < 3 or not all(math.isfinite(value) for _, value in around):
+        return probes[best].lr
+    x, y = np.array(around).T
+    curvature, slope, _ = np.polyfit(x - x[1], y, 2)
+    if curvature <= 0:
+        return probes[best].lr
+    return float(10 ** (x[1] + np.clip(-slope / (2 * curvature), x[0] - x[1], x[2] - x[1])))
+
+
+def refine(analysis: Analysis, probes: Sequence[Probe], steps: int, schedule: Schedule) -> Analysis:
+    """Return `analysis` with its suggestion moved to where the probes are best.
+
+    The probes are short, and over a short horizon a higher learning rate wins than over the whole training: what is
+    best in them is the peak of a schedule that decays, and half of it a constant learning rate.
+
+    Args:
+        analysis: With a suggestion, around which the probes were made.
+        probes: At least one.
+        steps: Updates of each probe.
+        schedule: What the learning rate is for.
+    """
+    peak = best_lr(probes, steps)
+    if peak is None or analysis.safe_range is None or analysis.suggested_lr is None:
+        return analysis
+    constant = peak * MEAN_SHARE["cosine"]
+    lr = peak_lr(constant, schedule)
+    low, high = (edge * lr / analysis.suggested_lr for edge in analysis.safe_range)
+    return replace(
+        analysis,
+        message=f"{len(probes)} short trainings of {steps} steps are best at {peak:.3g}, {_beside(peak, analysis)}",
+        method="probes",
+        suggested_lr=lr,
+        suggested_lrs=for_schedules(constant),
+        safe_range=(low, high),
+        candidates=(*analysis.candidates, Candidate("probes", constant, "half of where short trainings are best")),
+    )
+
+
+def _beside(peak: float, analysis: Analysis) -> str:
+    sweep = analysis.suggested_lrs["cosine"]
+    if peak < sweep / FAR:
+        return f"{sweep / peak:.1f} times below the sweep, which warms up as it goes: a cold start takes less."
+    return f"{peak / sweep:.1f} times the reading of the sweep."
+
+
+def _best(probes: Sequence[Probe], steps: int) -> int:
+    return min(range(len(probes)), key=lambda index: (score(probes[index], steps), probes[index].lr))
