@@ -4,10 +4,10 @@ BIN := $(VENV)/bin
 CONFIG ?= configs/digits.yaml
 OUT ?= .
 
-.PHONY: help install run test lint type bench readme clean
+.PHONY: help install run test lint type bench bench-accuracy readme clean
 
 help:  ## Show this help
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 install: $(BIN)/.installed  ## Make .venv and install lrfind with all extras into it
 
@@ -31,6 +31,12 @@ type: install  ## Check the types
 
 bench: install  ## Measure the speed against a bare training loop, side by side
 	$(BIN)/python benchmarks/speed.py --save benchmarks/speed.json
+
+bench-accuracy: install  ## Score lrfind and the existing finders against brute force (half an hour on two cores)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
+	for part in truth finders score; do \
+	    OMP_NUM_THREADS=1 PYTHONPATH=benchmarks $(BIN)/python -m accuracy.$$part || exit; \
+	done
 
 readme: install  ## Write the figures and examples of README.md from real runs
 	$(BIN)/python benchmarks/readme.py

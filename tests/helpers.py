@@ -95,7 +95,7 @@ def example_result(
         title=title,
         config={"optimizer": {"_target_": "torch.optim.SGD", "momentum": 0.9}},
         environment={"seed": 0, "device": "cpu"},
-        timing={"build": 0.8, "sweep": 6.4, "analysis": 0.1},
+        timing={"build_seconds": 0.8, "sweep_seconds": 6.4},
     )
 
 

@@ -185,3 +185,26 @@ def test_reading_a_config_checks_its_targets(tmp_path: Path) -> None:
         "optimizer: {_target_: torch.optim.SGD, weight_decay: '5e-4'}\n"
     )
     assert read_config(path).optimizer["weight_decay"] == 5e-4
+
+
+def test_refining_probes_around_the_sweep_on_common_batches() -> None:
+    refine = {"enabled": True, "steps": 20, "max_probes": 6}
+    result = run_it(config(refine=refine))
+    assert result.analysis.method == "probes"
+    assert 3 <= len(result.probes) <= 6
+    assert len({probe.losses[0] for probe in result.probes}) == 1
+    assert all(len(probe.losses) <= 20 for probe in result.probes)
+    assert result.analysis.suggested_lr is not None
+    assert 0.05 < result.analysis.suggested_lr < 1
+
+
+def test_a_refused_sweep_is_not_refined() -> None:
+    assert run_it(config({"max_iter": 10}, step=noise(), refine={"enabled": True})).probes == ()
+
+
+def test_the_suggestion_is_for_the_schedule() -> None:
+    constant, peak = (run_it(config(train={"schedule": schedule})).analysis for schedule in ("constant", "onecycle"))
+    assert constant.suggested_lr is not None
+    assert peak.suggested_lr == pytest.approx(constant.suggested_lr / 0.506)
+    assert peak.suggested_lrs == constant.suggested_lrs
+    assert peak.suggested_lrs["constant"] == constant.suggested_lr

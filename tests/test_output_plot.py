@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 import pytest
 from helpers import (
     DIVERGENCE_LR,
@@ -33,7 +34,7 @@ from PIL import Image
 from lrfind.errors import OutputError
 from lrfind.output.curve import lr_ticks, tick_labels
 from lrfind.output.plot import FORMATS, figure, save_plot
-from lrfind.record import Candidate, Result, StopReason, Sweep
+from lrfind.record import Candidate, Probe, Result, StopReason, Sweep
 
 
 def artist(picture: Figure, label: str) -> Any:
@@ -378,3 +379,14 @@ def test_neither_pyplot_nor_torch_is_loaded(tmp_path: Path) -> None:
     path = f"import sys; sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r};"
     done = subprocess.run([sys.executable, "-c", path + code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_probes_are_drawn_where_they_ended() -> None:
+    probes = tuple(
+        Probe(lr, (2.3,) * 30 + (level,) * 10, StopReason.COMPLETED) for lr, level in ((1e-2, 0.2), (1e-3, 0.9))
+    )
+    diverged = Probe(1.0, (2.3, math.nan), StopReason.NON_FINITE)
+    axes = figure(replace(example_result(), probes=(*probes, diverged))).axes[0]
+    drawn = next(line for line in axes.lines if "probes of 40 steps" in str(line.get_label()))
+    assert drawn.get_xydata() == pytest.approx(np.array([[1e-3, 0.9], [1e-2, 0.2]]))
+    assert axes.get_ylim()[0] < 0.2

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import REFUSAL_MESSAGE, example_result, example_sweep, refused_result
+from helpers import END_LR, REFUSAL_MESSAGE, example_result, example_sweep, refused_result
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
 from lrfind.output.text import format_lr, report
-from lrfind.record import Candidate, Refusal, Result, StopReason
+from lrfind.record import Candidate, Probe, Refusal, Result, StopReason
 
 
 def printed(result: Result, width: int = 80, files: tuple[str, ...] = (), encoding: str = "utf-8") -> str:
@@ -50,7 +50,8 @@ def test_the_headline_holds_suggestion_range_and_confidence_in_one_line() -> Non
 
 
 def test_the_longest_headline_fits_80_columns() -> None:
-    long = example_result(suggested_lr=1.234e-5, safe_range=(1.234e-5, 1.234e-4), confidence=1.0)
+    lrs = {"constant": 1.234e-5}
+    long = example_result(suggested_lr=1.234e-5, suggested_lrs=lrs, safe_range=(1.234e-5, 1.234e-4), confidence=1.0)
     headline = printed(long).split("\n")[1]
     assert headline.endswith("confidence: 100%")
 
@@ -82,7 +83,7 @@ def test_the_curve_is_sketched_within_the_width() -> None:
 )
 def test_the_facts_say_how_the_sweep_ended(stop: StopReason, words: str) -> None:
     text = one_line(printed(example_result(example_sweep(stop_reason=stop))))
-    assert f"Sweep: 100 steps, LR 1e-07 to 3.98, {words} Time: 7.3 s" in text
+    assert f"Sweep: 100 steps, LR 1e-07 to 3.98, {words} Time: 7.2 s" in text
 
 
 def test_every_stop_reason_has_words() -> None:
@@ -164,11 +165,18 @@ def test_a_sweep_of_nothing_is_reported() -> None:
     assert "Time:" not in text
 
 
-def test_a_total_time_is_not_counted_twice() -> None:
-    timed = replace(example_result(), timing={"sweep": 6.0, "total": 6.5})
-    assert "Time: 6.5 s" in printed(timed)
-
-
 def test_a_single_step_is_singular() -> None:
     sweep = replace(example_sweep(), lrs=(1e-3,), losses=(math.nan,))
     assert "Sweep: 1 step, LR 0.001 to 0.001," in printed(refused_result(sweep=sweep, smooth=None))
+
+
+def test_what_the_suggestion_is_for_is_said() -> None:
+    result = example_result(suggested_lr=2 * END_LR)
+    result = replace(result, config={**result.config, "train": {"schedule": "cosine"}})
+    assert "Suggested LR: 0.0126 as the peak of cosine (0.0063 if constant)" in printed(result)
+    assert "peak" not in printed(example_result())
+
+
+def test_probes_are_counted() -> None:
+    probes = tuple(Probe(lr, (2.0,) * 50, StopReason.COMPLETED) for lr in (1e-3, 1e-2))
+    assert "Probes: 2 of 50 steps each" in printed(replace(example_result(), probes=probes))

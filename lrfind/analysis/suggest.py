@@ -25,6 +25,9 @@ EVIDENT = 7.5
 """Standard errors from which no longer sweep is wanted: in 100 steps over 8 decades, the depth of a descent three times
 as large as the noise from batch to batch, which shows in the single mini-batches."""
 
+CLEAR = 0.7
+"""Confidence from which no longer sweep is wanted."""
+
 SURE = 0.2
 """Confidence below which no learning rate is suggested: four in five resampled curves give another one."""
 
@@ -81,11 +84,15 @@ def next_length(analysis: Analysis, steps: int, max_iter: int) -> int | None:
     """
     if analysis.reason in (Refusal.NOISE, Refusal.UNSURE):
         longer = 4 * steps
-    elif analysis.reason is None and analysis.landmarks and analysis.landmarks.significance < EVIDENT:
+    elif analysis.landmarks and analysis.reason is None and _thin(analysis.landmarks, analysis.confidence):
         longer = 2 * steps
     else:
         return None
     return min(longer, max_iter) if steps < max_iter else None
+
+
+def _thin(landmarks: Landmarks, confidence: float) -> bool:
+    return landmarks.significance < EVIDENT or confidence < CLEAR
 
 
 def _candidates(fitted: Fit, landmarks: Landmarks) -> tuple[Candidate, ...]:

@@ -99,8 +99,6 @@ class TrainConfig(Section):
 
     schedule: Literal["constant", "cosine", "linear", "onecycle"] = "constant"
     """What the learning rate is for: a constant one, or the peak of a schedule that decays to 0."""
-    steps: Whole | None = Field(default=None, ge=1)
-    """Updates of the real training, if known: the more there are, the smaller a learning rate will do."""
 
 
 class RefineConfig(Section):

@@ -54,6 +54,14 @@ def smooth_points(sweep: Sweep, smoothed: Sequence[float]) -> list[Point]:
     return [(lr, loss) for lr, loss in zip(sweep.lrs, smoothed, strict=True) if lr > 0 and _drawable(loss)]
 
 
+def probe_points(result: Result) -> list[Point]:
+    """Return `(lr, loss)` of each probe that reached its end, in order of the rate: the mean of its last quarter."""
+    steps = max((len(probe.losses) for probe in result.probes), default=0)
+    ended = [probe for probe in result.probes if len(probe.losses) == steps and all(map(_drawable, probe.losses))]
+    last = max(1, round(steps / 4))
+    return sorted((probe.lr, sum(probe.losses[-last:]) / last) for probe in ended)
+
+
 def loss_at(points: Sequence[Point], lr: float) -> float | None:
     """Return the loss of the curve through `points` at `lr`, interpolated in log(LR); None beside it."""
     if not points or not points[0][0] <= lr <= points[-1][0]:
@@ -139,6 +147,7 @@ def _loss_span(result: Result) -> tuple[float, float]:
         shown.append(_bulk(before)[0])
     if descent := [loss for lr, loss in raw if lr <= landmarks.minimum_lr]:  # behind it the explosion sets in
         shown.extend(_bulk(descent))
+    shown.extend(loss for _, loss in probe_points(result) if loss < landmarks.plateau_loss)
     return _span(filter(_drawable, shown))
 
 

@@ -25,6 +25,7 @@ from lrfind.output.curve import (
     frame_of,
     loss_at,
     lr_ticks,
+    probe_points,
     raw_points,
     smooth_points,
     tick_labels,
@@ -79,6 +80,7 @@ def _draw(result: Result) -> Figure:
     start = found.landmarks and found.landmarks.divergence_lr
     if start and start < frame.lr_high:
         _diverged(axes, frame, start)
+    _probes(axes, result)
     _other_sweeps(axes, result)
     layout.arrange(picture, axes, result.title, _finding(result))
     return picture
@@ -111,6 +113,12 @@ def _curve(axes: Axes, raw: list[Point], smooth: list[Point]) -> None:
     if not raw and not smooth:
         style: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "fontsize": 12}
         axes.text(0.5, 0.5, "no finite loss was measured after an update", **style)
+
+
+def _probes(axes: Axes, result: Result) -> None:
+    if points := probe_points(result):
+        steps = max(len(probe.losses) for probe in result.probes)
+        axes.plot(*_columns(points), color="black", linestyle=":", marker="x", label=f"probes of {steps} steps, at end")
 
 
 def _other_sweeps(axes: Axes, result: Result) -> None:

@@ -64,10 +64,19 @@ def _headline(result: Result) -> str:
     if found.suggested_lr is None:
         reason = f" ({found.reason.value.replace('_', ' ')})" if found.reason else ""
         return f"No learning rate suggested{reason}"
-    parts = [f"Suggested LR: {format_lr(found.suggested_lr)}"]
+    parts = [f"Suggested LR: {format_lr(found.suggested_lr)}{_purpose(result)}"]
     if found.safe_range:
         parts.append(f"safe range: {format_range(*found.safe_range)}")
     return "   ".join([*parts, f"confidence: {found.confidence:.0%}"])
+
+
+def _purpose(result: Result) -> str:
+    """Return what the suggestion is for, where that is not a constant learning rate."""
+    constant = result.analysis.suggested_lrs.get("constant")
+    if constant is None or constant == result.analysis.suggested_lr:
+        return ""
+    schedule = result.config.get("train", {}).get("schedule", "schedule")
+    return f" as the peak of {schedule} ({format_lr(constant)} if constant)"
 
 
 def _candidates(result: Result, console: Console) -> Table:
@@ -92,10 +101,12 @@ def _facts(result: Result) -> Iterator[str]:
     rates = f", LR {format_range(sweep.lrs[0], sweep.lrs[-1])}" if sweep.lrs else ""
     which = f" (sweep {result.used + 1} of {len(result.sweeps)})" if len(result.sweeps) > 1 else ""
     yield f"Sweep: {number}{rates}, {_STOPPED[sweep.stop_reason]}{which}"
+    if result.probes:
+        yield f"Probes: {len(result.probes)} of {max(len(probe.losses) for probe in result.probes)} steps each"
     if result.error:
         yield f"Error: {result.error}"
     if result.timing:
-        yield f"Time: {result.timing.get('total', sum(result.timing.values())):.1f} s"
+        yield f"Time: {sum(result.timing.values()):.1f} s"
 
 
 def _next_step(result: Result) -> str:

@@ -1,0 +1,196 @@
+"""The truth by brute force: every task trained at every learning rate of a grid, and the final validation loss.
+
+    python -m accuracy.truth [--only TASK ...]
+
+The grid has four learning rates per decade. It starts around the task's own centre and grows until both ends of it
+are bad and the best is not near either. Each is trained from three seeds under two schedules: a constant learning
+rate, and one cycle with it as the peak. Files that are finished are kept; unfinished ones are taken up again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import Progress
+from torch import nn
+
+from accuracy.data import load
+from accuracy.tasks import LONG, TASKS, Task
+
+FOLDER = Path(__file__).parent / "results" / "truth"
+SEEDS = 3
+PER_DECADE = 4
+MARGIN = 4
+"""Points on either side of the centre that every grid has."""
+NEAR = 3
+"""The best may not lie within so many points of an edge."""
+BAD = 0.5
+"""Regret that an edge of the grid must reach."""
+LIMITS = (-36, 20)
+"""Exponents, in quarters of a decade, that no grid goes beyond: 1e-9 and 1e5."""
+LONGER = 10
+"""How many times longer the tasks of `LONG` are trained again."""
+
+Losses = dict[int, list[float | None]]
+"""By exponent: the final loss of each seed, None where it was not finite."""
+
+
+def constant(step: int, steps: int) -> float:
+    """Return the factor on the learning rate."""
+    return 1.0
+
+
+def one_cycle(step: int, steps: int) -> float:
+    """Return the factor on the peak: up from 1/25 for 30 % of the steps, then down to 0, both along a cosine."""
+    rise = 0.3 * steps
+    if step < rise:
+        return 1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * step / rise)) / 2
+    return (1 + math.cos(math.pi * (step - rise) / (steps - rise))) / 2
+
+
+SCHEDULES: dict[str, Callable[[int, int], float]] = {"onecycle": one_cycle, "constant": constant}
+
+
+def train(task: Task, lr: float, schedule: str, seed: int, steps: int) -> float | None:
+    """Return the validation loss after `steps` steps; None if it, or the loss on the way, is not finite."""
+    model, optimizer, loss = task.start(seed)
+    factor = SCHEDULES[schedule]
+    for step, (x, y) in enumerate(islice(task.batches(seed), steps)):
+        for group in optimizer.param_groups:
+            group["lr"] = lr * factor(step, steps)
+        optimizer.zero_grad()
+        value = loss(model(x), y)
+        if step % 20 == 0 and not math.isfinite(value.item()):
+            return None
+        value.backward()
+        optimizer.step()
+    return validation_loss(task, model, loss)
+
+
+def validation_loss(task: Task, model: nn.Module, loss: Callable[[Any, Any], torch.Tensor]) -> float | None:
+    """Return the loss on the whole validation split, in eval mode; None if it is not finite."""
+    split = load(task.data)
+    model.eval()
+    with torch.no_grad():
+        value = loss(model(split.val_x), split.val_y).item()
+    return value if math.isfinite(value) else None
+
+
+def level(losses: Sequence[float | None], untrained: float) -> float:
+    """Return the mean final loss over the seeds; one that diverged counts as untrained, however high it is."""
+    return sum(untrained if loss is None else min(loss, untrained) for loss in losses) / len(losses)
+
+
+def next_exponent(points: Losses, centre: int, untrained: float) -> int | None:
+    """Return the exponent to train at next, None when the grid is wide enough.
+
+    It grows upwards first, and no further up once two successive learning rates have diverged from every seed.
+    """
+    for exponent in range(centre, centre + MARGIN + 1):
+        if exponent not in points and not _diverged_above(points, untrained):
+            return exponent
+    for exponent in range(centre - 1, centre - MARGIN - 1, -1):
+        if exponent not in points:
+            return exponent
+    levels = {exponent: level(losses, untrained) for exponent, losses in points.items()}
+    best = min(levels, key=lambda exponent: levels[exponent])
+    drop = untrained - levels[best]
+
+    def wide_enough(edge: int) -> bool:
+        return abs(best - edge) > NEAR and levels[edge] - levels[best] >= BAD * drop
+
+    low, high = min(points), max(points)
+    if high < LIMITS[1] and not wide_enough(high) and not _diverged_above(points, untrained):
+        return high + 1
+    if low > LIMITS[0] and not wide_enough(low):
+        return low - 1
+    return None
+
+
+def _diverged_above(points: Losses, untrained: float) -> bool:
+    top = sorted(points)[-2:]
+    return len(top) == 2 and all(loss is None or loss >= untrained for exponent in top for loss in points[exponent])
+
+
+def measure(name: str, longer: int = 1) -> None:
+    """Take the truth of one task, saving it after every learning rate."""
+    torch.set_num_threads(1)
+    task = TASKS[name]
+    path = path_of(name, longer)
+    document = json.loads(path.read_text()) if path.exists() else _empty(task, longer)
+    untrained = sum(document["untrained"]) / SEEDS
+    for schedule in SCHEDULES:
+        points: Losses = {int(key): losses for key, losses in document["losses"][schedule].items()}
+        while (exponent := next_exponent(points, task.centre, untrained)) is not None:
+            lr = 10 ** (exponent / PER_DECADE)
+            points[exponent] = [_short(train(task, lr, schedule, seed, document["steps"])) for seed in range(SEEDS)]
+            document["losses"][schedule] = {str(key): points[key] for key in sorted(points)}
+            _save(path, document)
+    document["finished"] = True
+    _save(path, document)
+
+
+def path_of(name: str, longer: int) -> Path:
+    """Return the file of a task."""
+    return FOLDER / (f"{name}.json" if longer == 1 else f"{name}.x{longer}.json")
+
+
+def _empty(task: Task, longer: int) -> dict[str, Any]:
+    untrained = []
+    for seed in range(SEEDS):
+        model, _, loss = task.start(seed)
+        untrained.append(_short(validation_loss(task, model, loss)))
+    return {
+        "task": task.name,
+        "steps": longer * task.steps,
+        "untrained": untrained,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "machine": platform.machine(),
+        "losses": {schedule: {} for schedule in SCHEDULES},
+        "finished": False,
+    }
+
+
+def _short(loss: float | None) -> float | None:
+    return None if loss is None else float(f"{loss:.5g}")
+
+
+def _save(path: Path, document: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(document) + "\n")
+    partial.replace(path)
+
+
+def is_finished(name: str, longer: int) -> bool:
+    """Tell whether the truth of a task is there."""
+    path = path_of(name, longer)
+    return path.exists() and bool(json.loads(path.read_text())["finished"])
+
+
+def main() -> None:
+    """Take the truth of every task that has none yet, two at a time."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--only", nargs="+", choices=sorted(TASKS), default=list(TASKS), metavar="TASK")
+    only = parser.parse_args().only
+    wanted = [(name, 1) for name in only] + [(name, LONGER) for name in only if name in LONG]
+    left = [unit for unit in wanted if not is_finished(*unit)]
+    with ProcessPoolExecutor(2) as pool, Progress() as progress:
+        jobs = {pool.submit(measure, *unit): unit for unit in left}
+        bar = progress.add_task("truth", total=len(wanted), completed=len(wanted) - len(left))
+        for job in as_completed(jobs):
+            job.result()
+            progress.update(bar, advance=1, description=jobs[job][0])
+
+
+if __name__ == "__main__":
+    main()

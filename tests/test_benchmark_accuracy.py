@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("sklearn")
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+data: Any = importlib.import_module("accuracy.data")
+regret: Any = importlib.import_module("accuracy.regret")
+score: Any = importlib.import_module("accuracy.score")
+tasks: Any = importlib.import_module("accuracy.tasks")
+truth: Any = importlib.import_module("accuracy.truth")
+
+from lrfind.api import try_out  # noqa: E402
+from lrfind.config.check import check_targets  # noqa: E402
+from lrfind.config.schema import Config  # noqa: E402
+
+UNTRAINED = 3.0
+
+
+def parabola(best: float, exponents: range = range(-16, 5)) -> Any:
+    """Losses that rise from 1 with the square of the distance to `best` in decades, from every seed alike."""
+    return {exponent: [1 + (exponent / 4 - best) ** 2] * 3 for exponent in exponents}
+
+
+@pytest.fixture
+def curve() -> Any:
+    return regret.Truth.of(parabola(-2.0), UNTRAINED)
+
+
+def test_regret_of_a_parabola(curve: Any) -> None:
+    assert curve.best == pytest.approx(1e-2)
+    assert curve.regret(1e-2) == 0
+    assert curve.regret(1e-1) == pytest.approx(1 / 2)
+    assert curve.regret(10**-2.125) == pytest.approx(0.25**2 / 2 / 2)  # half-way between two points of the grid
+    assert curve.regret(1e3) == 1
+    assert curve.regret(None) == 1
+
+
+def test_regret_below_the_grid_approaches_one() -> None:
+    curve = regret.Truth.of(parabola(-2.0, range(-10, 0)), UNTRAINED)
+    at_the_edge = curve.regret(10**-2.5)
+    assert at_the_edge == pytest.approx(1 / 8)
+    assert curve.regret(10**-3.5) == pytest.approx(1 - (1 - at_the_edge) / 10)
+
+
+def test_band_ends_where_the_regret_crosses_five_percent(curve: Any) -> None:
+    low, high = curve.band
+    crossing = 0.25 + 0.25 * (0.05 - 1 / 32) / (1 / 8 - 1 / 32)
+    assert math.log10(high) == pytest.approx(-2 + crossing)
+    assert math.log10(low) == pytest.approx(-2 - crossing)
+    assert curve.distance(1e-2) == 0
+    assert curve.distance(10 * high) == pytest.approx(1)
+
+
+def test_a_diverged_seed_counts_as_untrained() -> None:
+    assert truth.level([1.0, None, 1e9], 4.0) == pytest.approx(3.0)
+
+
+def grid(loss: Any, centre: int) -> list[int]:
+    points: Any = {}
+    while (exponent := truth.next_exponent(points, centre, UNTRAINED)) is not None:
+        assert exponent not in points
+        points[exponent] = loss(exponent)
+    return sorted(points)
+
+
+@pytest.mark.parametrize("centre", [-20, -8, 0])
+def test_grid_grows_until_both_edges_are_bad(centre: int) -> None:
+    found = grid(lambda exponent: [min(1 + (exponent / 4 + 2) ** 2, 2.9)] * 3, centre)
+    assert found[0] <= -8 - 4
+    assert found[-1] >= -8 + 4
+    assert found == list(range(found[0], found[-1] + 1))
+
+
+def test_grid_stops_above_two_diverged_learning_rates() -> None:
+    found = grid(lambda exponent: [None] * 3 if exponent > -8 else [1 + (exponent / 4 + 2) ** 2] * 3, -9)
+    assert found[-1] == -6
+
+
+def test_one_cycle_rises_from_a_25th_to_one_and_falls_to_zero() -> None:
+    factors = [truth.one_cycle(step, 100) for step in range(101)]
+    assert factors[0] == pytest.approx(1 / 25)
+    assert factors[30] == pytest.approx(1)
+    assert factors[100] == pytest.approx(0, abs=1e-12)
+    assert max(factors) == factors[30]
+
+
+def test_roles_are_split_by_family() -> None:
+    assert not tasks.TUNING_FAMILIES & tasks.REPORTING_FAMILIES
+    families = {task.family for task in tasks.TASKS.values()}
+    assert families == tasks.TUNING_FAMILIES | tasks.REPORTING_FAMILIES
+    assert {task.role for task in tasks.TASKS.values()} == {"tuning", "reporting"}
+    assert len(tasks.TASKS) >= 22
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_task_trains_a_step_from_a_config_that_passes_the_check(name: str) -> None:
+    task = tasks.TASKS[name]
+    config = check_targets(Config.model_validate(task.document(3)), name)
+    model, optimizer, loss = task.start(3)
+    x, y = next(task.batches(3))
+    first = loss(model(x), y)
+    first.backward()
+    optimizer.step()
+    assert torch.isfinite(first)
+    assert math.isfinite(truth.validation_loss(task, model, loss))
+
+    assert try_out(config, name)[1] == pytest.approx(first.item())  # lrfind starts where the truth does
+
+
+def test_validation_part_is_not_trained_on() -> None:
+    split = data.load("digits")
+    assert len(split.x) == 1437
+    assert len(split.val_x) == 360
+    seen = {tuple(row) for row in split.x.tolist()}
+    assert not seen & {tuple(row) for row in split.val_x.tolist()}
+
+
+def test_tables_of_a_finder_and_of_lrfind(curve: Any) -> None:
+    truths = {"wine_nadam_b8": {"onecycle": curve, "constant": curve}}
+    good = {"lr": 0.01, "iterations": 100, "confidence": 0.95, "safe_range": [0.001, 0.02]}
+    picks = {
+        "lrfind": {"wine_nadam_b8": {"0": good, "1": {"lr": None, "iterations": 300, "reason": "noise"}}},
+        "peer": {"wine_nadam_b8": {"0": {"lr": 1.0, "iterations": 100}}},
+    }
+    table = score.finders_table(picks, truths, "reporting")
+    lines = [line for line in table if line.startswith(("| lrfind", "| peer"))]
+    assert "0.500 ±" in lines[0]
+    assert "50 %" in lines[0]
+    assert score.finders_table(picks, truths, "tuning")[2:] == []
+    rows = score.scored(picks["lrfind"], truths)
+    assert "confidence >= 0.9: 100 % of 1" in "\n".join(score.range_lines(rows))
+    assert "noise" in score.tasks_table(picks["lrfind"], truths, "reporting")[-1]
+
+
+def test_results_are_of_known_tasks_and_small() -> None:
+    folder = Path(truth.FOLDER).parent
+    files = [path for path in folder.rglob("*.json") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 5e6
+    for path in (folder / "truth").glob("*.json"):
+        document = json.loads(path.read_text())
+        assert document["task"] in tasks.TASKS
+        assert path == truth.path_of(document["task"], document["steps"] // tasks.TASKS[document["task"]].steps)
