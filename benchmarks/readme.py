@@ -17,6 +17,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from accuracy.picture import draw
+from accuracy.score import summary
 from speed import table
 
 ROOT = Path(__file__).parent.parent
@@ -57,12 +59,18 @@ def speed(folder: Path) -> str:
     return table(figures)
 
 
+def accuracy(folder: Path) -> str:
+    """Return the table of the last `make bench-accuracy`, and draw its picture."""
+    draw(ROOT / "benchmarks" / "accuracy.png")
+    return summary()
+
+
 def main() -> None:
     """Replace every block of the README."""
     readme = ROOT / "README.md"
     text = readme.read_text()
     with tempfile.TemporaryDirectory() as folder:
-        for block in (report, record, speed):
+        for block in (report, record, accuracy, speed):
             name = block.__name__
             begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
             head, rest = text.split(begin)

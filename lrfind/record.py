@@ -110,7 +110,7 @@ class Landmarks:
         descent_end_lr: Learning rate at which most of the drop from plateau to minimum is made.
         minimum_lr: Learning rate of the minimum.
         minimum_loss: Smoothed loss there.
-        divergence_lr: Learning rate at which the curve is back at its plateau, or the sweep blew up;
+        divergence_lr: Learning rate at which the curve rises above its plateau, or the sweep blew up;
             None when neither happened.
     """
 

@@ -27,7 +27,7 @@ def parabola(best: float) -> Callable[[float], float]:
 
 def search(loss: Callable[[float], float], start_lr: float, limit: int = 30) -> list[Probe]:
     probes: list[Probe] = []
-    while len(probes) < limit and (lr := next_lr(probes, start_lr, STEPS)) is not None:
+    while len(probes) < limit and (lr := next_lr(probes, (start_lr,), STEPS)) is not None:
         probes.append(probe(lr, loss(lr)))
     return probes
 
@@ -39,7 +39,7 @@ def test_the_score_is_the_mean_of_the_last_quarter() -> None:
 
 
 def test_the_first_probe_is_where_the_sweep_points() -> None:
-    assert next_lr([], 0.03, STEPS) == 0.03
+    assert next_lr([], (0.03,), STEPS) == 0.03
 
 
 @given(best=st.floats(-5, 0), off=st.floats(-2, 1.5))

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from lrfind.api import Observer, read_config, run, try_out
+from lrfind.api import read_config, run, try_out
 from lrfind.config.schema import Config
 from lrfind.errors import DataError, UserCodeError
 from lrfind.record import Refusal, Result, Status, StopReason
+from lrfind.search import Observer
 
 MODULE = '''\
 import math
@@ -34,8 +35,8 @@ class Step:
 
     calls = 0
 
-    def __init__(self, at=None, event="", noise=1.0):
-        self.at, self.event, self.noise = at, event, noise
+    def __init__(self, at=None, event="", noise=1.0, learns=False):
+        self.at, self.event, self.noise, self.learns = at, event, noise, learns
         Step.calls = 0
 
     def __call__(self, model, batch):
@@ -46,6 +47,8 @@ class Step:
             if self.event == "raise":
                 raise ValueError("bad sample")
             return model(batch[0]).sum() * math.nan
+        if self.learns:
+            return nn.functional.mse_loss(model(batch[0]), batch[1])
         return 0 * model(batch[0]).sum() + 2 + self.noise * torch.randn(())
 '''
 
@@ -96,23 +99,24 @@ def test_the_same_config_gives_the_same_record_but_for_the_time() -> None:
     assert records[0] == records[1]
 
 
-def test_noise_makes_the_sweep_longer_and_the_last_one_is_read() -> None:
+def test_noise_makes_the_sweep_longer_and_then_explores_and_refuses_all_the_same() -> None:
     notes: list[str] = []
     steps: list[int] = []
-    result = run_it(config(step=noise()), Observer(on_sweep=steps.append, on_note=notes.append))
-    assert steps == [len(sweep.lrs) for sweep in result.sweeps] == [100, 400, 800]
-    assert result.used == 2
+    result = run_it(config({"max_iter": 200}, step=noise()), Observer(on_sweep=steps.append, on_note=notes.append))
+    assert steps == [100, 200, 200, 200, 200]
+    assert [len(sweep.lrs) for sweep in result.sweeps] == [100, 200]
+    assert [len(probe.losses) for probe in result.probes] == [200, 200, 200]
+    assert result.used == 1
     assert result.analysis.reason is Refusal.NOISE
-    assert [note for note in notes if "sweeping again" in note] == [
-        "The noise hides the descent; sweeping again with 400 steps.",
-        "The noise hides the descent; sweeping again with 800 steps.",
-    ]
+    assert "The noise hides the descent; sweeping again with 200 steps." in notes
+    assert "The sweep does not tell; training 200 steps at one learning rate after the other." in notes
     assert sum("data ran out" in note for note in notes) == 1
 
 
-def test_the_longest_sweep_is_the_users_choice() -> None:
-    assert len(run_it(config({"max_iter": 200}, step=noise())).sweeps) == 2
-    assert len(run_it(config({"max_iter": 10}, step=noise())).sweeps) == 1
+def test_one_sweep_has_to_do_if_the_user_says_so() -> None:
+    result = run_it(config({"max_iter": 10}, step=noise()))
+    assert len(result.sweeps) == 1
+    assert result.probes == ()
 
 
 def test_a_clear_curve_is_swept_once() -> None:
@@ -202,9 +206,63 @@ def test_a_refused_sweep_is_not_refined() -> None:
     assert run_it(config({"max_iter": 10}, step=noise(), refine={"enabled": True})).probes == ()
 
 
-def test_the_suggestion_is_for_the_schedule() -> None:
-    constant, peak = (run_it(config(train={"schedule": schedule})).analysis for schedule in ("constant", "onecycle"))
-    assert constant.suggested_lr is not None
-    assert peak.suggested_lr == pytest.approx(constant.suggested_lr / 0.506)
-    assert peak.suggested_lrs == constant.suggested_lrs
-    assert peak.suggested_lrs["constant"] == constant.suggested_lr
+SLOW = '''\
+import torch
+from torch import nn
+
+
+class Plateau(nn.Module):
+    """Learns nothing in its first 60 steps, then all at once; too high a learning rate blows up at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def forward(self, batch):
+        moved = self.weight
+        loss = 2 - torch.sigmoid(4 * (moved - 3)) + 0.02 * torch.randn(())
+        return torch.exp((moved - 40).clamp(min=0)) - 1 + loss
+
+
+def step(model, batch):
+    return model(batch)
+
+
+class Steady(torch.optim.SGD):
+    """Moves by the learning rate at every step, whatever the gradient says."""
+
+    def step(self):
+        with torch.no_grad():
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter += group["lr"]
+'''
+
+
+def test_a_network_that_first_sits_on_a_plateau_is_found_by_exploring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_for_test.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(tmp_path)
+    result = run_it(
+        config(
+            {"num_iter": 20, "max_iter": 40, "end_lr": 0.3},
+            model={"_target_": "slow_for_test.Plateau"},
+            step={"_target_": "slow_for_test.step", "_partial_": True},
+            optimizer={"_target_": "slow_for_test.Steady"},
+        )
+    )
+    assert result.analysis.status is Status.OK
+    assert result.analysis.method == "probes"
+    assert result.analysis.confidence == 0.5
+    assert result.analysis.safe_range is not None
+    assert 0.005 < result.analysis.safe_range[0] <= result.analysis.suggested_lr <= result.analysis.safe_range[1]
+
+
+def test_ctrl_c_while_probing_keeps_the_sweep() -> None:
+    step = noise(at=130, event="interrupt")
+    refine = {"enabled": True, "steps": 160}
+    result = run_it(config(step={**step, "noise": 0.0, "learns": True}, refine=refine))
+    assert result.sweep.stop_reason is not StopReason.INTERRUPTED
+    assert [probe.stop_reason for probe in result.probes] == [StopReason.INTERRUPTED]
+    assert result.analysis.suggested_lr is not None

@@ -14,8 +14,8 @@ import pytest
 from cli import CONFIG, OWN, command
 from rich.console import Console
 
-from lrfind.api import Observer
 from lrfind.commands.progress import watched
+from lrfind.search import Observer
 
 NOTE = "The noise hides [the] descent."
 ERASE_LINE = "\x1b[2K"

@@ -15,6 +15,7 @@ import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +29,25 @@ from lrfind.config.schema import Config
 
 FILE = Path(__file__).parent / "results" / "picks.json"
 SEEDS = 5
+REFINED = "lrfind --refine"
 FOLK_SGD = 0.1
 FOLK_ADAPTIVE = 1e-3
 Pick = dict[str, Any]
 Picks = dict[str, dict[str, dict[str, Pick]]]
 
 
-def find_with_lrfind(task: Task, seed: int) -> dict[str, Pick]:
-    """Return what `lrfind run` suggests for the task's config."""
-    result = run(Config.model_validate(task.document(seed)), task.name)
+def find_with_lrfind(task: Task, seed: int, name: str = "lrfind") -> dict[str, Pick]:
+    """Return what `lrfind run` suggests for the task's config, for each schedule."""
+    refine = {"enabled": name == REFINED}
+    result = run(Config.model_validate({**task.document(seed), "refine": refine}), task.name)
     analysis = result.analysis
-    pick: Pick = {"lr": _short(analysis.suggested_lr), "iterations": sum(len(sweep.losses) for sweep in result.sweeps)}
+    iterations = sum(len(part.losses) for parts in (result.sweeps, result.probes) for part in parts)
+    pick: Pick = {"lr": _short(analysis.suggested_lr), "iterations": iterations}
     if analysis.suggested_lr is None:
-        return {"lrfind": {**pick, "reason": analysis.reason and analysis.reason.value}}
+        return {name: {**pick, "reason": analysis.reason and analysis.reason.value}}
     safe = analysis.safe_range and [_short(lr) for lr in analysis.safe_range]
-    return {"lrfind": {**pick, "confidence": analysis.confidence, "safe_range": safe}}
+    lrs = {schedule: _short(lr) for schedule, lr in analysis.suggested_lrs.items()}
+    return {name: {**pick, "lrs": lrs, "confidence": analysis.confidence, "safe_range": safe}}
 
 
 def find_with_defaults(task: Task, seed: int) -> dict[str, Pick]:
@@ -70,6 +75,7 @@ def find_with_peer(package: str, task: Task, seed: int) -> dict[str, Pick]:
 
 FINDERS: dict[str, tuple[str, ...]] = {
     "lrfind": ("lrfind",),
+    REFINED: (REFINED,),
     "defaults": ("folk defaults", "PyTorch defaults"),
     **{package: names for package, (_, names) in PEERS.items()},
 }
@@ -81,6 +87,7 @@ def find(finder: str, name: str) -> dict[str, dict[str, Pick]]:
     torch.set_num_threads(1)
     own: dict[str, Callable[[Task, int], dict[str, Pick]]] = {
         "lrfind": find_with_lrfind,
+        REFINED: partial(find_with_lrfind, name=REFINED),
         "defaults": find_with_defaults,
     }
     found: dict[str, dict[str, Pick]] = {key: {} for key in FINDERS[finder]}

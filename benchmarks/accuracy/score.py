@@ -44,9 +44,20 @@ class Scored:
         lr: float | None = self.pick["lr"]
         return lr
 
+    def lr_for(self, schedule: str) -> float | None:
+        """Return the suggestion for a schedule; a finder that knows no schedules means the same for all."""
+        lr: float | None = self.pick.get("lrs", {}).get(schedule, self.lr)
+        return lr
+
+    def safe_range(self, schedule: str) -> tuple[float, float]:
+        """Return the safe range of a suggestion of lrfind for a schedule."""
+        low, high = self.pick["safe_range"]
+        factor = (self.lr_for(schedule) or 1.0) / (self.lr or 1.0)
+        return low * factor, high * factor
+
     def regret(self, schedule: str) -> float:
         """Return the regret under a schedule, 1 without a suggestion."""
-        return self.truths[schedule].regret(self.lr)
+        return self.truths[schedule].regret(self.lr_for(schedule))
 
 
 def scored(picks: dict[str, dict[str, Any]], truths: Truths, role: str | None = None) -> list[Scored]:
@@ -89,7 +100,7 @@ def schedule_cells(rows: Sequence[Scored], schedule: str) -> Iterator[str]:
     yield f"{regrets[min(len(regrets) - 1, int(0.9 * len(regrets)))]:.2f}"
     yield share(regret <= GOOD for regret in regrets)
     yield share(regret >= FAILED for regret in regrets)
-    distances = [row.truths[schedule].distance(row.lr) for row in rows if row.lr]
+    distances = [row.truths[schedule].distance(lr) for row in rows if (lr := row.lr_for(schedule))]
     yield f"{statistics.mean(distances):.2f}" if distances else "-"
 
 
@@ -118,6 +129,24 @@ def finders_table(picks: dict[str, Any], truths: Truths, role: str) -> list[str]
     return lines
 
 
+def summary() -> str:
+    """Return the comparison on the reporting tasks with the figures that matter most, for the README."""
+    truths = {name: truth for name in TASKS if (truth := read_truths(name)) is not None}
+    rows = {finder: scored(tasks, truths, "reporting") for finder, tasks in read().items()}
+    best_first = sorted(rows, key=lambda finder: sum(row.regret(s) for row in rows[finder] for s in SCHEDULES))
+    heads = [f"{schedule}: {name}" for schedule in SCHEDULES for name in ("mean regret", "within 5 %", "failed")]
+    lines = table_head(["finder", *heads, "iterations", "no answer"])
+    for finder in best_first:
+        cells = [finder]
+        for schedule in SCHEDULES:
+            mean, _, within, failed, _ = schedule_cells(rows[finder], schedule)
+            cells += [mean, within, failed]
+        cells.append(f"{statistics.mean(row.pick['iterations'] for row in rows[finder]):.0f}")
+        cells.append(share(row.lr is None for row in rows[finder]))
+        lines.append(table_row(cells))
+    return "\n".join(lines)
+
+
 def _mean(values: Iterable[float]) -> str:
     numbers = list(values)
     return f"{statistics.mean(numbers):.3f}" if numbers else "-"
@@ -132,7 +161,7 @@ def equal_budget(picks: dict[str, Any]) -> dict[str, Any]:
     found = {}
     for finder, tasks in picks.items():
         count = round(cost(picks["lrfind"]) / cost(tasks)) if cost(tasks) else 1
-        if finder != "lrfind" and count > 1:
+        if not finder.startswith("lrfind") and count > 1:
             found[f"{finder}, median of {count}"] = {name: _medians(seeds, count) for name, seeds in tasks.items()}
     return found
 
@@ -154,9 +183,9 @@ def range_lines(rows: Sequence[Scored]) -> list[str]:
     widths = [math.log10(row.pick["safe_range"][1] / row.pick["safe_range"][0]) for row in given]
     lines = [f"Safe range: median width {statistics.median(widths):.2f} decades." if widths else "No safe range."]
     for schedule in SCHEDULES:
-        holds = share(_holds(row, row.truths[schedule].best) for row in given)
-        meets = share(_meets(row, *row.truths[schedule].band) for row in given)
-        inside = [row.truths[schedule].regret(lr) <= TOLERABLE for row in given for lr in _inside(row)]
+        holds = share(_holds(row, schedule) for row in given)
+        meets = share(_meets(row, schedule) for row in given)
+        inside = [row.truths[schedule].regret(lr) <= TOLERABLE for row in given for lr in _inside(row, schedule)]
         lines.append(
             f"{schedule}: it holds the best LR {holds}, meets the good band {meets}; "
             f"of the LRs inside {share(inside)} have regret <= {TOLERABLE}."
@@ -165,18 +194,19 @@ def range_lines(rows: Sequence[Scored]) -> list[str]:
     return lines
 
 
-def _holds(row: Scored, lr: float) -> bool:
-    low, high = row.pick["safe_range"]
-    return bool(low <= lr <= high)
+def _holds(row: Scored, schedule: str) -> bool:
+    low, high = row.safe_range(schedule)
+    return bool(low <= row.truths[schedule].best <= high)
 
 
-def _meets(row: Scored, band_low: float, band_high: float) -> bool:
-    low, high = row.pick["safe_range"]
+def _meets(row: Scored, schedule: str) -> bool:
+    low, high = row.safe_range(schedule)
+    band_low, band_high = row.truths[schedule].band
     return bool(low <= band_high and band_low <= high)
 
 
-def _inside(row: Scored) -> list[float]:
-    low, high = row.pick["safe_range"]
+def _inside(row: Scored, schedule: str) -> list[float]:
+    low, high = row.safe_range(schedule)
     return [low * (high / low) ** (index / 20) for index in range(21)]
 
 
@@ -225,7 +255,7 @@ def horizon_table(picks: dict[str, Any]) -> list[str]:
         if short is None or long is None:
             continue
         for schedule in SCHEDULES:
-            regrets = [long[schedule].regret(pick["lr"]) for pick in picks.get(name, {}).values()]
+            regrets = [Scored(name, "", pick, long).regret(schedule) for pick in picks.get(name, {}).values()]
             cost = f"{statistics.mean(regrets):.3f}" if regrets else "-"
             lines.append(table_row([name, schedule, band_cell(short[schedule]), band_cell(long[schedule]), cost]))
     return lines

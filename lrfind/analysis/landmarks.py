@@ -20,6 +20,11 @@ NOISE_POINTS = 16
 ROUNDING = 1e-6
 """What rounding may move a float32 loss by, relative to its level."""
 
+MARGIN = 3.0
+"""A sweep that blew up in the middle of its descent never saw the end of it. What is suggested stays this factor below:
+the best learning rate lies within a factor of 2 of the largest one that does not diverge (Bengio 2012, arXiv
+1206.5533, section 3.1.1), and a sweep passes that one before it shows."""
+
 DESCENT_SHARE = 2 / 3
 """The descent ends where this share of the drop from plateau to minimum is made: the rule of thumb of half to two
 thirds of the way down, on a curve without lag. From half to 85 % the regret of brute-forced tasks is about as low."""
@@ -155,8 +160,8 @@ def _crossing(values: Array, log_lrs: Array, level: float, start: int) -> float:
 
 
 def _divergence(fit: Fit, lowest: int, *, blew_up: bool) -> float | None:
-    """Return the LR behind the minimum at which the smoothed loss is back at its plateau, or the sweep ended."""
-    back = np.flatnonzero(fit.smoothed[lowest:] > fit.plateau + fit.noise)
+    """Return the LR behind the minimum at which the smoothed loss is clear above its plateau, or the sweep ended."""
+    back = np.flatnonzero(fit.smoothed[lowest:] > fit.plateau + 3 * fit.noise)
     if len(back):
         return _lr(fit.curve.log_lrs[lowest + int(back[0])])
     return _lr(fit.curve.log_lrs[-1]) if blew_up else None

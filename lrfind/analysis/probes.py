@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lrfind.analysis.landmarks import DESCENT_SHARE, MARGIN
 from lrfind.analysis.schedules import MEAN_SHARE, Schedule, for_schedules, peak_lr
-from lrfind.record import Analysis, Candidate, Probe
+from lrfind.record import Analysis, Candidate, Landmarks, Probe, Status
 
 COARSE, FINE = 0.5, 0.25
 """Distance of neighbouring probes in decades of learning rate, at first and around the best. Trainings at learning
@@ -22,11 +23,31 @@ rates closer than a factor of 1.8 are told apart by more steps only."""
 LAST_SHARE = 1 / 4
 """Share of a probe, at its end, whose mean training loss is its score."""
 
+EXPLORED = 0.5
+"""Confidence of a suggestion that no sweep supports: one training at each learning rate, half a decade apart."""
+
 FAR = 3.0
 """A factor between probes and sweep that is more than their noise."""
 
 _SAME = 1e-6
 """Decades below which two learning rates are the same."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to probe; see `next_lr`.
+
+    Attributes:
+        start_lrs: Learning rates that are probed first.
+        steps: Updates of each probe.
+        most: Probes at the most.
+        distances: From the best probe to its neighbours, in decades.
+    """
+
+    start_lrs: tuple[float, ...]
+    steps: int
+    most: int
+    distances: tuple[float, ...] = (COARSE, FINE)
 
 
 def score(probe: Probe, steps: int) -> float:
@@ -35,21 +56,37 @@ def score(probe: Probe, steps: int) -> float:
     return float(np.mean(last)) if len(probe.losses) == steps and all(map(math.isfinite, last)) else math.inf
 
 
-def next_lr(probes: Sequence[Probe], start_lr: float, steps: int) -> float | None:
+def next_lr(
+    probes: Sequence[Probe], start_lrs: Sequence[float], steps: int, distances: Sequence[float] = (COARSE, FINE)
+) -> float | None:
     """Return the learning rate to probe next; None when the best one has neighbours on both sides.
 
-    The first probe is at `start_lr`. From there the best probe gets a neighbour at half a decade on each side, until
-    none is better; then at a quarter.
+    Args:
+        probes: Those that were made.
+        start_lrs: Probed first. From there the best probe gets neighbours until none is better.
+        steps: Updates of each probe.
+        distances: How far away the neighbours are, in decades, one distance after the other.
     """
-    if not probes:
-        return start_lr
     tried = [math.log10(probe.lr) for probe in probes]
+    if len(probes) < len(start_lrs):
+        return start_lrs[len(probes)]
     best = tried[_best(probes, steps)]
-    for distance in (COARSE, FINE):
+    for distance in distances:
         for side in (-distance, distance):  # below first: a probe that diverges costs the most to be wrong about
             if all(abs(best + side - other) > _SAME for other in tried):
                 return float(10 ** (best + side))
     return None
+
+
+def exploration(landmarks: Landmarks, end_lr: float) -> tuple[float, ...]:
+    """Return the learning rates to explore where a sweep shows no descent: below where it blew up, or ended."""
+    top = (landmarks.divergence_lr or end_lr) / MARGIN
+    return tuple(top / 10 ** (COARSE * index) for index in range(3))
+
+
+def descends(landmarks: Landmarks, probes: Sequence[Probe], steps: int) -> bool:
+    """Tell whether the best probe ends below the plateau by more than the noise of single mini-batches."""
+    return min(score(probe, steps) for probe in probes) < landmarks.plateau_loss - 3 * landmarks.noise
 
 
 def best_lr(probes: Sequence[Probe], steps: int) -> float | None:
@@ -99,6 +136,37 @@ def refine(analysis: Analysis, probes: Sequence[Probe], steps: int, schedule: Sc
         suggested_lrs=for_schedules(constant),
         safe_range=(low, high),
         candidates=(*analysis.candidates, Candidate("probes", constant, "half of where short trainings are best")),
+    )
+
+
+def explore(analysis: Analysis, probes: Sequence[Probe], steps: int, schedule: Schedule) -> Analysis:
+    """Return `analysis`, refused for noise, with a suggestion where longer trainings descend, if one does.
+
+    A sweep spends a few steps at each learning rate: too few for a network that first sits on a plateau, as deep ones
+    without normalisation do. These probes are as long as a sweep, and what is best in them is a constant learning rate.
+
+    Args:
+        analysis: With landmarks, and without a suggestion.
+        probes: At least one.
+        steps: Updates of each probe.
+        schedule: What the learning rate is for.
+    """
+    landmarks, lr = analysis.landmarks, best_lr(probes, steps)
+    if landmarks is None or lr is None or not descends(landmarks, probes, steps):
+        return analysis
+    enough = landmarks.plateau_loss - DESCENT_SHARE * (landmarks.plateau_loss - min(score(p, steps) for p in probes))
+    good = [probe.lr for probe in probes if score(probe, steps) <= enough]
+    return replace(
+        analysis,
+        status=Status.OK,
+        reason=None,
+        message=f"The sweep does not tell, but {len(probes)} trainings of {steps} steps are best at {lr:.3g}.",
+        method="probes",
+        suggested_lr=peak_lr(lr, schedule),
+        suggested_lrs=for_schedules(lr),
+        safe_range=(peak_lr(min(*good, lr), schedule), peak_lr(max(*good, lr), schedule)),
+        confidence=EXPLORED,
+        candidates=(*analysis.candidates, Candidate("probes", lr, f"where trainings of {steps} steps are best")),
     )
 
 

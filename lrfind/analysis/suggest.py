@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from lrfind.analysis.confidence import confidence
-from lrfind.analysis.landmarks import DESCENT_SHARE, Fit, curve, find_landmarks, fit, plateau_points
+from lrfind.analysis.landmarks import DESCENT_SHARE, MARGIN, Fit, curve, find_landmarks, fit, plateau_points
 from lrfind.analysis.schedules import Schedule, for_schedules, peak_lr
 from lrfind.record import Analysis, Candidate, Landmarks, Refusal, Status, StopReason, Sweep
 
@@ -30,11 +30,6 @@ CLEAR = 0.7
 
 SURE = 0.2
 """Confidence below which no learning rate is suggested: four in five resampled curves give another one."""
-
-MARGIN = 3.0
-"""A sweep that blew up in the middle of its descent never saw the end of it. What is suggested stays this factor below:
-the best learning rate lies within a factor of 2 of the largest one that does not diverge (Bengio 2012, arXiv
-1206.5533, section 3.1.1), and a sweep passes that one before it shows."""
 
 SLOWER = 5.0
 """The safe range reaches this factor below the suggestion. The sweep cannot see a lower edge: a smaller learning rate

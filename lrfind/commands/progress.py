@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lrfind.api import Observer
 from lrfind.commands.streams import report_error
+from lrfind.search import Observer
 
 
 @contextlib.contextmanager

@@ -199,7 +199,8 @@ def exit_code(result: Result) -> ExitCode:
     """Return the exit code that tells a shell how a run went."""
     from lrfind.record import Status, StopReason
 
-    if result.sweeps[-1].stop_reason is StopReason.INTERRUPTED:
+    ends = [*(sweep.stop_reason for sweep in result.sweeps), *(probe.stop_reason for probe in result.probes)]
+    if StopReason.INTERRUPTED in ends:
         return ExitCode.INTERRUPTED
     if result.error is not None:
         return ExitCode.FAILED

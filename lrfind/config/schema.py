@@ -76,9 +76,9 @@ class SweepConfig(Section):
     """Learning rate of the last update."""
     num_iter: Whole = Field(default=100, ge=10)
     """Updates, one mini-batch each."""
-    max_iter: Whole = Field(default=800, ge=10)
-    """While noise hides the descent, the sweep is run again with two or four times the steps, up to this many.
-    At `num_iter` or below, it never is."""
+    max_iter: Whole = Field(default=400, ge=10)
+    """While noise hides the descent, the sweep is run again with two or four times the steps, up to this many; then
+    trainings of this many steps are made at single learning rates. At `num_iter` or below, a sweep has to do."""
     mode: Literal["exponential", "linear"] = "exponential"
     """Whether the updates are spaced evenly in log(LR) or in LR."""
     stop_on_divergence: bool = True

@@ -1,0 +1,178 @@
+"""Sweeps and probes until the evidence suffices: where training and analysis meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lrfind.analysis.probes import COARSE, Plan, descends, exploration, explore, next_lr, refine
+from lrfind.analysis.suggest import analyze, next_length
+from lrfind.errors import DataError, LrfindError
+from lrfind.record import Analysis, Probe, Refusal, StopReason, Sweep
+
+if TYPE_CHECKING:
+    from lrfind.training.build import Job
+
+
+@dataclass(frozen=True)
+class Observer:
+    """What is told to whoever watches a run; each call does nothing unless it is replaced.
+
+    Attributes:
+        on_sweep: Called before each sweep with the number of its steps.
+        on_step: Called for each loss with its index, learning rate and loss.
+        on_note: Called with a sentence that the user should read.
+        on_error: Called with the fault that cut a sweep short, of which the part before it is kept.
+    """
+
+    on_sweep: Callable[[int], None] = lambda steps: None
+    on_step: Callable[[int, float, float], None] | None = None
+    on_note: Callable[[str], None] = lambda note: None
+    on_error: Callable[[LrfindError], None] = lambda error: None
+
+
+@dataclass
+class Sweeps:
+    """What the sweeps of a run have brought so far."""
+
+    sweeps: list[Sweep] = field(default_factory=list)
+    analyses: list[Analysis] = field(default_factory=list)
+    error: str | None = None
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the last sweep ended before its time for a reason that is not in the curve."""
+        return self.sweeps[-1].stop_reason in _CUT_SHORT
+
+
+def sweep_until_evident(job: Job, observer: Observer) -> Sweeps:
+    """Sweep, and again with more steps from the same start, as long as noise hides the descent.
+
+    Raises:
+        LrfindError: Nothing could be measured at all.
+        KeyboardInterrupt: The user interrupted it before anything was measured.
+    """
+    outcome = Sweeps()
+    on_recycle = _once(observer.on_note, "The data ran out; starting over with its first batch.")
+    steps = job.config.sweep.num_iter
+    while True:
+        try:
+            sweep = one_sweep(job, ladder_of(job, steps), observer, on_recycle)
+        except KeyboardInterrupt:
+            sweep = Sweep(job.config.seed, (), (), StopReason.INTERRUPTED)
+        except DataError:
+            if not outcome.sweeps:
+                raise
+            observer.on_note("The data cannot be read a second time, so the sweep that is there has to do.")
+            return outcome
+        except LrfindError as error:
+            sweep = _what_is_left(error, outcome)
+            outcome.error = str(error)
+            observer.on_error(error)
+        if sweep.stop_reason is StopReason.INTERRUPTED and not (sweep.losses or outcome.sweeps):
+            raise KeyboardInterrupt
+        analysis = analyze(sweep, job.config.analysis.method, job.config.train.schedule)
+        outcome.sweeps.append(sweep)
+        outcome.analyses.append(analysis)
+        longer = next_length(analysis, steps, job.config.sweep.max_iter)
+        if longer is None or outcome.cut_short:
+            return outcome
+        steps = longer
+        observer.on_note(f"The noise hides the descent; sweeping again with {steps} steps.")
+
+
+_CUT_SHORT = (StopReason.INTERRUPTED, StopReason.FAILED, StopReason.DATA_ENDED)
+
+
+def _what_is_left(error: LrfindError, outcome: Sweeps) -> Sweep:
+    """Return the part of a sweep that was measured when `error` ended it; raise it if nothing ever was."""
+    partial = getattr(error, "partial", None)
+    if isinstance(partial, Sweep):
+        return partial
+    if not outcome.sweeps:
+        raise error
+    return Sweep(outcome.sweeps[0].seed, (), (), StopReason.FAILED)
+
+
+def ladder_of(job: Job, steps: int) -> Sequence[float]:
+    """Return the learning rates of a sweep of that many steps."""
+    from lrfind.training.ladder import ladder
+
+    settings = job.config.sweep
+    return ladder(settings.start_lr, settings.end_lr, steps, settings.mode)
+
+
+def one_sweep(
+    job: Job, lrs: Sequence[float], observer: Observer, on_recycle: Callable[[], None] = lambda: None
+) -> Sweep:
+    """Train from the start, one update per learning rate."""
+    from lrfind.training.fetch import endless
+    from lrfind.training.sweep import run_sweep
+
+    observer.on_sweep(len(lrs))
+    model, optimizer, step, batches = job.fresh()
+    return run_sweep(
+        model,
+        endless(batches, on_recycle),
+        step,
+        optimizer,
+        lrs,
+        device=job.device,
+        seed=job.config.seed,
+        stop_on_divergence=job.config.sweep.stop_on_divergence,
+        on_step=observer.on_step,
+    )
+
+
+def probe(job: Job, analysis: Analysis, observer: Observer) -> tuple[Analysis, list[Probe]]:
+    """Train at single learning rates: around the suggestion if asked to, or to find one where the sweep shows none."""
+    config = job.config
+    settings, schedule = config.refine, config.train.schedule
+    landmarks = analysis.landmarks
+    if settings.enabled and analysis.suggested_lr is not None:
+        plan = Plan((analysis.suggested_lrs["cosine"],), settings.steps, settings.max_probes)
+        probes = _run_probes(job, plan, observer)
+        return (refine(analysis, probes, plan.steps, schedule) if probes else analysis), probes
+    hidden = analysis.reason in (Refusal.NOISE, Refusal.UNSURE)
+    steps = config.sweep.max_iter
+    if hidden and landmarks is not None and steps > config.sweep.num_iter:
+        observer.on_note(f"The sweep does not tell; training {steps} steps at one learning rate after the other.")
+        start = exploration(landmarks, config.sweep.end_lr)
+        probes = _run_probes(job, Plan(start, steps, len(start)), observer)
+        if probes and descends(landmarks, probes, steps):
+            probes = _run_probes(job, Plan(start, steps, settings.max_probes, (COARSE,)), observer, probes)
+        return (explore(analysis, probes, steps, schedule) if probes else analysis), probes
+    return analysis, []
+
+
+def _run_probes(job: Job, plan: Plan, observer: Observer, made: Sequence[Probe] = ()) -> list[Probe]:
+    """Make the probes of a plan, each from the same start and on the same mini-batches."""
+    probes = list(made)
+    while len(probes) < plan.most and (lr := next_lr(probes, plan.start_lrs, plan.steps, plan.distances)) is not None:
+        try:
+            sweep = one_sweep(job, (lr,) * plan.steps, observer)
+        except LrfindError as error:  # such as a loader that cannot be read again; the sweep is there all the same
+            observer.on_note(f"No more trainings at single learning rates: {error}")
+            break
+        probes.append(Probe(lr, sweep.losses, sweep.stop_reason))
+        if sweep.stop_reason in _CUT_SHORT:
+            break
+    return probes
+
+
+def _once(tell: Callable[[str], None], note: str) -> Callable[[], None]:
+    told: list[str] = []
+
+    def tell_once() -> None:
+        if not told:
+            told.append(note)
+            tell(note)
+
+    return tell_once
+
+
+def best(outcome: Sweeps) -> int:
+    """Return the index of the last sweep that was not cut short, or of the last one at all."""
+    whole = [index for index, sweep in enumerate(outcome.sweeps) if sweep.stop_reason not in _CUT_SHORT]
+    return whole[-1] if whole else len(outcome.sweeps) - 1
