@@ -153,7 +153,7 @@ def _crossing(values: Array, log_lrs: Array, level: float, start: int) -> float:
     """Return log10 of the first LR from `start` on at which `values` falls to `level`, interpolated."""
     below = np.flatnonzero(values[start:] <= level)
     index = start + int(below[0]) if len(below) else len(values) - 1
-    if index == 0 or values[index - 1] <= level:
+    if index == start or values[index - 1] <= level:
         return float(log_lrs[index])
     share = (values[index - 1] - level) / (values[index - 1] - values[index])
     return float(log_lrs[index - 1] + min(share, 1.0) * (log_lrs[index] - log_lrs[index - 1]))
