@@ -95,9 +95,8 @@ def _user_frames(error: BaseException) -> str:
 
 def _without_libraries(formatted: str) -> str:
     """Return a traceback that comes as text, likewise without the frames of libraries."""
-    frames = re.findall(r'  File "([^"]+)", line \d+.*\n(?:    .*\n)*', formatted)
-    texts = re.findall(r'  File "[^"]+", line \d+.*\n(?:    .*\n)*', formatted)
-    return "".join(text for file, text in zip(frames, texts, strict=True) if _is_users(file))
+    frames = re.finditer(r'  File "([^"]+)", line \d+.*\n(?:    .*\n)*', formatted)
+    return "".join(frame[0] for frame in frames if _is_users(frame[1]))
 
 
 def _is_users(file: str) -> bool:

@@ -10,7 +10,7 @@ import enum
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from lrfind.errors import RecordError
 
@@ -33,6 +33,11 @@ class StopReason(str, enum.Enum):
     """The user stopped the run."""
     FAILED = "failed"
     """The user's code raised after the first step."""
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether it ended before its time for a reason that is not in the losses."""
+        return self in (StopReason.DATA_ENDED, StopReason.INTERRUPTED, StopReason.FAILED)
 
 
 class Status(str, enum.Enum):
@@ -86,6 +91,12 @@ class Probe:
     lr: float
     losses: tuple[float, ...]
     stop_reason: StopReason
+
+    @property
+    def end_loss(self) -> float:
+        """The mean loss of the last quarter; infinite if the training did not get to its end."""
+        last = self.losses[-max(1, round(len(self.losses) / 4)) :]
+        return sum(last) / len(last) if self.stop_reason is StopReason.COMPLETED else math.inf
 
 
 @dataclass(frozen=True)
@@ -208,8 +219,7 @@ class Result:
             "environment": self.environment,
             "timing": self.timing,
         }
-        finite: dict[str, Any] = _finite(document)
-        return finite
+        return cast(dict[str, Any], _finite(document))
 
     def to_json(self) -> str:
         """Return the JSON document as text; the same result gives the same text."""
@@ -230,8 +240,6 @@ class Result:
                     "read this record with the lrfind version that wrote it"
                 )
             return _result_from(document)
-        except RecordError:
-            raise
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise RecordError(f"not a record of lrfind: {type(error).__name__}: {error}") from error
 
@@ -288,6 +296,4 @@ def _finite(value: Any) -> Any:
         return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
-    if value is None or isinstance(value, (str, int)):
-        return value
-    return str(value)
+    return value if value is None or isinstance(value, (str, int)) else str(value)

@@ -43,7 +43,7 @@ class Sweeps:
     @property
     def cut_short(self) -> bool:
         """Whether the last sweep ended before its time for a reason that is not in the curve."""
-        return self.sweeps[-1].stop_reason in _CUT_SHORT
+        return self.sweeps[-1].stop_reason.cut_short
 
 
 def sweep_until_evident(job: Job, observer: Observer) -> Sweeps:
@@ -80,9 +80,6 @@ def sweep_until_evident(job: Job, observer: Observer) -> Sweeps:
             return outcome
         steps = longer
         observer.on_note(f"The noise hides the descent; sweeping again with {steps} steps.")
-
-
-_CUT_SHORT = (StopReason.INTERRUPTED, StopReason.FAILED, StopReason.DATA_ENDED)
 
 
 def _what_is_left(error: LrfindError, outcome: Sweeps) -> Sweep:
@@ -140,7 +137,7 @@ def probe(job: Job, analysis: Analysis, observer: Observer) -> tuple[Analysis, l
         observer.on_note(f"The sweep does not tell; training {steps} steps at one learning rate after the other.")
         start = exploration(landmarks, config.sweep.end_lr)
         probes = _run_probes(job, Plan(start, steps, len(start)), observer)
-        if probes and descends(landmarks, probes, steps):
+        if probes and descends(landmarks, probes):
             probes = _run_probes(job, Plan(start, steps, settings.max_probes, (COARSE,)), observer, probes)
         return (explore(analysis, probes, steps, schedule) if probes else analysis), probes
     return analysis, []
@@ -149,14 +146,14 @@ def probe(job: Job, analysis: Analysis, observer: Observer) -> tuple[Analysis, l
 def _run_probes(job: Job, plan: Plan, observer: Observer, made: Sequence[Probe] = ()) -> list[Probe]:
     """Make the probes of a plan, each from the same start and on the same mini-batches."""
     probes = list(made)
-    while len(probes) < plan.most and (lr := next_lr(probes, plan.start_lrs, plan.steps, plan.distances)) is not None:
+    while (lr := next_lr(probes, plan)) is not None:
         try:
             sweep = one_sweep(job, (lr,) * plan.steps, observer)
         except LrfindError as error:  # such as a loader that cannot be read again; the sweep is there all the same
             observer.on_note(f"No more trainings at single learning rates: {error}")
             break
         probes.append(Probe(lr, sweep.losses, sweep.stop_reason))
-        if sweep.stop_reason in _CUT_SHORT:
+        if sweep.stop_reason.cut_short:
             break
     return probes
 
@@ -174,5 +171,5 @@ def _once(tell: Callable[[str], None], note: str) -> Callable[[], None]:
 
 def best(outcome: Sweeps) -> int:
     """Return the index of the last sweep that was not cut short, or of the last one at all."""
-    whole = [index for index, sweep in enumerate(outcome.sweeps) if sweep.stop_reason not in _CUT_SHORT]
+    whole = [index for index, sweep in enumerate(outcome.sweeps) if not sweep.stop_reason.cut_short]
     return whole[-1] if whole else len(outcome.sweeps) - 1

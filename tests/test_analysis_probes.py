@@ -8,7 +8,7 @@ from helpers import example_result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrfind.analysis.probes import best_lr, next_lr, refine, score
+from lrfind.analysis.probes import Plan, best_lr, next_lr, refine
 from lrfind.record import Probe, StopReason
 
 STEPS = 8
@@ -27,25 +27,25 @@ def parabola(best: float) -> Callable[[float], float]:
 
 def search(loss: Callable[[float], float], start_lr: float, limit: int = 30) -> list[Probe]:
     probes: list[Probe] = []
-    while len(probes) < limit and (lr := next_lr(probes, (start_lr,), STEPS)) is not None:
+    while (lr := next_lr(probes, Plan((start_lr,), STEPS, limit))) is not None:
         probes.append(probe(lr, loss(lr)))
     return probes
 
 
 def test_the_score_is_the_mean_of_the_last_quarter() -> None:
-    assert score(probe(0.1, 0.5), STEPS) == 0.5
-    assert score(probe(0.1, math.inf), STEPS) == math.inf
-    assert score(Probe(0.1, (1.0,) * 5, StopReason.DIVERGED), STEPS) == math.inf
+    assert probe(0.1, 0.5).end_loss == 0.5
+    assert probe(0.1, math.inf).end_loss == math.inf
+    assert Probe(0.1, (1.0,) * 5, StopReason.DIVERGED).end_loss == math.inf
 
 
 def test_the_first_probe_is_where_the_sweep_points() -> None:
-    assert next_lr([], (0.03,), STEPS) == 0.03
+    assert next_lr([], Plan((0.03,), STEPS, 8)) == 0.03
 
 
 @given(best=st.floats(-5, 0), off=st.floats(-2, 1.5))
 def test_the_minimum_is_found_from_wherever_the_search_starts(best: float, off: float) -> None:
     probes = search(parabola(best), 10 ** (best + off))
-    found = best_lr(probes, STEPS)
+    found = best_lr(probes)
     assert found is not None
     assert math.log10(found) == pytest.approx(best, abs=0.01)
     assert len({probe.lr for probe in probes}) == len(probes) <= 12
@@ -58,13 +58,13 @@ def test_a_start_that_diverges_leads_downwards() -> None:
 
 def test_all_diverged_gives_nothing() -> None:
     probes = search(lambda lr: math.inf, 1.0, limit=4)
-    assert best_lr(probes, STEPS) is None
+    assert best_lr(probes) is None
     analysis = example_result().analysis
     assert refine(analysis, probes, STEPS, "constant") == analysis
 
 
 def test_the_best_at_an_edge_is_taken_as_it_is() -> None:
-    assert best_lr([probe(0.1, 1.0), probe(0.3, 2.0)], STEPS) == 0.1
+    assert best_lr([probe(0.1, 1.0), probe(0.3, 2.0)]) == 0.1
 
 
 def test_refining_moves_the_suggestion_and_its_range_with_it() -> None:

@@ -1,26 +1,17 @@
 from __future__ import annotations
 
-import importlib
 import json
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from accuracy import data, regret, score, tasks, truth
 
-pytest.importorskip("sklearn")
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-data: Any = importlib.import_module("accuracy.data")
-regret: Any = importlib.import_module("accuracy.regret")
-score: Any = importlib.import_module("accuracy.score")
-tasks: Any = importlib.import_module("accuracy.tasks")
-truth: Any = importlib.import_module("accuracy.truth")
-
-from lrfind.api import try_out  # noqa: E402
-from lrfind.config.check import check_targets  # noqa: E402
-from lrfind.config.schema import Config  # noqa: E402
+from lrfind.api import try_out
+from lrfind.config.check import check_targets
+from lrfind.config.schema import Config
 
 UNTRAINED = 3.0
 

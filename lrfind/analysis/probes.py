@@ -20,9 +20,6 @@ COARSE, FINE = 0.5, 0.25
 """Distance of neighbouring probes in decades of learning rate, at first and around the best. Trainings at learning
 rates closer than a factor of 1.8 are told apart by more steps only."""
 
-LAST_SHARE = 1 / 4
-"""Share of a probe, at its end, whose mean training loss is its score."""
-
 EXPLORED = 0.5
 """Confidence of a suggestion that no sweep supports: one training at each learning rate, half a decade apart."""
 
@@ -50,28 +47,18 @@ class Plan:
     distances: tuple[float, ...] = (COARSE, FINE)
 
 
-def score(probe: Probe, steps: int) -> float:
-    """Return the mean loss over the end of a probe of `steps` steps; infinite if it did not get there."""
-    last = probe.losses[-max(1, round(steps * LAST_SHARE)) :]
-    return float(np.mean(last)) if len(probe.losses) == steps and all(map(math.isfinite, last)) else math.inf
+def next_lr(probes: Sequence[Probe], plan: Plan) -> float | None:
+    """Return the learning rate to probe next; None when the best one has neighbours on both sides, or enough are made.
 
-
-def next_lr(
-    probes: Sequence[Probe], start_lrs: Sequence[float], steps: int, distances: Sequence[float] = (COARSE, FINE)
-) -> float | None:
-    """Return the learning rate to probe next; None when the best one has neighbours on both sides.
-
-    Args:
-        probes: Those that were made.
-        start_lrs: Probed first. From there the best probe gets neighbours until none is better.
-        steps: Updates of each probe.
-        distances: How far away the neighbours are, in decades, one distance after the other.
+    After the first ones of the plan, the best probe gets neighbours until none is better.
     """
+    if len(probes) >= plan.most:
+        return None
+    if len(probes) < len(plan.start_lrs):
+        return plan.start_lrs[len(probes)]
     tried = [math.log10(probe.lr) for probe in probes]
-    if len(probes) < len(start_lrs):
-        return start_lrs[len(probes)]
-    best = tried[_best(probes, steps)]
-    for distance in distances:
+    best = math.log10(_best(probes).lr)
+    for distance in plan.distances:
         for side in (-distance, distance):  # below first: a probe that diverges costs the most to be wrong about
             if all(abs(best + side - other) > _SAME for other in tried):
                 return float(10 ** (best + side))
@@ -84,30 +71,28 @@ def exploration(landmarks: Landmarks, end_lr: float) -> tuple[float, ...]:
     return tuple(top / 10 ** (COARSE * index) for index in range(3))
 
 
-def descends(landmarks: Landmarks, probes: Sequence[Probe], steps: int) -> bool:
+def descends(landmarks: Landmarks, probes: Sequence[Probe]) -> bool:
     """Tell whether the best probe ends below the plateau by more than the noise of single mini-batches."""
-    return min(score(probe, steps) for probe in probes) < landmarks.plateau_loss - 3 * landmarks.noise
+    return _best(probes).end_loss < landmarks.plateau_loss - 3 * landmarks.noise
 
 
-def best_lr(probes: Sequence[Probe], steps: int) -> float | None:
-    """Return the learning rate at which the probes' scores are lowest; None if all of them diverged.
+def best_lr(probes: Sequence[Probe]) -> float | None:
+    """Return the learning rate at which the probes end lowest; None if none got to its end.
 
     It is the vertex of the parabola in log(LR) through the best probe and its neighbours, or the best probe itself
     where there is none.
     """
-    best = _best(probes, steps)
-    scored = sorted((math.log10(probe.lr), score(probe, steps)) for probe in probes)
-    place = scored.index((math.log10(probes[best].lr), score(probes[best], steps)))
-    if not math.isfinite(scored[place][1]):
+    best = _best(probes)
+    if not math.isfinite(best.end_loss):
         return None
-    around = scored[max(place - 1, 0) : place + 2]
-    if len(around) < 3 or not all(math.isfinite(value) for _, value in around):
-        return probes[best].lr
-    x, y = np.array(around).T
-    curvature, slope, _ = np.polyfit(x - x[1], y, 2)
-    if curvature <= 0:
-        return probes[best].lr
-    return float(10 ** (x[1] + np.clip(-slope / (2 * curvature), x[0] - x[1], x[2] - x[1])))
+    ordered = sorted(probes, key=lambda probe: probe.lr)
+    place = ordered.index(best)
+    around = ordered[max(place - 1, 0) : place + 2]
+    if len(around) < 3 or not all(math.isfinite(probe.end_loss) for probe in around):
+        return best.lr
+    x = np.log10([probe.lr / best.lr for probe in around])
+    curvature, slope, _ = np.polyfit(x, [probe.end_loss for probe in around], 2)
+    return float(best.lr * 10 ** np.clip(-slope / (2 * curvature), x[0], x[2])) if curvature > 0 else best.lr
 
 
 def refine(analysis: Analysis, probes: Sequence[Probe], steps: int, schedule: Schedule) -> Analysis:
@@ -122,7 +107,7 @@ def refine(analysis: Analysis, probes: Sequence[Probe], steps: int, schedule: Sc
         steps: Updates of each probe.
         schedule: What the learning rate is for.
     """
-    peak = best_lr(probes, steps)
+    peak = best_lr(probes)
     if peak is None or analysis.safe_range is None or analysis.suggested_lr is None:
         return analysis
     constant = peak * MEAN_SHARE["cosine"]
@@ -151,11 +136,11 @@ def explore(analysis: Analysis, probes: Sequence[Probe], steps: int, schedule: S
         steps: Updates of each probe.
         schedule: What the learning rate is for.
     """
-    landmarks, lr = analysis.landmarks, best_lr(probes, steps)
-    if landmarks is None or lr is None or not descends(landmarks, probes, steps):
+    landmarks, lr = analysis.landmarks, best_lr(probes)
+    if landmarks is None or lr is None or not descends(landmarks, probes):
         return analysis
-    enough = landmarks.plateau_loss - DESCENT_SHARE * (landmarks.plateau_loss - min(score(p, steps) for p in probes))
-    good = [probe.lr for probe in probes if score(probe, steps) <= enough]
+    enough = landmarks.plateau_loss - DESCENT_SHARE * (landmarks.plateau_loss - _best(probes).end_loss)
+    good = [probe.lr for probe in probes if probe.end_loss <= enough]
     return replace(
         analysis,
         status=Status.OK,
@@ -177,5 +162,5 @@ def _beside(peak: float, analysis: Analysis) -> str:
     return f"{peak / sweep:.1f} times the reading of the sweep."
 
 
-def _best(probes: Sequence[Probe], steps: int) -> int:
-    return min(range(len(probes)), key=lambda index: (score(probes[index], steps), probes[index].lr))
+def _best(probes: Sequence[Probe]) -> Probe:
+    return min(probes, key=lambda probe: (probe.end_loss, probe.lr))

@@ -18,8 +18,8 @@ MIN_POINTS = 10
 """Fewer losses than this do not make a curve."""
 
 SIGNIFICANT = 5.0
-"""Standard errors that a descent must be deep to be more than chance. The deepest dip of a sweep without any descent
-reaches this in one of a thousand sweeps."""
+"""Standard errors that a descent must be deep to be more than chance. The dip of a sweep of normal noise alone is this
+deep in 1.7 of 1000 sweeps of 100 steps and 0.3 of 1000 of 400 (6000 simulated of each)."""
 
 EVIDENT = 7.5
 """Standard errors from which no longer sweep is wanted: in 100 steps over 8 decades, the depth of a descent three times
@@ -147,6 +147,8 @@ def _suggested(
 def _finding(landmarks: Landmarks) -> str:
     if landmarks.significance < EVIDENT:
         return "A descent shows, but small against the noise between batches: raise sweep.max_iter to be surer."
+    if landmarks.divergence_lr is None:
+        return "The loss falls up to here; how far above it is safe was not seen: raise sweep.end_lr to see it."
     return "The loss falls steadily up to here, and rises or blows up only well above."
 
 

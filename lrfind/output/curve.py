@@ -55,11 +55,8 @@ def smooth_points(sweep: Sweep, smoothed: Sequence[float]) -> list[Point]:
 
 
 def probe_points(result: Result) -> list[Point]:
-    """Return `(lr, loss)` of each probe that reached its end, in order of the rate: the mean of its last quarter."""
-    steps = max((len(probe.losses) for probe in result.probes), default=0)
-    ended = [probe for probe in result.probes if len(probe.losses) == steps and all(map(_drawable, probe.losses))]
-    last = max(1, round(steps / 4))
-    return sorted((probe.lr, sum(probe.losses[-last:]) / last) for probe in ended)
+    """Return `(lr, loss at the end)` of each probe that got there, in order of the rate."""
+    return sorted((probe.lr, probe.end_loss) for probe in result.probes if _drawable(probe.end_loss))
 
 
 def loss_at(points: Sequence[Point], lr: float) -> float | None:
