@@ -1,0 +1,44 @@
+"""The data of the tasks: small and mostly real, from scikit-learn and from Python itself; nothing is downloaded.
+
+Every set is split once, at random, into 80 % to train on and 20 % to validate on.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from accuracy.data import pictures, tables, texts
+
+SOURCES = tables.SOURCES | pictures.SOURCES | texts.SOURCES
+"""What each data set is made by: inputs and targets, not yet split."""
+
+
+class Split(NamedTuple):
+    """Inputs and targets to train on, and to validate on."""
+
+    x: Tensor
+    y: Tensor
+    val_x: Tensor
+    val_y: Tensor
+
+
+def training_set(name: str) -> TensorDataset:
+    """Return the training part of a data set, for the config of lrfind and for the loaders of its peers."""
+    split = load(name)
+    return TensorDataset(split.x, split.y)
+
+
+@cache
+def load(name: str) -> Split:
+    """Return a data set by the name of its function in `SOURCES`."""
+    x, y = SOURCES[name]()
+    order = torch.from_numpy(np.random.RandomState(0).permutation(len(x)))
+    count = int(0.8 * len(x))
+    train, val = order[:count], order[count:]
+    return Split(x[train], y[train], x[val], y[val])

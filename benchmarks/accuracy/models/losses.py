@@ -1,0 +1,55 @@
+"""The losses that torch does not bring along, or takes more than two arguments for."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class VAELoss(nn.Module):
+    """The negative evidence lower bound, in nats per picture."""
+
+    def forward(self, output: Tensor, picture: Tensor) -> Tensor:
+        """Return the mean over the batch."""
+        logits, mean, log_variance = output[:, :64], output[:, 64:72], output[:, 72:]
+        rebuilt = functional.binary_cross_entropy_with_logits(logits, picture, reduction="none").sum(1)
+        divergence = (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
+        bound: Tensor = (rebuilt + divergence).mean()
+        return bound
+
+
+class ContrastiveLoss(nn.Module):
+    """InfoNCE at temperature 0.2: which of the second views in the batch belongs to this first one?"""
+
+    def forward(self, output: Tensor, label: Tensor) -> Tensor:
+        """Return the cross-entropy; the label is not used."""
+        similarity = output[:, 0] @ output[:, 1].T / 0.2
+        return functional.cross_entropy(similarity, torch.arange(len(output)))
+
+
+class TripletLoss(nn.Module):
+    """The triplet loss with margin 0.2 (FaceNet, Schroff 2015, arXiv 1503.03832, equation 2)."""
+
+    def forward(self, output: Tensor, label: Tensor) -> Tensor:
+        """Return the mean over the batch; the label is not used."""
+        anchor, positive, negative = output.unbind(1)
+        near, far = ((anchor - other).square().sum(1) for other in (positive, negative))
+        return (near - far + 0.2).clamp(min=0).mean()
+
+
+class GaussianLoss(nn.Module):
+    """The negative log-likelihood of a normal distribution, from its mean and the log of its variance side by side."""
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the mean over the batch, constant included (Nix 1994)."""
+        mean, log_variance = output.chunk(2, 1)
+        return functional.gaussian_nll_loss(mean, target, log_variance.exp(), full=True)
+
+
+class DistillationLoss(nn.Module):
+    """The divergence of a student's distribution from its teacher's (Hinton 2015, arXiv 1503.02531)."""
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the mean over the batch."""
+        return functional.kl_div(output.log_softmax(1), target, reduction="batchmean")
