@@ -83,13 +83,13 @@ def _overlaid_digits() -> Samples:
     return torch.maximum(x, x[other]), present
 
 
-def _digit_sums() -> Samples:
-    """Return two digits side by side, as 8x16 pictures, and their sum."""
+def _two_digits() -> Samples:
+    """Return two digits side by side, as 8x16 pictures, and both of them (Goodfellow 2014, arXiv 1312.6082)."""
     x, y = _digits()
     random = generator()
     left, right = (torch.randint(len(x), (4000,), generator=random) for _ in range(2))
     pictures = torch.cat([x[left].view(-1, 8, 8), x[right].view(-1, 8, 8)], 2)
-    return pictures, y[left] + y[right]
+    return pictures, torch.stack([y[left], y[right]], 1)
 
 
 def _long_tail() -> Samples:
@@ -175,7 +175,7 @@ SOURCES: dict[str, Callable[[], Samples]] = {
     "rotations": _rotations,
     "turned_digits": _turned_digits,
     "overlaid_digits": _overlaid_digits,
-    "digit_sums": _digit_sums,
+    "two_digits": _two_digits,
     "long_tail": _long_tail,
     "forest_opinions": _forest_opinions,
     "patches": _patches,

@@ -130,19 +130,22 @@ class Transposed(nn.Module):
 
 
 class Mixer(nn.Module):
-    """An MLP-Mixer of two layers on the 2x2 patches of an 8x16 picture (Tolstikhin 2021, arXiv 2105.01601)."""
+    """An MLP-Mixer of two layers on the 4x4 patches of an 8x16 picture (Tolstikhin 2021, arXiv 2105.01601).
 
-    def __init__(self, classes: int, width: int = 32) -> None:
+    It reads two digits at once: its logits have shape (batch, 10, 2).
+    """
+
+    def __init__(self, width: int = 64) -> None:
         super().__init__()
-        self.embedding = nn.Conv2d(1, width, 2, 2)
-        self.layers = nn.Sequential(Mixing(32, width), Mixing(32, width), nn.LayerNorm(width))
-        self.head = nn.Linear(width, classes)
+        self.embedding = nn.Conv2d(1, width, 4, 4)
+        self.layers = nn.Sequential(Mixing(8, width), Mixing(8, width), nn.LayerNorm(width))
+        self.head = nn.Linear(width, 20)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logits of each class."""
+        """Return the logits of both digits."""
         patches = self.embedding(x[:, None]).flatten(2).transpose(1, 2)
         logits: Tensor = self.head(self.layers(patches).mean(1))
-        return logits
+        return logits.view(-1, 10, 2)
 
 
 class Inpainter(nn.Module):
