@@ -1,111 +1,17 @@
 """The tasks: real trainings that take about a second each, as configs of lrfind.
 
-Each belongs to a family, and whole families are either for *tuning* or for *reporting*. The ten tasks that the
-prototypes of the analyzer were compared on, and the variants drawn beside them, are for tuning. Nothing may be tuned
-on a reporting task, nor on one of its family: only their figures tell how good a suggestion is on a new training.
+Each belongs to a family, and whole families are either for *tuning* or for *reporting*. Tuning tasks are all those
+whose figures were looked at while the analyzer was made. Nothing may be tuned on a reporting task, nor on one of its
+family: only their figures tell how good a suggestion is on a new training.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import torch
-from hydra.utils import instantiate
-from torch import Tensor, nn
+from accuracy.task import Node, Task
 
-from accuracy.data import load
-
-Node = dict[str, Any]
-
-TUNING_FAMILIES = frozenset(
-    {"digits linear", "digits mlp", "digits cnn", "vit", "char gru", "breast cancer", "diabetes", "autoencoder"}
-)
-REPORTING_FAMILIES = frozenset(
-    {
-        "resnet",
-        "plain cnn",
-        "normed mlp",
-        "wine",
-        "tumour area",
-        "char lstm",
-        "char rnn",
-        "char transformer",
-        "char mlp",
-        "vae",
-        "contrastive",
-        "coordinates",
-        "denoising",
-        "patch source",
-        "fine-tuning",
-    }
-)
-
-
-@dataclass(frozen=True)
-class Task:
-    """A training whose learning rate is to be found.
-
-    Attributes:
-        name: Short name, also of its files.
-        family: What it has in common with others; see the module.
-        data: Name of a data set in `accuracy.data`.
-        model: `_target_` node of the network.
-        optimizer: `_target_` node of the optimizer, without a learning rate.
-        batch_size: Samples in a mini-batch.
-        steps: Length of the training, T.
-        centre: Exponent in quarters of a decade of the learning rate that the truth starts its grid from.
-        loss: `_target_` node of the loss.
-    """
-
-    name: str
-    family: str
-    data: str
-    model: Node
-    optimizer: Node
-    batch_size: int
-    steps: int
-    centre: int
-    loss: Node = field(default_factory=lambda: {"_target_": "torch.nn.CrossEntropyLoss"})
-
-    @property
-    def role(self) -> str:
-        """`tuning` or `reporting`."""
-        return "tuning" if self.family in TUNING_FAMILIES else "reporting"
-
-    def document(self, seed: int = 0) -> dict[str, Any]:
-        """Return the config that a user of lrfind would write for this training."""
-        dataset = {"_target_": "accuracy.data.training_set", "name": self.data}
-        return {
-            "seed": seed,
-            "device": "cpu",
-            "model": dict(self.model),
-            "data": {"dataset": dataset, "batch_size": self.batch_size},
-            "loss": dict(self.loss),
-            "optimizer": dict(self.optimizer),
-        }
-
-    def start(self, seed: int) -> tuple[nn.Module, torch.optim.Optimizer, Any]:
-        """Return the untrained model, its optimizer and the loss: the same start that lrfind makes from the config."""
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.manual_seed(seed)
-        model = instantiate({"_convert_": "all", **self.model}).train()
-        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        return model, instantiate(self.optimizer, trainable), instantiate(self.loss)
-
-    def batches(self, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield mini-batches without end, in an order that the seed decides."""
-        split = load(self.data)
-        generator = torch.Generator().manual_seed(seed)
-        while True:
-            order = torch.randperm(len(split.x), generator=generator)
-            for first in range(0, len(order) - self.batch_size + 1, self.batch_size):
-                batch = order[first : first + self.batch_size]
-                yield split.x[batch], split.y[batch]
+__all__ = ["LONG", "TASKS", "Task"]
 
 
 def _mlp(*sizes: int, **more: Any) -> Node:
@@ -145,9 +51,6 @@ _TUNING = (
     Task("diabetes_adam", "diabetes", "diabetes", _mlp(10, 64, 64, 1), ADAM, 32, 200, -12, MSE),
     Task("diabetes_raw_sgd", "diabetes", "diabetes_raw", _mlp(10, 64, 1), SGD, 32, 300, -12, MSE),
     Task("autoencoder_adam", "autoencoder", "patches", _mlp(64, 64, 12, 64, 64), ADAM, 128, 300, -9, MSE),
-)
-
-_REPORTING = (
     Task(
         "resnet_nesterov",
         "resnet",
@@ -211,8 +114,183 @@ _REPORTING = (
     Task("frozen_sgd", "fine-tuning", "high_digits", _model("pretrained", frozen=True), SGD, 32, 200, -5),
 )
 
+_REPORTING = (
+    Task("bag_sgd", "bag of words", "word_counts", _mlp(500, 8), SGD, 16, 500, -1),
+    Task("fasttext_sgd", "word embeddings", "word_windows", _model("bag_of_words"), SGD, 16, 500, 1),
+    Task("glove_adagrad", "word pairs", "word_pairs", _model("WordPairs"), _optimizer("Adagrad"), 256, 400, -3, MSE),
+    Task(
+        "self_poisson_rmsprop",
+        "word uses",
+        "word_uses",
+        _mlp(498, 1),
+        _optimizer("RMSprop"),
+        32,
+        400,
+        -10,
+        _loss("PoissonNLLLoss"),
+    ),
+    Task(
+        "triplet_adam", "triplets", "word_triplets", _model("TripletEncoder"), ADAM, 64, 300, -8, _model("TripletLoss")
+    ),
+    Task("source_cnn_nesterov", "source bytes", "source_bytes", _model("ByteCNN"), NESTEROV, 64, 300, -5),
+    Task("word_lstm_adam", "word lstm", "word_windows", _model("WordLSTM"), ADAM, 32, 150, -8),
+    Task(
+        "word_transformer_adafactor",
+        "word transformer",
+        "next_words",
+        _model("WordTransformer"),
+        _optimizer("Adafactor"),
+        8,
+        200,
+        -6,
+    ),
+    Task(
+        "rows_gru_radam",
+        "pixel rows",
+        "pixel_rows",
+        _model("Forecaster"),
+        _optimizer("RAdam"),
+        64,
+        200,
+        -8,
+        _loss("HuberLoss"),
+    ),
+    Task("iris_tanh_sgd_b4", "iris", "iris", _mlp(4, 16, 16, 3, activation="Tanh"), SGD, 4, 500, -3),
+    Task(
+        "rare_tumour_adamw",
+        "rare tumour",
+        "rare_tumour",
+        _mlp(30, 48, 48, 1, activation="SiLU", norm="layer", dropout=0.1),
+        _optimizer("AdamW", weight_decay=0.1),
+        16,
+        250,
+        -10,
+        _loss("BCEWithLogitsLoss"),
+    ),
+    Task(
+        "diabetes_gaussian_adam", "uncertainty", "diabetes", _mlp(10, 48, 2), ADAM, 64, 250, -9, _model("GaussianLoss")
+    ),
+    Task(
+        "friedman_nadam",
+        "friedman",
+        "friedman",
+        _model("TabularResNet", inputs=10),
+        _optimizer("NAdam"),
+        64,
+        200,
+        -8,
+        _loss("SmoothL1Loss"),
+    ),
+    Task(
+        "spirals_adamax",
+        "spirals",
+        "spirals",
+        _mlp(2, 48, 48, 48, 48, 3, activation="GELU"),
+        _optimizer("Adamax"),
+        32,
+        400,
+        -8,
+    ),
+    Task(
+        "half_patches_muon",
+        "half patches",
+        "half_patches",
+        _mlp(32, 64, 64, 32, activation="SiLU", bias=False),
+        _optimizer("Muon", weight_decay=0.01),
+        64,
+        200,
+        -7,
+        _loss("L1Loss"),
+    ),
+    Task("inpainting_adam", "inpainting", "holed_patches", _model("Inpainter"), ADAM, 16, 200, -10, MSE),
+    Task(
+        "overlaid_cnn_momentum",
+        "overlaid digits",
+        "overlaid_digits",
+        _model("group_cnn", classes=10, dropout=0.2),
+        MOMENTUM | WEIGHT_DECAY,
+        32,
+        250,
+        -4,
+        _loss("BCEWithLogitsLoss"),
+    ),
+    Task(
+        "rotations_rmsprop",
+        "rotations",
+        "rotations",
+        _model("separable_cnn", classes=4),
+        _optimizer("RMSprop", momentum=0.9, weight_decay=4e-5),
+        64,
+        200,
+        -10,
+    ),
+    Task(
+        "mixer_adamw",
+        "mixer",
+        "two_digits",
+        _model("Mixer"),
+        _optimizer("AdamW", weight_decay=0.05),
+        64,
+        150,
+        -9,
+    ),
+    Task(
+        "long_tail_nesterov",
+        "long tail",
+        "long_tail",
+        _model("preact_resnet"),
+        NESTEROV,
+        32,
+        150,
+        -5,
+        _loss("CrossEntropyLoss", label_smoothing=0.05),
+    ),
+    Task(
+        "distillation_sgd_b128",
+        "distillation",
+        "forest_opinions",
+        _mlp(64, 48, 48, 10, activation="GELU", norm="layer"),
+        SGD,
+        128,
+        300,
+        -2,
+        _model("DistillationLoss"),
+    ),
+    Task(
+        "rotation_finetune_momentum",
+        "rotation pretraining",
+        "digits",
+        _model("pretrained_cnn", classes=10),
+        MOMENTUM,
+        32,
+        200,
+        -5,
+        _loss("CrossEntropyLoss", label_smoothing=0.1),
+    ),
+    Task(
+        "rotation_probe_adagrad",
+        "linear probe",
+        "high_digits",
+        _model("pretrained_cnn", classes=5, frozen=True),
+        _optimizer("Adagrad"),
+        64,
+        200,
+        -4,
+    ),
+    Task(
+        "adapter_adamw",
+        "adapter",
+        "turned_digits",
+        _model("adapted"),
+        _optimizer("AdamW", weight_decay=0.01),
+        16,
+        250,
+        -8,
+    ),
+)
+
 TASKS = {task.name: task for task in (*_TUNING, *_REPORTING)}
 """Every task by its name."""
 
-LONG = ("softmax_sgd", "mlp_sgd", "cancer_adam", "wine_nadam_b8")
+LONG = ("softmax_sgd", "mlp_sgd", "cancer_adam", "wine_nadam_b8", "fasttext_sgd", "diabetes_gaussian_adam")
 """Cheap tasks whose truth is also taken at ten times the length: how does the answer depend on the horizon?"""
