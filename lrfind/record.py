@@ -84,19 +84,27 @@ class Probe:
 
     Attributes:
         lr: The learning rate of all its updates.
+        steps: Updates that it was to have.
         losses: Raw loss of each mini-batch, shape `(n,)`; the mini-batches are those of every other probe.
         stop_reason: Why it ended.
     """
 
     lr: float
+    steps: int
     losses: tuple[float, ...]
     stop_reason: StopReason
 
     @property
     def end_loss(self) -> float:
         """The mean loss of the last quarter; infinite if the training did not get to its end."""
-        last = self.losses[-max(1, round(len(self.losses) / 4)) :]
-        return sum(last) / len(last) if self.stop_reason is StopReason.COMPLETED else math.inf
+        return self.loss_after(self.steps)
+
+    def loss_after(self, steps: int) -> float:
+        """Return the mean loss of the last quarter of the first `steps` steps; infinite if it ended by then."""
+        if len(self.losses) < steps or (len(self.losses) == steps and self.stop_reason is not StopReason.COMPLETED):
+            return math.inf
+        last = self.losses[steps - max(1, round(steps / 4)) : steps]
+        return sum(last) / len(last)
 
 
 @dataclass(frozen=True)
@@ -275,7 +283,7 @@ def _result_from(document: dict[str, Any]) -> Result:
         used=used,
         analysis=analysis,
         probes=tuple(
-            Probe(probe["lr"], _numbers(probe["losses"]), StopReason(probe["stop_reason"]))
+            Probe(probe["lr"], probe["steps"], _numbers(probe["losses"]), StopReason(probe["stop_reason"]))
             for probe in document["probes"]
         ),
         **{name: document[name] for name in ("title", "config", "environment", "timing", "error")},

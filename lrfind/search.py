@@ -6,10 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lrfind.analysis.probes import COARSE, Plan, descends, exploration, explore, next_lr, refine
+from lrfind.analysis.probes import (
+    Round,
+    conclude,
+    finer_lrs,
+    next_lr,
+    round_of,
+    settled,
+    shows_descent,
+    starting_lr,
+)
 from lrfind.analysis.suggest import analyze, next_length
 from lrfind.errors import DataError, LrfindError
-from lrfind.record import Analysis, Probe, Refusal, StopReason, Sweep
+from lrfind.record import Analysis, Landmarks, Probe, StopReason, Sweep
 
 if TYPE_CHECKING:
     from lrfind.training.build import Job
@@ -75,7 +84,7 @@ def sweep_until_evident(job: Job, observer: Observer) -> Sweeps:
         analysis = analyze(sweep, job.config.analysis.method, job.config.train.schedule)
         outcome.sweeps.append(sweep)
         outcome.analyses.append(analysis)
-        longer = next_length(analysis, steps, job.config.sweep.max_iter)
+        longer = None if probing(job) else next_length(analysis, steps, job.config.sweep.max_iter)
         if longer is None or outcome.cut_short:
             return outcome
         steps = longer
@@ -123,39 +132,82 @@ def one_sweep(
 
 
 def probe(job: Job, analysis: Analysis, observer: Observer) -> tuple[Analysis, list[Probe]]:
-    """Train at single learning rates: around the suggestion if asked to, or to find one where the sweep shows none."""
+    """Check what a sweep says by short trainings, longer ones as long as the answer moves with their length.
+
+    Returns:
+        What sweep and probes say together, and the probes in the order made. Where probes cannot be made, as with
+        data that can be read but once, the analysis stays as it is.
+    """
     config = job.config
-    settings, schedule = config.refine, config.train.schedule
-    landmarks = analysis.landmarks
-    if settings.enabled and analysis.suggested_lr is not None:
-        plan = Plan((analysis.suggested_lrs["cosine"],), settings.steps, settings.max_probes)
-        probes = _run_probes(job, plan, observer)
-        return (refine(analysis, probes, plan.steps, schedule) if probes else analysis), probes
-    hidden = analysis.reason in (Refusal.NOISE, Refusal.UNSURE)
-    steps = config.sweep.max_iter
-    if hidden and landmarks is not None and steps > config.sweep.num_iter:
-        observer.on_note(f"The sweep does not tell; training {steps} steps at one learning rate after the other.")
-        start = exploration(landmarks, config.sweep.end_lr)
-        probes = _run_probes(job, Plan(start, steps, len(start)), observer)
-        if probes and descends(landmarks, probes):
-            probes = _run_probes(job, Plan(start, steps, settings.max_probes, (COARSE,)), observer, probes)
-        return (explore(analysis, probes, steps, schedule) if probes else analysis), probes
-    return analysis, []
+    settings, landmarks, highest = config.probes, analysis.landmarks, config.sweep.end_lr
+    start = starting_lr(analysis, highest) if probing(job) else None
+    if start is None or landmarks is None:
+        return analysis, []
+    prober = _Prober(job, observer, landmarks, len(analysis.smoothed))
+    # What the sweep did not show in its few steps at each learning rate takes longer to show in a training.
+    steps = settings.steps * (1 if shows_descent(analysis) else 2) * (2 if config.refine else 1)
+    steps = min(steps, settings.max_steps)
+    while True:
+        made = prober.train_round(start, steps, highest, settings.max_probes)
+        if made is None:
+            return analysis, prober.probes
+        sure = settled(made, prober.at_half(steps), analysis)
+        if sure or steps >= settings.max_steps:
+            break
+        start = made.best if made.descends else start
+        steps = min(2 * steps, settings.max_steps)
+        observer.on_note(f"Not settled yet; training {steps} steps at one learning rate after the other.")
+    if config.refine and made.descends:
+        made = prober.train_at(finer_lrs(made, highest), steps) or made
+    return conclude(analysis, made, config.train.schedule, highest, sure=sure), prober.probes
 
 
-def _run_probes(job: Job, plan: Plan, observer: Observer, made: Sequence[Probe] = ()) -> list[Probe]:
-    """Make the probes of a plan, each from the same start and on the same mini-batches."""
-    probes = list(made)
-    while (lr := next_lr(probes, plan)) is not None:
-        try:
-            sweep = one_sweep(job, (lr,) * plan.steps, observer)
-        except LrfindError as error:  # such as a loader that cannot be read again; the sweep is there all the same
-            observer.on_note(f"No more trainings at single learning rates: {error}")
-            break
-        probes.append(Probe(lr, sweep.losses, sweep.stop_reason))
-        if sweep.stop_reason.cut_short:
-            break
-    return probes
+def probing(job: Job) -> bool:
+    """Tell whether short trainings are to check the sweep."""
+    config = job.config
+    return config.probes.enabled and config.analysis.method == "auto"
+
+
+class _Prober:
+    """Makes probes, each from the same start and on the same mini-batches, and keeps them."""
+
+    def __init__(self, job: Job, observer: Observer, landmarks: Landmarks, sweep_steps: int) -> None:
+        self._job = job
+        self._observer = observer
+        self._landmarks = landmarks
+        self._sweep_steps = sweep_steps
+        self._first = 0
+        self.probes: list[Probe] = []
+
+    def train_round(self, start_lr: float, steps: int, highest_lr: float, most: int) -> Round | None:
+        """Train at one learning rate after the other until the best has neighbours; None if that was cut short."""
+        self._first = len(self.probes)
+        made: Round | None = None
+        while (lr := next_lr(made, start_lr, highest_lr, most)) is not None:
+            made = self.train_at([lr], steps)
+            if made is None:
+                return None
+        return made
+
+    def train_at(self, lrs: Sequence[float], steps: int) -> Round | None:
+        """Train at more learning rates, and return all of the round; None if that was cut short."""
+        for lr in lrs:
+            try:
+                sweep = one_sweep(self._job, (lr,) * steps, self._observer)
+            except LrfindError as error:  # such as a loader that cannot be read again; the sweep is there all the same
+                self._observer.on_note(f"No trainings at single learning rates: {error}")
+                return None
+            self.probes.append(Probe(lr, steps, sweep.losses, sweep.stop_reason))
+            if sweep.stop_reason.cut_short:
+                return None
+        return self._round(steps)
+
+    def at_half(self, steps: int) -> Round:
+        """Return what the probes of the last round said after half of their steps."""
+        return self._round(steps // 2)
+
+    def _round(self, steps: int) -> Round:
+        return round_of(self.probes[self._first :], steps, self._landmarks, self._sweep_steps)
 
 
 def _once(tell: Callable[[str], None], note: str) -> Callable[[], None]:

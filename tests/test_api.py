@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from lrfind.analysis.probes import HIDDEN
 from lrfind.api import read_config, run, try_out
 from lrfind.config.schema import Config
 from lrfind.errors import DataError, UserCodeError
@@ -88,7 +90,7 @@ def test_a_learning_rate_is_found_for_a_convex_problem() -> None:
     assert result.title == "Linear, SGD, batch 64, cpu"
     assert result.error is None
     assert result.sweep.seed == 0
-    assert result.timing.keys() == {"build_seconds", "sweep_seconds"}
+    assert result.timing.keys() == {"build_seconds", "sweep_seconds", "probe_seconds"}
     assert result.environment["torch"] == torch.__version__
     assert result.config["sweep"]["num_iter"] == 100
 
@@ -99,24 +101,42 @@ def test_the_same_config_gives_the_same_record_but_for_the_time() -> None:
     assert records[0] == records[1]
 
 
-def test_noise_makes_the_sweep_longer_and_then_explores_and_refuses_all_the_same() -> None:
+def test_noise_is_probed_ever_longer_and_then_refused() -> None:
     notes: list[str] = []
     steps: list[int] = []
-    result = run_it(config({"max_iter": 200}, step=noise()), Observer(on_sweep=steps.append, on_note=notes.append))
-    assert steps == [100, 200, 200, 200, 200]
-    assert [len(sweep.lrs) for sweep in result.sweeps] == [100, 200]
-    assert [len(probe.losses) for probe in result.probes] == [200, 200, 200]
-    assert result.used == 1
+    observer = Observer(on_sweep=steps.append, on_note=notes.append)
+    result = run_it(config(step=noise(), probes={"max_steps": 100}), observer)
+    assert steps == [100] + 4 * [50] + 4 * [100]
+    assert [probe.steps for probe in result.probes] == steps[1:]
     assert result.analysis.reason is Refusal.NOISE
-    assert "The noise hides the descent; sweeping again with 200 steps." in notes
-    assert "The sweep does not tell; training 200 steps at one learning rate after the other." in notes
+    assert result.analysis.suggested_lr is None
+    assert "Not settled yet; training 100 steps at one learning rate after the other." in notes
     assert sum("data ran out" in note for note in notes) == 1
 
 
+def test_without_probes_noise_makes_the_sweep_longer() -> None:
+    notes: list[str] = []
+    steps: list[int] = []
+    observer = Observer(on_sweep=steps.append, on_note=notes.append)
+    result = run_it(config({"max_iter": 200}, step=noise(), probes={"enabled": False}), observer)
+    assert steps == [100, 200]
+    assert [len(sweep.lrs) for sweep in result.sweeps] == [100, 200]
+    assert result.probes == ()
+    assert result.used == 1
+    assert result.analysis.reason is Refusal.NOISE
+    assert "The noise hides the descent; sweeping again with 200 steps." in notes
+
+
 def test_one_sweep_has_to_do_if_the_user_says_so() -> None:
-    result = run_it(config({"max_iter": 10}, step=noise()))
+    result = run_it(config({"max_iter": 10}, step=noise(), probes={"enabled": False}))
     assert len(result.sweeps) == 1
     assert result.probes == ()
+
+
+def test_a_method_that_is_asked_for_is_not_probed() -> None:
+    result = run_it(config(analysis={"method": "steepest"}))
+    assert result.probes == ()
+    assert result.analysis.method == "steepest"
 
 
 def test_a_clear_curve_is_swept_once() -> None:
@@ -130,7 +150,7 @@ def test_ctrl_c_keeps_what_was_measured() -> None:
 
 
 def test_ctrl_c_in_a_later_sweep_keeps_the_earlier_one() -> None:
-    result = run_it(config(step=noise(at=140, event="interrupt")))
+    result = run_it(config(step=noise(at=140, event="interrupt"), probes={"enabled": False}))
     assert [sweep.stop_reason for sweep in result.sweeps] == [StopReason.COMPLETED, StopReason.INTERRUPTED]
     assert result.used == 0
 
@@ -191,19 +211,31 @@ def test_reading_a_config_checks_its_targets(tmp_path: Path) -> None:
     assert read_config(path).optimizer["weight_decay"] == 5e-4
 
 
-def test_refining_probes_around_the_sweep_on_common_batches() -> None:
-    refine = {"enabled": True, "steps": 20, "max_probes": 6}
-    result = run_it(config(refine=refine))
+def test_probes_around_the_sweep_are_made_on_common_batches() -> None:
+    result = run_it(config(probes={"steps": 20}))
     assert result.analysis.method == "probes"
+    assert len(result.sweeps) == 1
     assert 3 <= len(result.probes) <= 6
     assert len({probe.losses[0] for probe in result.probes}) == 1
-    assert all(len(probe.losses) <= 20 for probe in result.probes)
+    assert all(len(probe.losses) <= probe.steps == 20 for probe in result.probes)
+
+
+def test_refining_probes_longer_and_in_between() -> None:
+    result = run_it(config(probes={"steps": 20}, refine=True))
+    assert {probe.steps for probe in result.probes} == {40}
+    ratios = [math.log10(probe.lr / result.probes[0].lr) for probe in result.probes]
+    assert any(abs(ratio % 0.5 - 0.25) < 0.01 for ratio in ratios)
     assert result.analysis.suggested_lr is not None
-    assert 0.05 < result.analysis.suggested_lr < 1
+    assert 0.02 < result.analysis.suggested_lr < 1
 
 
-def test_a_refused_sweep_is_not_refined() -> None:
-    assert run_it(config({"max_iter": 10}, step=noise(), refine={"enabled": True})).probes == ()
+def test_a_fault_while_probing_leaves_the_sweep_as_it_is() -> None:
+    notes: list[str] = []
+    step = {**noise(at=130, event="raise"), "noise": 0.0, "learns": True}
+    result = run_it(config(step=step, probes={"steps": 160}), Observer(on_note=notes.append))
+    assert result.analysis.method == "descent_end"
+    assert result.error is None
+    assert any("bad sample" in note for note in notes)
 
 
 SLOW = '''\
@@ -239,14 +271,14 @@ class Steady(torch.optim.SGD):
 '''
 
 
-def test_a_network_that_first_sits_on_a_plateau_is_found_by_exploring(
+def test_a_network_that_first_sits_on_a_plateau_is_found_by_probing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "slow_for_test.py").write_text(SLOW)
     monkeypatch.syspath_prepend(tmp_path)
     result = run_it(
         config(
-            {"num_iter": 20, "max_iter": 40, "end_lr": 0.3},
+            {"num_iter": 20, "end_lr": 0.3},
             model={"_target_": "slow_for_test.Plateau"},
             step={"_target_": "slow_for_test.step", "_partial_": True},
             optimizer={"_target_": "slow_for_test.Steady"},
@@ -254,15 +286,14 @@ def test_a_network_that_first_sits_on_a_plateau_is_found_by_exploring(
     )
     assert result.analysis.status is Status.OK
     assert result.analysis.method == "probes"
-    assert result.analysis.confidence == 0.5
+    assert result.analysis.confidence == HIDDEN
     assert result.analysis.safe_range is not None
     assert 0.005 < result.analysis.safe_range[0] <= result.analysis.suggested_lr <= result.analysis.safe_range[1]
 
 
 def test_ctrl_c_while_probing_keeps_the_sweep() -> None:
     step = noise(at=130, event="interrupt")
-    refine = {"enabled": True, "steps": 160}
-    result = run_it(config(step={**step, "noise": 0.0, "learns": True}, refine=refine))
+    result = run_it(config(step={**step, "noise": 0.0, "learns": True}, probes={"steps": 160}))
     assert result.sweep.stop_reason is not StopReason.INTERRUPTED
     assert [probe.stop_reason for probe in result.probes] == [StopReason.INTERRUPTED]
     assert result.analysis.suggested_lr is not None

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import pty
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -89,7 +90,7 @@ def test_bar_on_a_real_terminal_with_the_result_in_a_pipe(tmp_path: Path) -> Non
     screen, printed = on_terminal(
         command("run", str(tmp_path / "train.yaml"), "--out", str(tmp_path), "--format", "lr")
     )
-    assert "/60 LR " in screen
+    assert re.search(r"\d/\d+ LR ", screen)
     assert "train.lrfind.json" in screen.replace("\r\n", "").rpartition(ERASE_LINE)[2]
     assert float(printed) > 0
 

@@ -7,10 +7,10 @@ from lrfind.config import schema
 
 
 @pytest.mark.parametrize(
-    "section", [schema.Config, schema.DataConfig, schema.SweepConfig, schema.TrainConfig, schema.RefineConfig]
+    "section", [schema.Config, schema.DataConfig, schema.SweepConfig, schema.TrainConfig, schema.ProbesConfig]
 )
 def test_every_key_is_explained(section: type[BaseModel]) -> None:
-    plain = {"data", "train", "sweep", "refine", "analysis", "output"}
+    plain = {"data", "train", "sweep", "probes", "analysis", "output"}
     for name, field in section.model_fields.items():
         assert field.description or name in plain, f"{section.__name__}.{name} has no docstring"
 

@@ -383,10 +383,11 @@ def test_neither_pyplot_nor_torch_is_loaded(tmp_path: Path) -> None:
 
 def test_probes_are_drawn_where_they_ended() -> None:
     probes = tuple(
-        Probe(lr, (2.3,) * 30 + (level,) * 10, StopReason.COMPLETED) for lr, level in ((1e-2, 0.2), (1e-3, 0.9))
+        Probe(lr, 40, (2.3,) * 30 + (level,) * 10, StopReason.COMPLETED) for lr, level in ((1e-2, 0.2), (1e-3, 0.9))
     )
-    diverged = Probe(1.0, (2.3, math.nan), StopReason.NON_FINITE)
-    axes = figure(replace(example_result(), probes=(*probes, diverged))).axes[0]
+    shorter = Probe(0.1, 20, (2.3,) * 20, StopReason.COMPLETED)
+    diverged = Probe(1.0, 40, (2.3, math.nan), StopReason.NON_FINITE)
+    axes = figure(replace(example_result(), probes=(shorter, *probes, diverged))).axes[0]
     drawn = next(line for line in axes.lines if "probes of 40 steps" in str(line.get_label()))
     assert drawn.get_xydata() == pytest.approx(np.array([[1e-3, 0.9], [1e-2, 0.2]]))
     assert axes.get_ylim()[0] < 0.2

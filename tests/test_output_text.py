@@ -178,5 +178,5 @@ def test_what_the_suggestion_is_for_is_said() -> None:
 
 
 def test_probes_are_counted() -> None:
-    probes = tuple(Probe(lr, (2.0,) * 50, StopReason.COMPLETED) for lr in (1e-3, 1e-2))
-    assert "Probes: 2 of 50 steps each" in printed(replace(example_result(), probes=probes))
+    probes = tuple(Probe(lr, 50, (2.0,) * 50, StopReason.COMPLETED) for lr in (1e-3, 1e-2))
+    assert "Probes: 2 short trainings, 100 steps" in printed(replace(example_result(), probes=probes))

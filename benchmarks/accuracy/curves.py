@@ -28,7 +28,7 @@ def sweeps(name: str) -> dict[str, Any]:
     found = {}
     for seed in range(SEEDS):
         for steps in LENGTHS:
-            document = TASKS[name].document(seed) | {"sweep": {"num_iter": steps, "max_iter": steps}}
+            document = TASKS[name].document(seed) | {"sweep": {"num_iter": steps}, "probes": {"enabled": False}}
             sweep = run(Config.model_validate(document), name).sweeps[0]
             found[f"{name}|{steps}|{seed}"] = [sweep.lrs, sweep.losses, sweep.stop_reason.value]
     return found

@@ -38,8 +38,7 @@ Picks = dict[str, dict[str, dict[str, Pick]]]
 
 def find_with_lrfind(task: Task, seed: int, name: str = "lrfind") -> dict[str, Pick]:
     """Return what `lrfind run` suggests for the task's config, for each schedule."""
-    refine = {"enabled": name == REFINED}
-    result = run(Config.model_validate({**task.document(seed), "refine": refine}), task.name)
+    result = run(Config.model_validate({**task.document(seed), "refine": name == REFINED}), task.name)
     analysis = result.analysis
     iterations = sum(len(part.losses) for parts in (result.sweeps, result.probes) for part in parts)
     pick: Pick = {"lr": _short(analysis.suggested_lr), "iterations": iterations}

@@ -41,7 +41,7 @@ def run(
     num_iter: Annotated[str | None, typer.Option(metavar="N", help="Steps of the sweep.")] = None,
     start_lr: Annotated[str | None, typer.Option(metavar="LR", help="First learning rate.")] = None,
     end_lr: Annotated[str | None, typer.Option(metavar="LR", help="Last learning rate.")] = None,
-    refine: Annotated[bool, typer.Option("--refine", help="Refine the LR by short trainings around it.")] = False,
+    refine: Annotated[bool, typer.Option("--refine", help="Check the LR by more and longer trainings.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result and errors.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Build all, train one step, say what would run.")] = False,
 ) -> None:
@@ -66,7 +66,7 @@ def run(
         "sweep.num_iter": ("--num-iter", num_iter),
         "sweep.start_lr": ("--start-lr", start_lr),
         "sweep.end_lr": ("--end-lr", end_lr),
-        "refine.enabled": ("--refine", refine or None),
+        "refine": ("--refine", refine or None),
     }
     given = {key: flag for key, flag in flags.items() if flag[1] is not None}
     form = _one_format(str(config), form, as_json=as_json)

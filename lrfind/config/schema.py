@@ -77,8 +77,8 @@ class SweepConfig(Section):
     num_iter: Whole = Field(default=100, ge=10)
     """Updates, one mini-batch each."""
     max_iter: Whole = Field(default=400, ge=10)
-    """While noise hides the descent, the sweep is run again with two or four times the steps, up to this many; then
-    trainings of this many steps are made at single learning rates. At `num_iter` or below, a sweep has to do."""
+    """Without probes: while noise hides the descent, the sweep is run again with two or four times the steps, up to
+    this many."""
     mode: Literal["exponential", "linear"] = "exponential"
     """Whether the updates are spaced evenly in log(LR) or in LR."""
     stop_on_divergence: bool = True
@@ -101,22 +101,26 @@ class TrainConfig(Section):
     """What the learning rate is for: a constant one, or the peak of a schedule that decays to 0."""
 
 
-class RefineConfig(Section):
-    """Short probe trainings around the suggestion, from the same start as the sweep."""
+class ProbesConfig(Section):
+    """Short trainings from the start, each at one learning rate, that check what the sweep says."""
 
-    enabled: bool = False
-    """Whether to refine; `--refine` on the command line."""
-    steps: Whole = Field(default=50, ge=10)
-    """Updates of each probe."""
-    max_probes: Whole = Field(default=8, ge=3)
-    """Probes at the most."""
+    enabled: bool = True
+    """Whether to check it. If not, the suggestion is read from the curve alone."""
+    steps: Whole = Field(default=25, ge=10)
+    """Updates of each probe at first. They are doubled while the best learning rate moves with them; where the sweep
+    shows no descent, and with `refine`, twice as many are made from the beginning."""
+    max_steps: Whole = Field(default=400, ge=10)
+    """Updates of each probe at the most."""
+    max_probes: Whole = Field(default=6, ge=3)
+    """Probes of one length at the most."""
 
 
 class AnalysisConfig(Section):
     """How the suggestion is read from the curve."""
 
     method: Literal["auto", "steepest", "descent_end", "valley", "minimum"] = "auto"
-    """The candidate to suggest. `auto` is the end of the steepest descent."""
+    """The candidate to suggest. `auto` is what the probes say, or the end of the descent without them; any other is
+    read from the curve alone."""
 
 
 class OutputConfig(Section):
@@ -146,6 +150,8 @@ class Config(Section):
     """Called as step(model, batch), returns the scalar loss: for whatever the default step does not cover."""
     train: TrainConfig = TrainConfig()
     sweep: SweepConfig = SweepConfig()
-    refine: RefineConfig = RefineConfig()
+    probes: ProbesConfig = ProbesConfig()
+    refine: bool = False
+    """Whether to probe with twice the steps, and at learning rates in between; `--refine` on the command line."""
     analysis: AnalysisConfig = AnalysisConfig()
     output: OutputConfig = OutputConfig()

@@ -55,8 +55,10 @@ def smooth_points(sweep: Sweep, smoothed: Sequence[float]) -> list[Point]:
 
 
 def probe_points(result: Result) -> list[Point]:
-    """Return `(lr, loss at the end)` of each probe that got there, in order of the rate."""
-    return sorted((probe.lr, probe.end_loss) for probe in result.probes if _drawable(probe.end_loss))
+    """Return `(lr, loss at the end)` of each of the longest probes that got there, in order of the rate."""
+    longest = max((probe.steps for probe in result.probes), default=0)
+    ends = ((probe.lr, probe.end_loss) for probe in result.probes if probe.steps == longest)
+    return sorted(end for end in ends if _drawable(end[1]))
 
 
 def loss_at(points: Sequence[Point], lr: float) -> float | None:

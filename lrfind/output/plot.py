@@ -117,7 +117,7 @@ def _curve(axes: Axes, raw: list[Point], smooth: list[Point]) -> None:
 
 def _probes(axes: Axes, result: Result) -> None:
     if points := probe_points(result):
-        steps = max(len(probe.losses) for probe in result.probes)
+        steps = max(probe.steps for probe in result.probes)
         axes.plot(*_columns(points), color="black", linestyle=":", marker="x", label=f"probes of {steps} steps, at end")
 
 

@@ -28,7 +28,7 @@ _STOPPED = {
     StopReason.FAILED: "cut short because the training code raised",
 }
 # Config keys and flags, as the messages of the analysis name them.
-_KNOB = re.compile(r"\b(?:analysis|data|loss|model|optimizer|step|sweep|train)\.[a-z_]+|(?<!\S)--[a-z-]+")
+_KNOB = re.compile(r"\b(?:analysis|data|loss|model|optimizer|probes|step|sweep|train)\.[a-z_]+|(?<!\S)--[a-z-]+")
 
 
 def report(result: Result, console: Console, files: Sequence[Path] = ()) -> None:
@@ -102,7 +102,7 @@ def _facts(result: Result) -> Iterator[str]:
     which = f" (sweep {result.used + 1} of {len(result.sweeps)})" if len(result.sweeps) > 1 else ""
     yield f"Sweep: {number}{rates}, {_STOPPED[sweep.stop_reason]}{which}"
     if result.probes:
-        yield f"Probes: {len(result.probes)} of {max(len(probe.losses) for probe in result.probes)} steps each"
+        yield f"Probes: {len(result.probes)} short trainings, {sum(len(probe.losses) for probe in result.probes)} steps"
     if result.error:
         yield f"Error: {result.error}"
     if result.timing:
