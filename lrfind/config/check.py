@@ -31,7 +31,7 @@ def check_targets(config: Config, source: str) -> Config:
     """
     document = config.model_dump(exclude_unset=True)
     faults: list[Fault] = []
-    for key, node in list(_nodes(document)):
+    for key, node in list(_nodes({key: value for key, value in document.items() if key != "scheduler"})):
         faults.extend(_check_node(key, node))
     if faults:
         raise ConfigError(source, faults)
