@@ -114,8 +114,8 @@ def _collector_paused() -> Iterator[None]:
 def _title(job: Job) -> str:
     config = job.config
     batch = f"batch {config.data.batch_size}" if config.data.batch_size else "own loader"
-    names = (config.model["_target_"], config.optimizer["_target_"])
-    return ", ".join((*(name.rpartition(".")[2] for name in names), batch, str(job.device)))
+    optimizer = config.optimizer["_target_"].rpartition(".")[2] if config.optimizer else "own optimizer"
+    return ", ".join((config.model["_target_"].rpartition(".")[2], optimizer, batch, str(job.device)))
 
 
 def _environment(job: Job) -> dict[str, Any]:

@@ -188,7 +188,9 @@ def test_reading_a_config_checks_its_targets(tmp_path: Path) -> None:
         "data: {dataset: {_target_: run_for_test.line}, batch_size: 16}\n"
         "optimizer: {_target_: torch.optim.SGD, weight_decay: '5e-4'}\n"
     )
-    assert read_config(path).optimizer["weight_decay"] == 5e-4
+    optimizer = read_config(path).optimizer
+    assert optimizer is not None
+    assert optimizer["weight_decay"] == 5e-4
 
 
 def test_refining_probes_around_the_sweep_on_common_batches() -> None:

@@ -58,6 +58,8 @@ def config(**sections: Any) -> schema.Config:
         ({"param_groups": [{"match": "a", "lr": 1, "fixed_lr": 2}]}, "got lr and fixed_lr"),
         ({"param_groups": [{"match": "a", "params": []}]}, "params is what match finds"),
         ({"param_groups": [{"match": "a", "lr": 1}]}, r"ratio to optimizer\.lr; set that or lr_scale"),
+        ({"optimizer": None, "param_groups": [{"match": "a", "lr": 1}]}, "param_groups: expected an optimizer"),
+        ({"optimizer": None, "no_decay_on_bias_and_norm": True}, "got none; set optimizer"),
         ({"sweep": {"warmup_steps": -1}}, "greater than or equal to 0"),
         (
             {"data": {"dataset": {"_target_": "a.b"}, "batch_size": 8, "multiprocessing_context": "spawn"}},

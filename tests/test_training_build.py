@@ -43,6 +43,10 @@ class Stream(IterableDataset):
         return iter([(torch.tensor([float(index)]), torch.zeros(1)) for index in range(40)])
 
 
+def longest_first(samples, key=0):
+    return sorted((sample[key] for sample in samples), key=len, reverse=True)
+
+
 def no_dataset():
     return object()
 
@@ -232,3 +236,18 @@ def test_an_optimizer_node_of_a_hydra_project_may_say_partial() -> None:
 def test_an_optimizer_that_takes_no_learning_rate_gets_none() -> None:
     _, optimizer, *_ = build_job(config(optimizer={"_target_": "built_for_test.fixed"}), "c.yaml").fresh()
     assert optimizer.param_groups[0]["lr"] == 0.5
+
+
+@pytest.mark.parametrize("name", ["tensors", "Plain", "Stream"])
+def test_samples_are_put_together_as_the_config_says(name: str) -> None:
+    node = {"_target_": "built_for_test.longest_first", "_partial_": True, "key": 1}
+    settings = {**data(name), "collate_fn": node}
+    (*_, batches) = build_job(config(data=settings), "c.yaml").fresh()
+    first = next(iter(batches))
+    assert [sample.tolist() for sample in first] == [[0.0]] * 8
+
+
+def test_a_collate_fn_is_something_to_call() -> None:
+    settings = {**data("tensors"), "collate_fn": {"_target_": "built_for_test.no_module"}}
+    with pytest.raises(UserCodeError, match=r"data\.collate_fn: expected something to call, got str"):
+        build_job(config(data=settings), "c.yaml").fresh()

@@ -12,6 +12,7 @@ import importlib.util
 import inspect
 import pkgutil
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,9 @@ from lrfind.errors import ConfigError, Fault, user_code
 
 HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
 """Keys of a node that steer Hydra's `instantiate` and are no arguments."""
+CALLED_LATER = ("step", "loss", "data.collate_fn")
+"""Nodes whose objects lrfind calls itself."""
+NO_OPTIMIZER = "expected a value, got none; add this key (only a LightningModule brings an optimizer of its own)"
 
 
 def check_targets(config: Config, source: str) -> Config:
@@ -33,6 +37,8 @@ def check_targets(config: Config, source: str) -> Config:
     faults: list[Fault] = []
     for key, node in list(_nodes({key: value for key, value in document.items() if key != "scheduler"})):
         faults.extend(_check_node(key, node))
+    if config.optimizer is None and "model._target_" not in {fault.key for fault in faults}:
+        faults.extend(_check_own_optimizer(config.model["_target_"]))
     if faults:
         raise ConfigError(source, faults)
     return Config.model_validate(document)
@@ -118,6 +124,17 @@ def _check_node(key: str, node: dict[str, Any]) -> Iterator[Fault]:
     yield from _check_arguments(key, node, function)
 
 
+def _check_own_optimizer(model: str) -> Iterator[Fault]:
+    """Find fault with a config that has no optimizer, unless the model may bring one as a LightningModule does.
+
+    What a function returns shows only once it is called; it is no LightningModule if no lightning is imported.
+    """
+    target = resolve(model, "model")
+    loaded = any(package in sys.modules for package in ("lightning.pytorch", "pytorch_lightning"))
+    if not (hasattr(target, "configure_optimizers") if inspect.isclass(target) else loaded):
+        yield Fault("optimizer", NO_OPTIMIZER)
+
+
 def _check_arguments(key: str, node: dict[str, Any], function: Callable[..., Any]) -> Iterator[Fault]:
     parameters = _parameters(function)
     if parameters is None:
@@ -152,7 +169,7 @@ def _check_missing(
     try:
         signature.bind(*positional, **(arguments if _takes_any(signature.parameters) else known))
     except TypeError as error:
-        hint = "; add _partial_: true, as lrfind calls it later" if key in ("step", "loss") else ""
+        hint = "; add _partial_: true, as lrfind calls it later" if key in CALLED_LATER else ""
         yield Fault(key, f"{node['_target_']} cannot be called with these arguments: {error}{hint}")
 
 

@@ -69,6 +69,8 @@ class DataConfig(Section):
     """Worker processes that load the data set; 0 loads in the main process."""
     shuffle: bool = True
     """Whether to draw a map-style data set in random order."""
+    collate_fn: Node | None = None
+    """Called with a list of samples, makes a mini-batch of them: where they cannot just be stacked."""
     multiprocessing_context: Literal["fork", "spawn", "forkserver"] | None = None
     """How the worker processes are started; null is the default of the platform."""
 
@@ -218,9 +220,10 @@ class Config(Section):
     """The `torch.nn.Module` to train."""
     data: DataConfig
     loss: Node | None = None
-    """Called as loss(model(x), y). Not needed with `step`, or with dict batches whose model returns `.loss`."""
-    optimizer: Node
-    """Called with the parameters as its first argument. An `lr` in it is the one the real training uses."""
+    """Called as loss(model(x), y). Not needed with `step`, or with a model that computes its own loss."""
+    optimizer: Node | None = None
+    """Called with the parameters as its first argument. An `lr` in it is the one the real training uses. Needed but
+    for a LightningModule, which brings its own."""
     param_groups: list[ParamGroup] = []
     """Parameter groups of the optimizer, by the names of the parameters; what none takes is the group `default`."""
     no_decay_on_bias_and_norm: bool = False
@@ -237,7 +240,11 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _groups_have_a_base(self) -> Config:
-        if any(group.lr is not None for group in self.param_groups) and "lr" not in self.optimizer:
+        groups = [name for name in ("param_groups", "no_decay_on_bias_and_norm") if getattr(self, name)]
+        if self.optimizer is None and groups:
+            raise ValueError(f"{' and '.join(groups)}: expected an optimizer to set up so, got none; set optimizer")
+        has_lr = self.optimizer is None or "lr" in self.optimizer
+        if not has_lr and any(group.lr is not None for group in self.param_groups):
             raise ValueError(
                 "param_groups: the lr of a group is kept as its ratio to optimizer.lr; set that or lr_scale"
             )

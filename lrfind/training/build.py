@@ -122,12 +122,14 @@ def build_loader(config: Config, source: Any, device: torch.device) -> Iterable[
         "persistent_workers": settings.num_workers > 0,
         "pin_memory": device.type == "cuda",
         "generator": torch.Generator().manual_seed(config.seed),  # seeds the workers
+        "collate_fn": _called_later("data.collate_fn", settings.collate_fn) if settings.collate_fn else None,
     }
     # A last batch of fewer samples has another noise than the rest, and BatchNorm fails on a single one.
     if isinstance(source, IterableDataset):
         return DataLoader(source, settings.batch_size, drop_last=True, **common)
     drop_last = len(source) >= settings.batch_size
-    if type(source) is TensorDataset and device.type == "cpu" and settings.shuffle and not settings.num_workers:
+    stacked = type(source) is TensorDataset and settings.collate_fn is None
+    if stacked and device.type == "cpu" and settings.shuffle and not settings.num_workers:
         return TensorBatches(source.tensors, settings.batch_size, generator, drop_last=drop_last)
     sampler: Sampler[int] = (
         RandomSampler(source, generator=generator) if settings.shuffle else SequentialSampler(source)
@@ -160,6 +162,7 @@ def build_model(config: Config, device: torch.device) -> nn.Module:
 
 def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
     """Return the optimizer over the trainable parameters of `model`."""
+    assert config.optimizer is not None  # what the check of the targets makes sure of
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     node = {key: value for key, value in config.optimizer.items() if key != "_partial_"}  # Hydra projects have it
     if takes(resolve(node["_target_"], "optimizer"), "lr"):
