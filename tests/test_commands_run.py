@@ -543,7 +543,23 @@ BAD_BATCHES: dict[str, tuple[str, tuple[str, ...]]] = {
     "three parts": ("[(torch.ones(4, 3), torch.ones(4, 1), 1)]", ("(x, y)", "tuple of 3", "(4, 3)", "step")),
     "a tensor": ("[torch.ones(4, 3)]", ("(x, y)", "float32 tensor of shape (4, 3)", "step")),
     "None": ("[None]", ("(x, y)", "NoneType", "step")),
-    "mapping that the model does not take": ("[{'image': torch.ones(4, 3)}]", ("training step failed", "'image'")),
+    "no target": (
+        "[{'image': torch.ones(4, 3)}]",
+        ("target for the loss", "label, labels", "{image: a float32 tensor of shape (4, 3)}", "step"),
+    ),
+    "mapping that the model does not take": (
+        "[{'input': torch.ones(4, 3), 'mask': torch.ones(4), 'label': torch.ones(4, 1)}]",
+        ("Linear.forward takes input", "mask: a float32 tensor of shape (4,)", "step"),
+    ),
+    "batch that the model fails on": (
+        "[{'image': torch.ones(4, 5), 'label': torch.ones(4, 1)}]",
+        (
+            "training step failed",
+            "mat1 and mat2",
+            "(4, 5)",
+            "used as loss(model(image), label); for anything else set step",
+        ),
+    ),
 }
 
 
