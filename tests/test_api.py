@@ -9,6 +9,7 @@ import torch
 
 from lrfind.api import read_config, run, try_out
 from lrfind.config.schema import Config
+from lrfind.document import to_json
 from lrfind.errors import DataError, UserCodeError
 from lrfind.record import Refusal, Result, Status, StopReason
 from lrfind.search import Observer
@@ -94,7 +95,7 @@ def test_a_learning_rate_is_found_for_a_convex_problem() -> None:
 
 
 def test_the_same_config_gives_the_same_record_but_for_the_time() -> None:
-    records = [json.loads(run_it(config()).to_json()) for _ in range(2)]
+    records = [json.loads(to_json(run_it(config()))) for _ in range(2)]
     assert [record.pop("timing") is not None for record in records] == [True, True]
     assert records[0] == records[1]
 
