@@ -69,6 +69,7 @@ def run(config: Config, source: str, observer: Observer | None = None) -> Result
         used=used,
         analysis=analysis,
         probes=tuple(probes),
+        groups=job.groups,
         title=_title(job),
         config=config.model_dump(mode="json"),
         environment=_environment(job),

@@ -37,6 +37,8 @@ def check_targets(config: Config, source: str) -> Config:
     faults: list[Fault] = []
     for key, node in list(_nodes({key: value for key, value in document.items() if key != "scheduler"})):
         faults.extend(_check_node(key, node))
+    if config.optimizer is not None and "optimizer._target_" not in {fault.key for fault in faults}:
+        faults.extend(_check_groups(config, resolve(config.optimizer["_target_"], "optimizer")))
     if config.optimizer is None and "model._target_" not in {fault.key for fault in faults}:
         faults.extend(_check_own_optimizer(config.model["_target_"]))
     if faults:
@@ -75,6 +77,17 @@ def takes(function: Callable[..., Any], name: str) -> bool:
     """Tell whether `function` takes an argument of that name; yes, if it does not tell."""
     parameters = _parameters(function)
     return parameters is None or name in parameters or _takes_any(parameters)
+
+
+def first_parameter(function: Callable[..., Any]) -> str | None:
+    """Return the name of the first argument that `function` takes; None if it does not tell."""
+    return next(iter(_parameters(function) or ()), None)
+
+
+def default_of(function: Callable[..., Any], name: str) -> Any:
+    """Return the default of an argument; None if there is no such argument, or no default."""
+    parameter = (_parameters(function) or {}).get(name)
+    return None if parameter is None or parameter.default is parameter.empty else parameter.default
 
 
 def _is_module(path: str) -> bool:
@@ -133,6 +146,32 @@ def _check_own_optimizer(model: str) -> Iterator[Fault]:
     loaded = any(package in sys.modules for package in ("lightning.pytorch", "pytorch_lightning"))
     if not (hasattr(target, "configure_optimizers") if inspect.isclass(target) else loaded):
         yield Fault("optimizer", NO_OPTIMIZER)
+
+
+def _check_groups(config: Config, optimizer: Callable[..., Any]) -> Iterator[Fault]:
+    """Find fault with parameter groups whose options the optimizer does not know, or that it makes itself."""
+    if first_parameter(optimizer) == "model":
+        for key in ("param_groups", "no_decay_on_bias_and_norm"):
+            if getattr(config, key):
+                yield Fault(key, f"does nothing: {_name(optimizer)} takes the model and makes its own groups; drop it")
+        return
+    for index, group in enumerate(config.param_groups):
+        for option in group.model_extra or {}:
+            if not takes(optimizer, option):
+                yield Fault(f"param_groups.{index}.{option}", _no_argument(optimizer, option))
+    if config.no_decay_on_bias_and_norm and not takes(optimizer, "weight_decay"):
+        yield Fault("no_decay_on_bias_and_norm", _no_argument(optimizer, "weight_decay"))
+
+
+def _no_argument(optimizer: Callable[..., Any], name: str) -> str:
+    known = [*(_parameters(optimizer) or {})][1:]
+    near = difflib.get_close_matches(name, [*known, "lr_scale", "fixed_lr", "name"], n=1)
+    hint = f"did you mean {near[0]}?" if near else f"it takes: {', '.join(known)}"
+    return f"{_name(optimizer)} takes no argument {name}; {hint}"
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__qualname__", function))
 
 
 def _check_arguments(key: str, node: dict[str, Any], function: Callable[..., Any]) -> Iterator[Fault]:

@@ -7,9 +7,9 @@ without a copy of the weights in memory.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 import hydra.errors
 import hydra.utils
@@ -27,49 +27,117 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from lrfind.config.check import resolve, takes
-from lrfind.config.schema import Config, DataConfig
+from lrfind.config.check import default_of, first_parameter, resolve, takes
+from lrfind.config.schema import Config, DataConfig, ParamGroup
 from lrfind.errors import ConfigError, DataError, Fault, UserCodeError, user_code
+from lrfind.record import Group
+from lrfind.training.checkpoint import Checkpoint, read_checkpoint
 from lrfind.training.fetch import TensorBatches
+from lrfind.training.groups import Selection, describe_groups, freeze, make_groups
+from lrfind.training.precision import allow_tf32, problem_with
 from lrfind.training.step import Step, default_step
+from lrfind.training.update import Recipe
+from lrfind.training.usable import check_model, check_optimizer, left_out, some
+
+OnNote = Callable[[str], None]
+"""Is told a sentence that the user should read."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Job:
     """What stays the same over all sweeps of a run.
 
     Attributes:
         source: The data set, or the user's own loader.
+        name: Name of the config, for error messages.
+        checkpoint: The weights to start from, if there are any.
+        groups: The parameter groups of the optimizer; none before it was first built.
     """
 
     config: Config
     device: torch.device
     source: Any
+    name: str
+    checkpoint: Checkpoint | None = None
+    groups: tuple[Group, ...] = ()
+    _told: set[str] = field(default_factory=set)
 
-    def fresh(self) -> tuple[nn.Module, torch.optim.Optimizer, Step, Iterable[Any]]:
-        """Return the untrained model, its optimizer, the step and the batches, as at the start of a training.
+    @property
+    def recipe(self) -> Recipe:
+        """How mini-batches become updates."""
+        train = self.config.train
+        return Recipe(self.config.precision, train.accumulate, train.clip_grad_norm, train.clip_grad_value)
+
+    def fresh(
+        self, on_note: OnNote = lambda note: None
+    ) -> tuple[nn.Module, torch.optim.Optimizer, Step, Iterable[Any]]:
+        """Return the model as the training starts with it, its optimizer, the step and the batches.
 
         Every random generator is set to the seed. A loader of the user's own is not made again: it goes on as it
         does from one epoch to the next.
+
+        Args:
+            on_note: Is told what the user should know, each sentence once in a run.
         """
         seed_everything(self.config.seed)
-        model = build_model(self.config, self.device)
-        optimizer = build_optimizer(self.config, model)
+        model = self._model(on_note)
+        optimizer = self._optimizer(model, on_note)
         step = build_step(self.config, self.device)
         return model, optimizer, step, build_loader(self.config, self.source, self.device)
 
+    def _model(self, on_note: OnNote) -> nn.Module:
+        model = build_model(self.config, self.device)
+        if self.checkpoint and (note := self.checkpoint.load_weights(model, strict=self.config.train.strict)):
+            self._tell(note, on_note)
+        if idle := freeze(model, self.config.train.freeze):
+            self._no_match("train.freeze", idle[0], model)
+        check_model(model)
+        if self.config.compile:
+            model.compile()
+        return model
+
+    def _optimizer(self, model: nn.Module, on_note: OnNote) -> torch.optim.Optimizer:
+        optimizer, idle = build_optimizer(self.config, model)
+        if idle:
+            self._no_match("param_groups", idle[0].pattern, model)
+        check_optimizer(optimizer, model)
+        if callable(train := getattr(optimizer, "train", None)):
+            train()  # what the schedule-free ones ask for before their first step
+        if names := left_out(optimizer, model):
+            self._tell(f"No group of the optimizer holds, so that they are not trained: {some(names)}.", on_note)
+        if self.config.scheduler is not None:
+            self._tell("scheduler is ignored: a sweep sets the learning rate of every step itself.", on_note)
+        self.groups = describe_groups(optimizer)
+        if self.checkpoint and self.config.train.optimizer_state:
+            self.checkpoint.load_optimizer(optimizer)
+        return optimizer
+
+    def _no_match(self, key: str, pattern: str, model: nn.Module) -> NoReturn:
+        names = some([name for name, parameter in model.named_parameters() if parameter.requires_grad])
+        problem = f"expected a pattern that is found in the name of a parameter, got {pattern!r}; free are: {names}"
+        raise ConfigError(self.name, [Fault(key, problem)])
+
+    def _tell(self, note: str, on_note: OnNote) -> None:
+        if note not in self._told:
+            self._told.add(note)
+            on_note(note)
+
 
 def build_job(config: Config, source: str) -> Job:
-    """Build what all sweeps share: the device and the data.
+    """Build what all sweeps share: the device, the data and the weights to start from.
 
     Raises:
-        ConfigError: The device that is asked for is absent.
+        ConfigError: The device that is asked for is absent or lacks the precision, or the checkpoint is none.
         DataError: The data set is empty.
         UserCodeError: A target raises, or returns what cannot be used.
     """
     device = find_device(config.device, source)
+    if problem := problem_with(config.precision, device):
+        raise ConfigError(source, [Fault("precision", problem)])
+    allow_tf32(config.tf32)
+    checkpoint = read_checkpoint(config.train.checkpoint, source) if config.train.checkpoint else None
     seed_everything(config.seed)
-    return Job(config, device, build_source(config.data))
+    return Job(config, device, build_source(config.data), source, checkpoint)
 
 
 def seed_everything(seed: int) -> None:
@@ -120,6 +188,7 @@ def build_loader(config: Config, source: Any, device: torch.device) -> Iterable[
     common: dict[str, Any] = {
         "num_workers": settings.num_workers,
         "persistent_workers": settings.num_workers > 0,
+        "multiprocessing_context": settings.multiprocessing_context,
         "pin_memory": device.type == "cuda",
         "generator": torch.Generator().manual_seed(config.seed),  # seeds the workers
         "collate_fn": _called_later("data.collate_fn", settings.collate_fn) if settings.collate_fn else None,
@@ -154,23 +223,48 @@ def build_model(config: Config, device: torch.device) -> nn.Module:
     model = _instantiate("model", config.model)
     if not isinstance(model, nn.Module):
         raise UserCodeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise UserCodeError("model: expected at least one trainable parameter, got none; are all layers frozen?")
+    check_model(model)
     with user_code(f"moving the model to {device}"):
-        return model.to(device).train()
+        model = model.to(device).train()
+        # The convolutions take over the layout of their weights, whatever that of the images.
+        return model.to(memory_format=torch.channels_last) if config.channels_last else model
 
 
-def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimizer over the trainable parameters of `model`."""
+def build_optimizer(config: Config, model: nn.Module) -> tuple[torch.optim.Optimizer, list[Selection]]:
+    """Return the optimizer over the trainable parameters of `model`, and the groups of the config that match none.
+
+    A function of the user's own whose first argument is named `model` is given that instead of the parameters.
+    """
     assert config.optimizer is not None  # what the check of the targets makes sure of
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     node = {key: value for key, value in config.optimizer.items() if key != "_partial_"}  # Hydra projects have it
-    if takes(resolve(node["_target_"], "optimizer"), "lr"):
-        node.setdefault("lr", config.sweep.start_lr)  # the sweep sets it anyway, but some insist on one
-    optimizer = _instantiate("optimizer", node, trainable)
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise UserCodeError(f"optimizer: expected a torch.optim.Optimizer, got {type(optimizer).__name__}")
-    return optimizer
+    target = resolve(node["_target_"], "optimizer")
+    # The sweep sets the learning rate anyway, but some insist on one; who sets it by relative_step takes none.
+    if takes(target, "lr") and not _relative(target, node):
+        node.setdefault("lr", config.sweep.start_lr)
+    if first_parameter(target) == "model":
+        return _instantiate("optimizer", node, model), []
+    parameters: list[Any] = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    idle: list[Selection] = []
+    if config.param_groups or config.no_decay_on_bias_and_norm:
+        selections = [_selection(group, node.get("lr")) for group in config.param_groups]
+        parameters, idle = make_groups(model, selections, split_decay=config.no_decay_on_bias_and_norm)
+    return _instantiate("optimizer", node, parameters), idle
+
+
+def _relative(target: Any, node: dict[str, Any]) -> bool:
+    """Tell whether an optimizer of transformers chooses its learning rates itself, and takes none."""
+    return bool(node.get("relative_step", default_of(target, "relative_step")))
+
+
+def _selection(group: ParamGroup, lr: float | None) -> Selection:
+    options = dict(group.model_extra or {})
+    if group.fixed_lr is not None:
+        options |= {"lr": group.fixed_lr, "fixed_lr": True}
+    elif group.lr is not None and lr is not None:
+        options["lr_scale"] = group.lr / lr
+    elif group.lr_scale is not None:
+        options["lr_scale"] = group.lr_scale
+    return Selection(group.name or group.match, group.match, options)
 
 
 def build_step(config: Config, device: torch.device) -> Step:
