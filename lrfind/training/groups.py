@@ -103,6 +103,9 @@ class Rates:
     """Sets the learning rates of an optimizer, and of one inside it: all groups at their ratios to the swept one."""
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        for group in optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):  # groups without an lr of their own hold one tensor between them
+                group["lr"] = group["lr"].clone()
         self._swept = [
             (group, scale)
             for groups in _layers(optimizer)
