@@ -22,6 +22,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+LIBRARIES = (
+    *("lrfind", "hydra", "omegaconf", "importlib"),
+    *("torch", "torchvision", "transformers", "lightning", "pytorch_lightning"),
+)
+"""Packages whose frames no one would look for their own fault in."""
+
 
 class ExitCode(enum.IntEnum):
     """Exit codes of the `lrfind` command."""
@@ -100,7 +106,7 @@ def _without_libraries(formatted: str) -> str:
 
 
 def _is_users(file: str) -> bool:
-    modules = (sys.modules.get(name) for name in ("lrfind", "hydra", "omegaconf", "torch", "torchvision", "importlib"))
+    modules = (sys.modules.get(name) for name in LIBRARIES)
     libraries = {Path(module.__file__).parent for module in modules if module and module.__file__}
     return not file.startswith("<frozen ") and not libraries & set(Path(file).parents)
 

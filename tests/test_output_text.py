@@ -107,7 +107,12 @@ def test_what_to_do_next_is_the_config_key() -> None:
     assert last == "Next: train with optimizer.lr=0.0063, the lr of torch.optim.SGD"
 
 
-@pytest.mark.parametrize("config", [{}, {"optimizer": None}, {"optimizer": {"lr": 0.1}}])
+def test_what_to_do_next_with_an_optimizer_of_the_models_own() -> None:
+    text = printed(replace(example_result(), config={"optimizer": None}))
+    assert text.endswith("Next: train with lr=0.0063, set in configure_optimizers\n")
+
+
+@pytest.mark.parametrize("config", [{}, {"optimizer": 3}, {"optimizer": {"lr": 0.1}}])
 def test_what_to_do_next_without_a_config(config: dict[str, object]) -> None:
     text = printed(replace(example_result(), config=config))
     assert text.endswith("Next: train with optimizer.lr=0.0063\n")

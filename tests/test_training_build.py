@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, DataError, UserCodeError
-from lrfind.training.build import build_job, build_model, build_step, find_device
+from lrfind.training.build import build_job, build_model, build_step
+from lrfind.training.device import find_device
 from lrfind.training.fetch import TensorBatches
 
 CPU = torch.device("cpu")

@@ -112,7 +112,9 @@ def _facts(result: Result) -> Iterator[str]:
 def _next_step(result: Result) -> str:
     lr = result.analysis.suggested_lr
     if lr is not None:
-        optimizer = result.config.get("optimizer")
+        optimizer = result.config.get("optimizer", {})
+        if optimizer is None:  # a LightningModule has its own
+            return f"train with lr={format_lr(lr)}, set in configure_optimizers"
         target = optimizer.get("_target_") if isinstance(optimizer, dict) else None
         return f"train with optimizer.lr={format_lr(lr)}" + (f", the lr of {target}" if target else "")
     if result.sweep.stop_reason is StopReason.INTERRUPTED:

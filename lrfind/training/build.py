@@ -6,14 +6,12 @@ without a copy of the weights in memory.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import hydra.errors
 import hydra.utils
-import numpy as np
 import torch
 import torch._dynamo  # the first step of any optimizer imports it; here the wait is no part of the sweep
 from torch import nn
@@ -27,11 +25,13 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from lrfind.config.check import default_of, first_parameter, resolve, takes
+from lrfind.config.check import NO_OPTIMIZER, default_of, first_parameter, resolve, takes
 from lrfind.config.schema import Config, DataConfig, ParamGroup
 from lrfind.errors import ConfigError, DataError, Fault, UserCodeError, user_code
 from lrfind.record import Group
+from lrfind.training import lightning
 from lrfind.training.checkpoint import Checkpoint, read_checkpoint
+from lrfind.training.device import find_device, seed_everything
 from lrfind.training.fetch import TensorBatches
 from lrfind.training.groups import Selection, describe_groups, freeze, make_groups
 from lrfind.training.precision import allow_tf32, problem_with
@@ -82,7 +82,7 @@ class Job:
         seed_everything(self.config.seed)
         model = self._model(on_note)
         optimizer = self._optimizer(model, on_note)
-        step = build_step(self.config, self.device)
+        step = self._step(model, on_note)
         return model, optimizer, step, build_loader(self.config, self.source, self.device)
 
     def _model(self, on_note: OnNote) -> nn.Module:
@@ -97,9 +97,12 @@ class Job:
         return model
 
     def _optimizer(self, model: nn.Module, on_note: OnNote) -> torch.optim.Optimizer:
-        optimizer, idle = build_optimizer(self.config, model)
-        if idle:
-            self._no_match("param_groups", idle[0].pattern, model)
+        if self.config.optimizer is None:
+            optimizer = self._own_optimizer(model, on_note)
+        else:
+            optimizer, idle = build_optimizer(self.config, model)
+            if idle:
+                self._no_match("param_groups", idle[0].pattern, model)
         check_optimizer(optimizer, model)
         if callable(train := getattr(optimizer, "train", None)):
             train()  # what the schedule-free ones ask for before their first step
@@ -111,6 +114,26 @@ class Job:
         if self.checkpoint and self.config.train.optimizer_state:
             self.checkpoint.load_optimizer(optimizer)
         return optimizer
+
+    def _own_optimizer(self, model: nn.Module, on_note: OnNote) -> torch.optim.Optimizer:
+        if not lightning.is_lightning(model):
+            raise ConfigError(self.name, [Fault("optimizer", NO_OPTIMIZER)])
+        optimizer, scheduler = lightning.own_optimizer(model)
+        if scheduler:
+            self._tell(
+                f"The {scheduler} of configure_optimizers is ignored: a sweep sets every learning rate.", on_note
+            )
+        return optimizer
+
+    def _step(self, model: nn.Module, on_note: OnNote) -> Step:
+        if self.config.step is not None or not lightning.is_lightning(model):
+            return build_step(self.config, self.device, lambda note: self._tell(note, on_note))
+        if self.config.loss is not None:
+            problem = "does nothing beside a LightningModule, whose training_step computes its own; drop it"
+            raise ConfigError(self.name, [Fault("loss", problem)])
+        if hooks := lightning.idle_hooks(model):
+            self._tell(f"The sweep trains with training_step alone, without {some(hooks)}.", on_note)
+        return lightning.own_step(model)
 
     def _no_match(self, key: str, pattern: str, model: nn.Module) -> NoReturn:
         names = some([name for name, parameter in model.named_parameters() if parameter.requires_grad])
@@ -138,30 +161,6 @@ def build_job(config: Config, source: str) -> Job:
     checkpoint = read_checkpoint(config.train.checkpoint, source) if config.train.checkpoint else None
     seed_everything(config.seed)
     return Job(config, device, build_source(config.data), source, checkpoint)
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python's, NumPy's and torch's random generators."""
-    random.seed(seed)
-    np.random.seed(seed)  # the global generator is the one that transforms draw from
-    torch.manual_seed(seed)
-
-
-def find_device(name: str, source: str) -> torch.device:
-    """Return the device of that name; `auto` is the accelerator if there is one, else the CPU."""
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    if name == "auto":
-        return accelerator or torch.device("cpu")
-    device = torch.device(name)
-    if device.type == "cpu":
-        return device
-    count = torch.accelerator.device_count() if accelerator and accelerator.type == device.type else 0
-    if (device.index or 0) >= count:
-        have = f"{accelerator.type} ({torch.accelerator.device_count()})" if accelerator else "none, only the CPU"
-        raise ConfigError(
-            source, [Fault("device", f"expected {name}, but the accelerators here are: {have}; use auto")]
-        )
-    return device
 
 
 def build_source(config: DataConfig) -> Any:
@@ -223,6 +222,8 @@ def build_model(config: Config, device: torch.device) -> nn.Module:
     model = _instantiate("model", config.model)
     if not isinstance(model, nn.Module):
         raise UserCodeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
+    if lightning.is_lightning(model):
+        lightning.attach_trainer(model, config.sweep.num_iter)
     check_model(model)
     with user_code(f"moving the model to {device}"):
         model = model.to(device).train()
@@ -267,13 +268,13 @@ def _selection(group: ParamGroup, lr: float | None) -> Selection:
     return Selection(group.name or group.match, group.match, options)
 
 
-def build_step(config: Config, device: torch.device) -> Step:
+def build_step(config: Config, device: torch.device, on_note: OnNote = lambda note: None) -> Step:
     """Return the user's own step, or the default one around the loss."""
     if config.step is not None:
         step: Step = _called_later("step", config.step)
         return step
     loss = _called_later("loss", config.loss) if config.loss is not None else None
-    return default_step(loss.to(device) if isinstance(loss, nn.Module) else loss)
+    return default_step(loss.to(device) if isinstance(loss, nn.Module) else loss, on_note)
 
 
 def _called_later(key: str, node: dict[str, Any]) -> Any:
