@@ -139,12 +139,33 @@ class System:
 """
 
 
+PROPERTIES = """
+
+class Config:
+    @more
+    def __init__(self, width):
+        ...
+
+    labels = property(lambda self: 0, lambda self, value: None)
+    depth = property(lambda self: 0)
+"""
+
+
 def test_a_decorator_may_add_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "decorated_net.py").write_text(DECORATED)
     monkeypatch.syspath_prepend(tmp_path)
     check_targets(config(model={"_target_": "decorated_net.net", "width": 3, "extra": 1}), "c.yaml")
     assert "'width'" in faults(model={"_target_": "decorated_net.net", "extra": 1})["model"]
     assert set(faults(model={"_target_": "decorated_net.net", "width": 1, "wdth": 1})) == {"model.wdth"}
+
+
+def test_a_decorated_class_may_take_its_properties(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "decorated_net.py").write_text(DECORATED + PROPERTIES)
+    monkeypatch.syspath_prepend(tmp_path)
+    check_targets(config(model={"_target_": "decorated_net.Config", "width": 1, "labels": 3}), "c.yaml")
+    found = faults(model={"_target_": "decorated_net.Config", "width": 1, "label": 3, "depth": 2})
+    assert found["model.label"].endswith("did you mean labels?")
+    assert set(found) == {"model.label", "model.depth"}
 
 
 def test_nodes_that_hydra_is_told_to_leave_alone_are_left_alone(

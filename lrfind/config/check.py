@@ -220,7 +220,22 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter] | 
     except (TypeError, ValueError):  # some built-ins
         return None
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return {name: parameter for name, parameter in decorator.items() if parameter.kind not in variable} | dict(wrapped)
+    added = {name: parameter for name, parameter in decorator.items() if parameter.kind not in variable}
+    return (_settable(function) if _takes_any(decorator) else {}) | added | dict(wrapped)
+
+
+def _settable(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Return the properties of a class that can be set, as arguments that its decorator may take.
+
+    The configs of transformers take `num_labels` and the like so; their signature does not tell.
+    """
+    names = dir(function) if inspect.isclass(function) else ()
+    members = {name: inspect.getattr_static(function, name, None) for name in names}
+    return {
+        name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
+        for name, member in members.items()
+        if isinstance(member, property) and member.fset
+    }
 
 
 def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
