@@ -160,10 +160,10 @@ def test_a_decorator_may_add_arguments(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_decorated_class_may_take_its_properties(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "decorated_net.py").write_text(DECORATED + PROPERTIES)
+    (tmp_path / "decorated_config.py").write_text(DECORATED + PROPERTIES)
     monkeypatch.syspath_prepend(tmp_path)
-    check_targets(config(model={"_target_": "decorated_net.Config", "width": 1, "labels": 3}), "c.yaml")
-    found = faults(model={"_target_": "decorated_net.Config", "width": 1, "label": 3, "depth": 2})
+    check_targets(config(model={"_target_": "decorated_config.Config", "width": 1, "labels": 3}), "c.yaml")
+    found = faults(model={"_target_": "decorated_config.Config", "width": 1, "label": 3, "depth": 2})
     assert found["model.label"].endswith("did you mean labels?")
     assert set(found) == {"model.label", "model.depth"}
 
