@@ -115,8 +115,10 @@ def _collector_paused() -> Iterator[None]:
 def _title(job: Job) -> str:
     config = job.config
     batch = f"batch {config.data.batch_size}" if config.data.batch_size else "own loader"
+    batch += f" x {config.train.accumulate}" if config.train.accumulate > 1 else ""
+    precision = () if config.precision == "fp32" else (config.precision,)
     optimizer = config.optimizer["_target_"].rpartition(".")[2] if config.optimizer else "own optimizer"
-    return ", ".join((config.model["_target_"].rpartition(".")[2], optimizer, batch, str(job.device)))
+    return ", ".join((config.model["_target_"].rpartition(".")[2], optimizer, batch, *precision, str(job.device)))
 
 
 def _environment(job: Job) -> dict[str, Any]:

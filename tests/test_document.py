@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from helpers import example_result, example_sweep, refused_result
@@ -11,7 +12,7 @@ from strategies import sweeps
 from lrfind.analysis.suggest import analyze
 from lrfind.document import SCHEMA, from_json, to_json
 from lrfind.errors import RecordError
-from lrfind.record import Result, Sweep
+from lrfind.record import Group, Result, Sweep
 
 
 def result_of(sweep: Sweep) -> Result:
@@ -74,3 +75,13 @@ def test_a_refusal_has_no_number() -> None:
 def test_what_is_no_record_is_said_to_be_none(text: str, words: str) -> None:
     with pytest.raises(RecordError, match=words):
         from_json(text)
+
+
+def test_every_group_has_its_learning_rate_at_the_suggestion() -> None:
+    groups = (Group("default", 1.0, None), Group("body", 0.1, None), Group("head", None, 0.02))
+    result = replace(example_result(), groups=groups)
+    document = json.loads(to_json(result))
+    assert document["group_lrs"] == pytest.approx({"default": 6.3e-3, "body": 6.3e-4, "head": 0.02})
+    assert document["groups"][1] == {"name": "body", "lr_scale": 0.1, "fixed_lr": None}
+    assert from_json(to_json(result)) == result
+    assert json.loads(to_json(replace(refused_result(), groups=groups)))["group_lrs"] == {}

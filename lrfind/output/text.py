@@ -103,6 +103,10 @@ def _facts(result: Result) -> Iterator[str]:
     yield f"Sweep: {number}{rates}, {_STOPPED[sweep.stop_reason]}{which}"
     if result.probes:
         yield f"Probes: {len(result.probes)} of {max(len(probe.losses) for probe in result.probes)} steps each"
+    if len(result.group_lrs) > 1:
+        fixed = {group.name for group in result.groups if group.fixed_lr is not None}
+        lrs = (f"{name} {format_lr(lr)}{' (not swept)' * (name in fixed)}" for name, lr in result.group_lrs.items())
+        yield f"LR of each parameter group: {', '.join(lrs)}"
     if result.error:
         yield f"Error: {result.error}"
     if result.timing:

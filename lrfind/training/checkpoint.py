@@ -128,6 +128,8 @@ def _read(path: Path) -> Mapping[str, Any]:
             warnings.simplefilter("ignore")  # of pickle protocols that torch.save does not write, before it fails
             content = _load(path)
     except pickle.UnpicklingError as error:
+        if _first_byte(path) not in (b"P", b"\x80"):  # of a zip archive, of a pickle
+            raise _UnreadableError("is no checkpoint that torch.load can read") from error
         raise _UnreadableError(
             "holds pickled objects beside tensors, and to read those could run any code; if you trust it, save its "
             "weights alone: torch.save(torch.load(path, weights_only=False)['state_dict'], new_path)"
@@ -137,6 +139,11 @@ def _read(path: Path) -> Mapping[str, Any]:
     if not isinstance(content, Mapping):
         raise _UnreadableError(f"holds a {type(content).__name__}, expected a state_dict")
     return content
+
+
+def _first_byte(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(1)
 
 
 def _load(path: Path) -> Any:
