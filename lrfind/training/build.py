@@ -15,24 +15,16 @@ import hydra.utils
 import torch
 import torch._dynamo  # the first step of any optimizer imports it; here the wait is no part of the sweep
 from torch import nn
-from torch.utils.data import (
-    BatchSampler,
-    DataLoader,
-    IterableDataset,
-    RandomSampler,
-    Sampler,
-    SequentialSampler,
-    TensorDataset,
-)
+from torch.utils.data import IterableDataset
 
 from lrfind.config.check import NO_OPTIMIZER, default_of, first_parameter, resolve, takes
 from lrfind.config.schema import Config, DataConfig, ParamGroup
-from lrfind.errors import ConfigError, DataError, Fault, UserCodeError, user_code
+from lrfind.errors import ConfigError, Fault, UserCodeError, user_code
 from lrfind.record import Group
 from lrfind.training import lightning
 from lrfind.training.checkpoint import Checkpoint, read_checkpoint
+from lrfind.training.data import batches_of, check_size
 from lrfind.training.device import find_device, seed_everything
-from lrfind.training.fetch import TensorBatches
 from lrfind.training.groups import Selection, describe_groups, freeze, make_groups
 from lrfind.training.precision import allow_tf32, problem_with
 from lrfind.training.step import Step, default_step
@@ -173,7 +165,7 @@ def build_source(config: DataConfig) -> Any:
     assert config.dataset is not None  # what DataConfig checks
     dataset = _instantiate("data.dataset", config.dataset)
     if not isinstance(dataset, IterableDataset):
-        _check_size(dataset)
+        check_size(dataset)
     return dataset
 
 
@@ -183,38 +175,16 @@ def build_loader(config: Config, source: Any, device: torch.device) -> Iterable[
     if settings.loader is not None or settings.batch_size is None:
         loader: Iterable[Any] = source
         return loader
-    generator = torch.Generator().manual_seed(config.seed)
-    common: dict[str, Any] = {
-        "num_workers": settings.num_workers,
-        "persistent_workers": settings.num_workers > 0,
-        "multiprocessing_context": settings.multiprocessing_context,
-        "pin_memory": device.type == "cuda",
-        "generator": torch.Generator().manual_seed(config.seed),  # seeds the workers
-        "collate_fn": _called_later("data.collate_fn", settings.collate_fn) if settings.collate_fn else None,
-    }
-    # A last batch of fewer samples has another noise than the rest, and BatchNorm fails on a single one.
-    if isinstance(source, IterableDataset):
-        return DataLoader(source, settings.batch_size, drop_last=True, **common)
-    drop_last = len(source) >= settings.batch_size
-    stacked = type(source) is TensorDataset and settings.collate_fn is None
-    if stacked and device.type == "cpu" and settings.shuffle and not settings.num_workers:
-        return TensorBatches(source.tensors, settings.batch_size, generator, drop_last=drop_last)
-    sampler: Sampler[int] = (
-        RandomSampler(source, generator=generator) if settings.shuffle else SequentialSampler(source)
+    return batches_of(
+        source,
+        settings.batch_size,
+        seed=config.seed,
+        device=device,
+        shuffle=settings.shuffle,
+        num_workers=settings.num_workers,
+        multiprocessing_context=settings.multiprocessing_context,
+        collate_fn=_called_later("data.collate_fn", settings.collate_fn) if settings.collate_fn else None,
     )
-    return DataLoader(source, batch_sampler=BatchSampler(sampler, settings.batch_size, drop_last), **common)
-
-
-def _check_size(dataset: Any) -> None:
-    try:
-        size = len(dataset)
-    except TypeError as error:
-        raise UserCodeError(
-            f"data.dataset: expected a map-style data set with a length, or a torch IterableDataset, "
-            f"got {type(dataset).__name__}; for any other source of batches use data.loader"
-        ) from error
-    if size == 0:
-        raise DataError("data.dataset: expected at least one sample, got an empty data set")
 
 
 def build_model(config: Config, device: torch.device) -> nn.Module:
