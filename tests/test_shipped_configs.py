@@ -114,6 +114,7 @@ def _md5(file: Path) -> str:
 CASES = {
     "digits": Case(math.log(10)),
     "digits_mlp": Case(math.log(10)),
+    "recipe": Case(math.log(10)),
     "diabetes_regression": Case(1.0),
     "char_gru": Case(math.log(128)),
     "mnist_cnn": Case(math.log(10), write=_write_mnist),
