@@ -73,6 +73,20 @@ def test_safetensors(tmp_path: Path) -> None:
         read_checkpoint(str(tmp_path / "c.safetensors"), "c.yaml")
 
 
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(5, 3), nn.Linear(3, 5, bias=False)
+        self.head.weight = self.embedding.weight
+
+
+def test_of_tied_weights_one_is_enough(tmp_path: Path) -> None:
+    checkpoint = read(tmp_path, {"embedding.weight": torch.ones(5, 3)})
+    model = Tied()
+    assert checkpoint.load_weights(model, strict=True) is None
+    assert torch.equal(model.head.weight, torch.ones(5, 3))
+
+
 def test_what_does_not_fit_is_an_error_that_names_it(tmp_path: Path) -> None:
     state = network(outputs=5, seed=1).state_dict()
     state["extra"] = torch.zeros(1)

@@ -29,7 +29,7 @@ from lrfind.training.groups import Selection, describe_groups, freeze, make_grou
 from lrfind.training.precision import allow_tf32, problem_with
 from lrfind.training.step import Step, default_step
 from lrfind.training.update import Recipe
-from lrfind.training.usable import check_model, check_optimizer, left_out, some
+from lrfind.training.usable import check_model, check_optimizer, left_out, no_sweep, some
 
 OnNote = Callable[[str], None]
 """Is told a sentence that the user should read."""
@@ -96,6 +96,8 @@ class Job:
             if idle:
                 self._no_match("param_groups", idle[0].pattern, model)
         check_optimizer(optimizer, model)
+        if reason := no_sweep(optimizer):
+            raise ConfigError(self.name, [Fault("optimizer", f"{type(optimizer).__name__} {reason}")])
         if callable(train := getattr(optimizer, "train", None)):
             train()  # what the schedule-free ones ask for before their first step
         if names := left_out(optimizer, model):

@@ -41,11 +41,11 @@ class Checkpoint:
         Raises:
             ConfigError: `strict`, and the weights are not exactly those of the model; or none fits at all.
         """
-        expected = model.state_dict()
+        expected = {name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)}
         weights = _without_prefix(self.weights, expected)
         reshaped = [name for name in expected if name in weights and weights[name].shape != expected[name].shape]
         misfits = {
-            "lacks": [name for name in expected if name not in weights],
+            "lacks": _lacking(weights, expected),
             "has in excess": [name for name in weights if name not in expected],
             "has in another shape": [_shapes(name, weights, expected) for name in reshaped],
         }
@@ -181,6 +181,12 @@ def _without_prefix(weights: Mapping[str, Tensor], expected: Mapping[str, Any]) 
     prefixes = {name.removesuffix(first) for name in plain if name.endswith(f".{first}")} | {"", "module."}
     best = max(sorted(prefixes), key=lambda prefix: sum(prefix + name in plain for name in expected))
     return {name.removeprefix(best): value for name, value in plain.items()}
+
+
+def _lacking(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+    """Return the names without weights; of tensors that a model has under two names, safetensors files hold one."""
+    given = {expected[name].data_ptr() for name in weights if name in expected and expected[name].numel()}
+    return [name for name, value in expected.items() if name not in weights and value.data_ptr() not in given]
 
 
 def _shapes(name: str, got: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:

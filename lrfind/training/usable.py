@@ -34,15 +34,13 @@ def check_model(model: nn.Module) -> None:
 
 
 def check_optimizer(optimizer: Any, model: nn.Module) -> None:
-    """Check that a learning rate of the optimizer can be swept, and that it trains this model.
+    """Check that what was built is an optimizer of this model.
 
     Raises:
-        UserCodeError: It cannot; the message gives the reason and the way out.
+        UserCodeError: It is not; the message gives the reason and the way out.
     """
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise UserCodeError(f"optimizer: expected a torch.optim.Optimizer, got {type(optimizer).__name__}")
-    if reason := _no_sweep(optimizer):
-        raise UserCodeError(f"optimizer: {type(optimizer).__name__} {reason}")
     own = {id(parameter) for parameter in model.parameters()}
     foreign = sum(id(parameter) not in own for parameter in _held(optimizer))
     if foreign:
@@ -52,21 +50,8 @@ def check_optimizer(optimizer: Any, model: nn.Module) -> None:
         )
 
 
-def left_out(optimizer: torch.optim.Optimizer, model: nn.Module) -> list[str]:
-    """Return the names of the trainable parameters of `model` that no group of the optimizer holds."""
-    held = {id(parameter) for parameter in _held(optimizer)}
-    return [
-        name for name, parameter in model.named_parameters() if parameter.requires_grad and id(parameter) not in held
-    ]
-
-
-def some(names: Sequence[str], most: int = 5) -> str:
-    """Return the first names of a list, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
-def _no_sweep(optimizer: torch.optim.Optimizer) -> str | None:
+def no_sweep(optimizer: torch.optim.Optimizer) -> str | None:
+    """Return why no learning rate of the optimizer can be swept, and the way out; None if one can."""
     groups = optimizer.param_groups
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty:
@@ -84,6 +69,20 @@ def _no_sweep(optimizer: torch.optim.Optimizer) -> str | None:
     if all(group.get("fixed_lr") for group in groups):
         return "has no group whose learning rate is swept: every one has a fixed_lr; drop one of them"
     return None
+
+
+def left_out(optimizer: torch.optim.Optimizer, model: nn.Module) -> list[str]:
+    """Return the names of the trainable parameters of `model` that no group of the optimizer holds."""
+    held = {id(parameter) for parameter in _held(optimizer)}
+    return [
+        name for name, parameter in model.named_parameters() if parameter.requires_grad and id(parameter) not in held
+    ]
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """Return the first names of a list, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _held(optimizer: torch.optim.Optimizer) -> Iterable[torch.Tensor]:
