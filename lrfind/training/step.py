@@ -177,7 +177,7 @@ def _spread(forward: Forward, x: Any) -> tuple[str, Call]:
     if isinstance(x, Mapping) or is_dataclass(x):
         names = list(_values(x))
         if all(isinstance(name, str) for name in names) and forward.takes_named(names):
-            listed = ", ".join(f"{name}={name}" for name in names)
+            listed = ", ".join(f"{name}=..." for name in names)
             return f"model({listed})", lambda model, x: model(**_values(x))
         if len(names) == 1 and forward.takes(1):
             return f"model({names[0]})", lambda model, x: model(*_values(x).values())
