@@ -40,10 +40,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lrfind.errors import UserCodeError, user_code
-from lrfind.training.batch import describe, is_dataclass, to_device
+from lrfind.training.batch import describe, is_dataclass
 from lrfind.training.forward import Forward
-
-__all__ = ["Step", "check_loss", "default_step", "describe", "to_device"]
 
 Step = Callable[[nn.Module, Any], Tensor]
 """step(model, batch) -> loss, a scalar tensor."""

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from lrfind.errors import UserCodeError, user_code
 from lrfind.record import StopReason, Sweep
+from lrfind.training.batch import describe
 from lrfind.training.groups import Rates
-from lrfind.training.step import Step, describe
+from lrfind.training.step import Step
 from lrfind.training.update import Recipe, make_update
 
 OnStep = Callable[[int, float, float], None]

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from lrfind.errors import UserCodeError
+from lrfind.training.batch import to_device
 from lrfind.training.precision import LossScale, Precision, under_autocast
-from lrfind.training.step import Step, check_loss, to_device
+from lrfind.training.step import Step, check_loss
 
 _END = object()
 
