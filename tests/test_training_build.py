@@ -297,12 +297,12 @@ def test_frozen_layers_are_kept_from_the_optimizer() -> None:
 
 def test_groups_of_the_config_reach_the_optimizer() -> None:
     node = {"_target_": "torch.optim.SGD", "lr": 0.2, "momentum": 0.9}
-    groups = [{"match": "bias", "lr": 0.1, "momentum": 0.5, "name": "b"}]
+    groups = [{"match": "bias", "lr": 0.1, "momentum": 0.5, "name": "b"}, {"match": "weight", "lr_scale": 0.25}]
     job = build_job(config(optimizer=node, param_groups=groups), "c.yaml")
     assert job.groups == ()
     _, optimizer, *_ = job.fresh()
-    assert [group["momentum"] for group in optimizer.param_groups] == [0.9, 0.5]
-    assert job.groups == (Group("default", 1.0, None), Group("b", 0.5, None))
+    assert [group["momentum"] for group in optimizer.param_groups] == [0.5, 0.9]
+    assert job.groups == (Group("b", 0.5, None), Group("weight", 0.25, None))
 
 
 def test_what_the_user_should_know_is_told_once_in_a_run() -> None:

@@ -37,6 +37,7 @@ FORMS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "under model_state_dict": lambda state: {"model_state_dict": state, "loss": 0.3},
     "DDP": lambda state: prefixed("module.", state),
     "compiled": lambda state: prefixed("_orig_mod.", state),
+    "a compiled layer": lambda state: {name.replace("0.", "0._orig_mod.", 1): value for name, value in state.items()},
     "compiled DDP": lambda state: {"model": prefixed("module._orig_mod.", state)},
     "Lightning": lambda state: {"state_dict": prefixed("net.", state), "pytorch-lightning_version": "2.6"},
     "a part of it frozen and renamed": lambda state: prefixed("model.encoder.", state),

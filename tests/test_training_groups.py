@@ -66,6 +66,15 @@ def test_biases_and_norms_are_kept_from_weight_decay_in_every_group() -> None:
     assert [group["lr_scale"] for group in groups] == [1, 1, 0.5, 0.5]
 
 
+def test_a_bias_of_two_dimensions_is_a_bias() -> None:
+    model = nn.ParameterDict({"bias": nn.Parameter(torch.zeros(2, 2)), "scale": nn.Parameter(torch.zeros(2, 2))})
+    groups, _ = make_groups(model, [], split_decay=True)
+    assert [(group["name"], names(model, group)) for group in groups] == [
+        ("default", ["scale"]),
+        ("default (no decay)", ["bias"]),
+    ]
+
+
 def test_frozen_parameters_are_in_no_group_and_a_group_of_none_is_told() -> None:
     model = network()
     assert freeze(model, [r"^body\.0", "bias$", "tail"]) == ["tail"]

@@ -168,7 +168,7 @@ def test_gradients_that_overflow_from_the_start_are_an_error() -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_an_fp16_sweep_at_once() -> None:
-    sweep = steep([1.0] * 12 + [math.inf] + [1.0] * 20)
+    sweep = steep([1.0] * 12 + [-math.inf] + [1.0] * 20)
     assert sweep.losses == (*[1.0] * 12, math.inf)
     assert sweep.stop_reason is StopReason.NON_FINITE
 

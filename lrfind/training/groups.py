@@ -123,11 +123,7 @@ class Rates:
 
 
 def _layers(optimizer: Any) -> Iterator[list[dict[str, Any]]]:
-    """Yield the groups of an optimizer, and of those inside it whose groups are not the same objects."""
-    seen: set[int] = set()
+    """Yield the groups of an optimizer, and of those inside it, which may be the same groups or copies."""
     while isinstance(optimizer, torch.optim.Optimizer):
-        groups = [group for group in optimizer.param_groups if id(group) not in seen]
-        if groups:
-            yield groups
-        seen |= {id(group) for group in groups}
+        yield optimizer.param_groups
         optimizer = getattr(optimizer, "optimizer", None) or getattr(optimizer, "base_optimizer", None)
