@@ -234,6 +234,18 @@ def test_a_model_that_takes_the_labels_without_computing_a_loss_leaves_that_to_t
     assert notes == []
 
 
+class Targets(Net):
+    def forward(self, x: Any, label: Any, target: Any) -> Any:
+        return self.hear(x, label, target)
+
+
+def test_a_model_that_takes_several_targets_has_to_compute_its_own_loss() -> None:
+    batch = {"x": X, "label": Y, "target": Z}
+    assert default_step(functional.mse_loss)(Targets(lambda *heard: OWN), batch).item() == 7
+    with pytest.raises(UserCodeError, match="expected a target for the loss"):
+        default_step(functional.mse_loss)(Targets(lambda *heard: X), batch)
+
+
 def test_a_mapping_without_a_target_has_to_bring_a_loss() -> None:
     assert default_step(functional.mse_loss)(Two(lambda a, b: OWN), {"a": X, "b": Y}).item() == 7
     with pytest.raises(UserCodeError, match="expected a target for the loss, under one of label, labels"):

@@ -120,9 +120,9 @@ def _by_name(forward: Forward, batch: Any, loss: Loss | None) -> _Plan:
     found = [name for name in TARGETS if _values(batch).get(name) is not None] if loss else []
     taken = [name for name in found if forward.names(name)]
     apart = [name for name in found if name not in taken]
-    if len(apart) > 1 or (not apart and len(taken) > 1):
-        raise _unusable(batch, f"one target, not {' and '.join(apart or taken)}")
-    target = next(iter(apart or taken), None)
+    if len(apart) > 1:
+        raise _unusable(batch, f"one target, not {' and '.join(apart)}")
+    target = (apart or taken)[0] if len(apart or taken) == 1 else None
 
     def inputs(batch: Any) -> dict[str, Any]:
         return {name: value for name, value in _values(batch).items() if name not in apart}
