@@ -419,7 +419,10 @@ BAD_TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "missing argument": (("model._target_=torch.nn.Linear", "model.in_features=3"), ("model", "'out_features'")),
     "text for a number": (("optimizer.weight_decay=abc",), ("optimizer.weight_decay", "number", "'abc'")),
     "nested": (("data.dataset.size={_target_: own.nope}",), ("data.dataset.size._target_", "own has no nope")),
-    "no optimizer": (("optimizer=null",), ("optimizer: expected a value, got none", "only a LightningModule")),
+    "no optimizer": (  # of a class; a function might return a LightningModule, once anything has imported lightning
+        ("optimizer=null", "model={_target_: torch.nn.Linear, in_features: 3, out_features: 1}"),
+        ("optimizer: expected a value, got none", "only a LightningModule"),
+    ),
     "function as collate_fn": (
         ("data.collate_fn._target_=torch.utils.data.default_collate",),
         ("data.collate_fn", "_partial_: true"),
