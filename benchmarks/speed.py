@@ -40,7 +40,8 @@ from lrfind.training.build import build_loader
 from lrfind.training.fetch import endless
 from lrfind.training.ladder import ladder
 from lrfind.training.step import default_step
-from lrfind.training.sweep import run_sweep
+from lrfind.training.sweep import PLAIN, run_sweep
+from lrfind.training.update import Recipe as Update
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 sys.path.insert(0, str(CONFIGS))
@@ -102,11 +103,59 @@ def bare_loop(recipe: Recipe, batches: Iterable[Any]) -> None:
         loss.item()
 
 
-def sweep(recipe: Recipe, batches: Iterable[Any]) -> None:
+def bare_bf16(recipe: Recipe, batches: Iterable[Any]) -> None:
+    """Train in bfloat16 as PyTorch's documentation writes it down."""
+    model, optimizer = recipe.start()
+    for x, y in islice(batches, recipe.steps):
+        optimizer.zero_grad()
+        with torch.autocast(DEVICE.type, torch.bfloat16):
+            loss = functional.cross_entropy(model(x.to(DEVICE)), y.to(DEVICE))
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        loss.item()
+
+
+def bare_accumulation(recipe: Recipe, batches: Iterable[Any]) -> None:
+    """Train with four mini-batches to an update."""
+    model, optimizer = recipe.start()
+    total = torch.zeros((), device=DEVICE)
+    for index, (x, y) in enumerate(islice(batches, recipe.steps), 1):
+        loss = functional.cross_entropy(model(x.to(DEVICE)), y.to(DEVICE)) / 4
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += loss.detach()
+        if index % 4 == 0:
+            optimizer.step()
+            optimizer.zero_grad()
+            total.item()
+            total = torch.zeros((), device=DEVICE)
+
+
+def bare_clipping(recipe: Recipe, batches: Iterable[Any]) -> None:
+    """Train with the gradients clipped."""
+    model, optimizer = recipe.start()
+    for x, y in islice(batches, recipe.steps):
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(x.to(DEVICE)), y.to(DEVICE))
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        loss.item()
+
+
+UPDATES: dict[str, tuple[Callable[[Recipe, Iterable[Any]], None], Update]] = {
+    "plain": (bare_loop, PLAIN),
+    "bf16": (bare_bf16, Update("bf16")),
+    "accumulate 4": (bare_accumulation, Update(accumulate=4)),
+    "clip the norm": (bare_clipping, Update(clip_grad_norm=1.0)),
+}
+
+
+def sweep(recipe: Recipe, batches: Iterable[Any], update: Update = PLAIN) -> None:
     """Train as lrfind does, over learning rates too small to diverge, so that no step is saved."""
     model, optimizer = recipe.start()
-    lrs = ladder(1e-9, 1e-6, recipe.steps)
-    run_sweep(model, batches, default_step(functional.cross_entropy), optimizer, lrs, device=DEVICE, seed=0)
+    lrs = ladder(1e-9, 1e-6, recipe.steps // update.accumulate)
+    step = default_step(functional.cross_entropy)
+    run_sweep(model, batches, step, optimizer, lrs, device=DEVICE, seed=0, recipe=update)
 
 
 def plain_loader(recipe: Recipe, dataset: Dataset[Any]) -> DataLoader[Any]:
@@ -138,10 +187,31 @@ def step_times(recipe: Recipe, rounds: int) -> dict[str, list[float]]:
         "sweep": lambda: sweep(recipe, endless(own)),
         "floor": lambda: bare_loop(recipe, fetched),
     }
+    return in_turns(variants, rounds, recipe.name)
+
+
+def update_times(recipe: Recipe, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of the bare loop (`bare NAME`) and of the sweep (`NAME`) of each way to make an update."""
+    loader = plain_loader(recipe, recipe.dataset())
+
+    def bare(train: Callable[[Recipe, Iterable[Any]], None]) -> Callable[[], None]:
+        return lambda: train(recipe, recycled(loader))
+
+    def swept(update: Update) -> Callable[[], None]:
+        return lambda: sweep(recipe, endless(loader, at_least=update.accumulate), update)
+
+    variants: dict[str, Callable[[], None]] = {}
+    for name, (train, update) in UPDATES.items():  # side by side, so that both meet the same machine
+        variants |= {f"bare {name}": bare(train), name: swept(update)}
+    return in_turns(variants, rounds, recipe.name)
+
+
+def in_turns(variants: dict[str, Callable[[], None]], rounds: int, title: str) -> dict[str, list[float]]:
+    """Return the seconds of each variant, a list over the rounds."""
     times: dict[str, list[float]] = {name: [] for name in variants}
-    for index in track(range(rounds + 1), recipe.name, transient=True):
+    for index in track(range(rounds + 1), title, transient=True):
         names = list(variants)
-        for name in names[index % 4 :] + names[: index % 4]:
+        for name in names[index % len(names) :] + names[: index % len(names)]:
             seconds = timed(variants[name])
             if index:  # the first round warms up
                 times[name].append(seconds)
@@ -208,6 +278,7 @@ def process_times(rounds: int) -> dict[str, list[float]]:
 def measure(rounds: int) -> dict[str, Any]:
     """Return all figures, with what they were measured on."""
     recipes = {recipe.name: step_times(recipe, rounds) for recipe in RECIPES}
+    updates = {recipe.name: update_times(recipe, rounds) for recipe in RECIPES}
     memory = [(peak_memory("sweep"), peak_memory("bare")) for _ in range(5)]
     processes = process_times(rounds)
     return {
@@ -222,6 +293,10 @@ def measure(rounds: int) -> dict[str, Any]:
                 "sweep_to_floor": ratio(times["sweep"], times["floor"]),
             }
             for recipe, (name, times) in zip(RECIPES, recipes.items(), strict=True)
+        },
+        "updates_to_bare": {
+            name: {update: ratio(times[update], times[f"bare {update}"]) for update in UPDATES}
+            for name, times in updates.items()
         },
         "memory_to_bare": ratio(*zip(*memory, strict=True)),
         "help_seconds": round(statistics.median(processes["help"]), 3),
@@ -240,6 +315,9 @@ def table(figures: dict[str, Any]) -> str:
     ):
         cells = (_cell(recipe[key]) for recipe in figures["recipes"].values())
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    for update in UPDATES:
+        cells = (_cell(figures["updates_to_bare"][name][update]) for name in figures["recipes"])
+        lines.append(f"| sweep / bare loop, same DataLoader: {update} | " + " | ".join(cells) + " |")
     lines += [
         "",
         f"Peak memory of a ResNet-18 sweep / of its bare loop: {_cell(figures['memory_to_bare'])}. "

@@ -69,6 +69,7 @@ def run(config: Config, source: str, observer: Observer | None = None) -> Result
         used=used,
         analysis=analysis,
         probes=tuple(probes),
+        groups=job.groups,
         title=_title(job),
         config=config.model_dump(mode="json"),
         environment=_environment(job),
@@ -114,8 +115,10 @@ def _collector_paused() -> Iterator[None]:
 def _title(job: Job) -> str:
     config = job.config
     batch = f"batch {config.data.batch_size}" if config.data.batch_size else "own loader"
-    names = (config.model["_target_"], config.optimizer["_target_"])
-    return ", ".join((*(name.rpartition(".")[2] for name in names), batch, str(job.device)))
+    batch += f" x {config.train.accumulate}" if config.train.accumulate > 1 else ""
+    precision = () if config.precision == "fp32" else (config.precision,)
+    optimizer = config.optimizer["_target_"].rpartition(".")[2] if config.optimizer else "own optimizer"
+    return ", ".join((config.model["_target_"].rpartition(".")[2], optimizer, batch, *precision, str(job.device)))
 
 
 def _environment(job: Job) -> dict[str, Any]:

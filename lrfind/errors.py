@@ -22,6 +22,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+LIBRARIES = (
+    *("lrfind", "hydra", "omegaconf", "importlib"),
+    *("torch", "torchvision", "transformers", "lightning", "pytorch_lightning"),
+)
+"""Packages whose frames no one would look for their own fault in."""
+
 
 class ExitCode(enum.IntEnum):
     """Exit codes of the `lrfind` command."""
@@ -76,15 +82,23 @@ def user_code(doing: str, hint: Callable[[], str] = str) -> Iterator[None]:
         text, _, of_worker = str(error).partition("\nOriginal Traceback (most recent call last):\n")
         cause = of_worker.strip().rpartition("\n")[2] or f"{type(error).__name__}: {text}"
         frames = _without_libraries(of_worker) if of_worker else _user_frames(error)
-        lines = [f"{doing} failed: {cause}", _out_of_memory_hint(error) or hint()]
+        lines = [f"{doing} failed: {cause}", hint(), _way_out(error)]
         raise UserCodeError("\n".join(filter(None, lines)), frames) from error
 
 
-def _out_of_memory_hint(error: Exception) -> str:
-    out = (
-        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error)
-    )
-    return "out of memory: lower data.batch_size, or use a smaller model" if out else ""
+def _way_out(error: Exception) -> str:
+    """Return what to do about a fault of the machine that the message of the error does not say; "" of another."""
+    kind, text = type(error), str(error)
+    if isinstance(error, MemoryError) or kind.__name__ == "OutOfMemoryError" or "allocate memory" in text:
+        return (
+            "out of memory: lower data.batch_size, and raise train.accumulate by the same factor for the same update; "
+            "or use a smaller model"
+        )
+    if "DataLoader worker" in text and ("exited unexpectedly" in text or "killed by signal" in text):
+        return "a worker process died, as a rule for lack of memory; data.num_workers=0 shows what it died of"
+    if kind.__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return "torch.compile failed: mend what it names (it needs a C++ compiler), or set compile=false"
+    return ""
 
 
 def _user_frames(error: BaseException) -> str:
@@ -100,7 +114,7 @@ def _without_libraries(formatted: str) -> str:
 
 
 def _is_users(file: str) -> bool:
-    modules = (sys.modules.get(name) for name in ("lrfind", "hydra", "omegaconf", "torch", "torchvision", "importlib"))
+    modules = (sys.modules.get(name) for name in LIBRARIES)
     libraries = {Path(module.__file__).parent for module in modules if module and module.__file__}
     return not file.startswith("<frozen ") and not libraries & set(Path(file).parents)
 

@@ -1,21 +1,11 @@
-"""What the stages hand on to each other, and its JSON form: `Sweep` -> `Analysis` -> `Result`.
-
-The JSON is strict (a number that is not finite is null) and carries a schema number. Reading a document
-back gives an equal `Result`.
-"""
+"""What the stages hand on to each other: `Sweep` -> `Analysis` -> `Result`."""
 
 from __future__ import annotations
 
 import enum
-import json
 import math
 from dataclasses import dataclass
-from typing import Any, cast
-
-from lrfind.errors import RecordError
-
-SCHEMA = 1
-"""Number of the JSON layout; it rises when a reader of the old layout would misread the new one."""
+from typing import Any
 
 
 class StopReason(str, enum.Enum):
@@ -108,6 +98,25 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class Group:
+    """A parameter group of the optimizer: a multiple of the learning rate that is swept, or one of its own.
+
+    Attributes:
+        name: Its name in the config or the optimizer.
+        lr_scale: Its learning rate over the one that is swept; None for a group that is not swept.
+        fixed_lr: The learning rate of a group that is not swept.
+    """
+
+    name: str
+    lr_scale: float | None
+    fixed_lr: float | None
+
+    def lr(self, swept: float) -> float:
+        """Return the group's learning rate where the one that is swept is `swept`."""
+        return self.fixed_lr if self.lr_scale is None and self.fixed_lr is not None else (self.lr_scale or 0.0) * swept
+
+
+@dataclass(frozen=True)
 class Candidate:
     """The learning rate that one reading method proposes; `lr` is None where the method finds nothing."""
 
@@ -189,7 +198,8 @@ class Result:
         environment: Versions, device and seed.
         timing: Seconds, by stage.
         error: Message of the fault that cut the run short; None when none did.
-        probes: Short trainings that refined the suggestion, in the order run; empty without `refine`.
+        probes: Short trainings that checked the sweep, in the order run.
+        groups: The parameter groups of the optimizer.
     """
 
     sweeps: tuple[Sweep, ...]
@@ -202,106 +212,15 @@ class Result:
     timing: dict[str, float]
     error: str | None = None
     probes: tuple[Probe, ...] = ()
+    groups: tuple[Group, ...] = ()
+
+    @property
+    def group_lrs(self) -> dict[str, float]:
+        """The learning rate of each parameter group at the suggestion, by name; empty without one."""
+        suggested = self.analysis.suggested_lr
+        return {} if suggested is None else {group.name: group.lr(suggested) for group in self.groups}
 
     @property
     def sweep(self) -> Sweep:
         """The sweep that the suggestion comes from."""
         return self.sweeps[self.used]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON document as plain Python values, without any non-finite number."""
-        document = {
-            "schema": SCHEMA,
-            **{name: getattr(self.analysis, name) for name in _ANALYSIS_KEYS},
-            "candidates": [vars(candidate) for candidate in self.analysis.candidates],
-            "landmarks": self.analysis.landmarks and vars(self.analysis.landmarks),
-            "stop_reason": self.sweep.stop_reason,
-            "error": self.error,
-            "sweeps": [
-                {**vars(sweep), "smoothed": smoothed, "used": index == self.used}
-                for index, (sweep, smoothed) in enumerate(zip(self.sweeps, self.smoothed, strict=True))
-            ],
-            "probes": [vars(probe) for probe in self.probes],
-            "title": self.title,
-            "config": self.config,
-            "environment": self.environment,
-            "timing": self.timing,
-        }
-        return cast(dict[str, Any], _finite(document))
-
-    def to_json(self) -> str:
-        """Return the JSON document as text; the same result gives the same text."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Result:
-        """Read a document that `to_json` wrote.
-
-        Raises:
-            RecordError: The text is no JSON, of another schema, or lacks a key.
-        """
-        try:
-            document = json.loads(text)
-            if document["schema"] != SCHEMA:
-                raise RecordError(
-                    f"schema: expected {SCHEMA}, got {document['schema']!r}; "
-                    "read this record with the lrfind version that wrote it"
-                )
-            return _result_from(document)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise RecordError(f"not a record of lrfind: {type(error).__name__}: {error}") from error
-
-
-_ANALYSIS_KEYS = ("status", "reason", "message", "suggested_lr", "suggested_lrs", "safe_range", "confidence", "method")
-
-
-def _result_from(document: dict[str, Any]) -> Result:
-    sweeps = document["sweeps"]
-    smoothed = tuple(_numbers(sweep["smoothed"]) for sweep in sweeps)
-    used = [sweep["used"] for sweep in sweeps].index(True)
-    landmarks = document["landmarks"]
-    analysis = Analysis(
-        **{name: document[name] for name in ("message", "suggested_lr", "suggested_lrs", "confidence", "method")},
-        status=Status(document["status"]),
-        reason=Refusal(document["reason"]) if document["reason"] else None,
-        safe_range=tuple(document["safe_range"]) if document["safe_range"] else None,
-        candidates=tuple(Candidate(**candidate) for candidate in document["candidates"]),
-        landmarks=Landmarks(**landmarks) if landmarks else None,
-        smoothed=smoothed[used],
-    )
-    return Result(
-        sweeps=tuple(
-            Sweep(
-                seed=sweep["seed"],
-                lrs=_numbers(sweep["lrs"]),
-                losses=_numbers(sweep["losses"]),
-                stop_reason=StopReason(sweep["stop_reason"]),
-            )
-            for sweep in sweeps
-        ),
-        smoothed=smoothed,
-        used=used,
-        analysis=analysis,
-        probes=tuple(
-            Probe(probe["lr"], probe["steps"], _numbers(probe["losses"]), StopReason(probe["stop_reason"]))
-            for probe in document["probes"]
-        ),
-        **{name: document[name] for name in ("title", "config", "environment", "timing", "error")},
-    )
-
-
-def _numbers(values: list[float | None]) -> tuple[float, ...]:
-    return tuple(math.nan if value is None else float(value) for value in values)
-
-
-def _finite(value: Any) -> Any:
-    """Return a copy of `value` in JSON types, with None for every number that is not finite."""
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value if value is None or isinstance(value, (str, int)) else str(value)

@@ -117,16 +117,19 @@ def one_sweep(
     from lrfind.training.sweep import run_sweep
 
     observer.on_sweep(len(lrs))
-    model, optimizer, step, batches = job.fresh()
+    model, optimizer, step, batches = job.fresh(observer.on_note)
+    settings = job.config.sweep
     return run_sweep(
         model,
-        endless(batches, on_recycle),
+        endless(batches, on_recycle, job.recipe.accumulate),
         step,
         optimizer,
         lrs,
         device=job.device,
         seed=job.config.seed,
-        stop_on_divergence=job.config.sweep.stop_on_divergence,
+        recipe=job.recipe,
+        warmup=(settings.start_lr,) * settings.warmup_steps,
+        stop_on_divergence=settings.stop_on_divergence,
         on_step=observer.on_step,
     )
 

@@ -11,6 +11,7 @@ import torch
 from lrfind.analysis.probes import HIDDEN
 from lrfind.api import read_config, run, try_out
 from lrfind.config.schema import Config
+from lrfind.document import to_json
 from lrfind.errors import DataError, UserCodeError
 from lrfind.record import Refusal, Result, Status, StopReason
 from lrfind.search import Observer
@@ -96,7 +97,7 @@ def test_a_learning_rate_is_found_for_a_convex_problem() -> None:
 
 
 def test_the_same_config_gives_the_same_record_but_for_the_time() -> None:
-    records = [json.loads(run_it(config()).to_json()) for _ in range(2)]
+    records = [json.loads(to_json(run_it(config()))) for _ in range(2)]
     assert [record.pop("timing") is not None for record in records] == [True, True]
     assert records[0] == records[1]
 
@@ -208,7 +209,9 @@ def test_reading_a_config_checks_its_targets(tmp_path: Path) -> None:
         "data: {dataset: {_target_: run_for_test.line}, batch_size: 16}\n"
         "optimizer: {_target_: torch.optim.SGD, weight_decay: '5e-4'}\n"
     )
-    assert read_config(path).optimizer["weight_decay"] == 5e-4
+    optimizer = read_config(path).optimizer
+    assert optimizer is not None
+    assert optimizer["weight_decay"] == 5e-4
 
 
 def test_probes_around_the_sweep_are_made_on_common_batches() -> None:

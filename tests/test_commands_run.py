@@ -278,7 +278,7 @@ def test_byte_order_mark_is_read_over(project: Project) -> None:
 
 def test_all_faults_are_listed_at_once(project: Project) -> None:
     project.config.write_text("seed: -1\ndevice: banana\nmodle: 3\nsweep: {start_lr: 0, end_lr: x, num_iter: 3}\n")
-    keys = ("seed", "device", "model", "data", "optimizer", "sweep.start_lr", "sweep.end_lr", "sweep.num_iter", "modle")
+    keys = ("seed", "device", "model", "data", "sweep.start_lr", "sweep.end_lr", "sweep.num_iter", "modle")
     outcome = refused(project)
     outcome.says(*(f"train.yaml: {key}: " for key in keys))
     assert len(outcome.err.splitlines()) == len(keys)
@@ -419,6 +419,14 @@ BAD_TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "missing argument": (("model._target_=torch.nn.Linear", "model.in_features=3"), ("model", "'out_features'")),
     "text for a number": (("optimizer.weight_decay=abc",), ("optimizer.weight_decay", "number", "'abc'")),
     "nested": (("data.dataset.size={_target_: own.nope}",), ("data.dataset.size._target_", "own has no nope")),
+    "no optimizer": (  # of a class; a function might return a LightningModule, once anything has imported lightning
+        ("optimizer=null", "model={_target_: torch.nn.Linear, in_features: 3, out_features: 1}"),
+        ("optimizer: expected a value, got none", "only a LightningModule"),
+    ),
+    "function as collate_fn": (
+        ("data.collate_fn._target_=torch.utils.data.default_collate",),
+        ("data.collate_fn", "_partial_: true"),
+    ),
     "function as loss": (("loss._target_=torch.nn.functional.mse_loss",), ("loss", "_partial_: true")),
 }
 
@@ -538,7 +546,23 @@ BAD_BATCHES: dict[str, tuple[str, tuple[str, ...]]] = {
     "three parts": ("[(torch.ones(4, 3), torch.ones(4, 1), 1)]", ("(x, y)", "tuple of 3", "(4, 3)", "step")),
     "a tensor": ("[torch.ones(4, 3)]", ("(x, y)", "float32 tensor of shape (4, 3)", "step")),
     "None": ("[None]", ("(x, y)", "NoneType", "step")),
-    "mapping that the model does not take": ("[{'image': torch.ones(4, 3)}]", ("training step failed", "'image'")),
+    "no target": (
+        "[{'image': torch.ones(4, 3)}]",
+        ("target for the loss", "label, labels", "{image: a float32 tensor of shape (4, 3)}", "step"),
+    ),
+    "mapping that the model does not take": (
+        "[{'input': torch.ones(4, 3), 'mask': torch.ones(4), 'label': torch.ones(4, 1)}]",
+        ("Linear.forward takes input", "mask: a float32 tensor of shape (4,)", "step"),
+    ),
+    "batch that the model fails on": (
+        "[{'image': torch.ones(4, 5), 'label': torch.ones(4, 1)}]",
+        (
+            "training step failed",
+            "mat1 and mat2",
+            "(4, 5)",
+            "used as loss(model(image), label); for anything else set step",
+        ),
+    ),
 }
 
 

@@ -139,12 +139,33 @@ class System:
 """
 
 
+PROPERTIES = """
+
+class Config:
+    @more
+    def __init__(self, width):
+        ...
+
+    labels = property(lambda self: 0, lambda self, value: None)
+    depth = property(lambda self: 0)
+"""
+
+
 def test_a_decorator_may_add_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "decorated_net.py").write_text(DECORATED)
     monkeypatch.syspath_prepend(tmp_path)
     check_targets(config(model={"_target_": "decorated_net.net", "width": 3, "extra": 1}), "c.yaml")
     assert "'width'" in faults(model={"_target_": "decorated_net.net", "extra": 1})["model"]
     assert set(faults(model={"_target_": "decorated_net.net", "width": 1, "wdth": 1})) == {"model.wdth"}
+
+
+def test_a_decorated_class_may_take_its_properties(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "decorated_config.py").write_text(DECORATED + PROPERTIES)
+    monkeypatch.syspath_prepend(tmp_path)
+    check_targets(config(model={"_target_": "decorated_config.Config", "width": 1, "labels": 3}), "c.yaml")
+    found = faults(model={"_target_": "decorated_config.Config", "width": 1, "label": 3, "depth": 2})
+    assert found["model.label"].endswith("did you mean labels?")
+    assert set(found) == {"model.label", "model.depth"}
 
 
 def test_nodes_that_hydra_is_told_to_leave_alone_are_left_alone(
@@ -161,3 +182,44 @@ def test_nodes_that_hydra_is_told_to_leave_alone_are_left_alone(
 def test_positional_arguments_are_a_list(arguments: Any) -> None:
     found = faults(model={"_target_": "torch.nn.Flatten", "_args_": arguments})
     assert "expected a list of arguments" in found["model._args_"]
+
+
+OWN_OPTIMIZER = """\
+class Lit:
+    def configure_optimizers(self): ...
+
+
+class Net: ...
+
+
+def make(): ...
+"""
+
+
+def test_only_a_model_with_an_optimizer_of_its_own_goes_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_optimizer.py").write_text(OWN_OPTIMIZER)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("lightning.pytorch", "pytorch_lightning"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    check_targets(config(model={"_target_": "own_optimizer.Lit"}, optimizer=None), "c.yaml")
+    for model in ("Net", "make"):
+        found = faults(model={"_target_": f"own_optimizer.{model}"}, optimizer=None)
+        assert found.keys() == {"optimizer"}
+        assert "add this key (only a LightningModule brings" in found["optimizer"]
+
+
+@pytest.mark.parametrize("package", ["lightning.pytorch", "pytorch_lightning"])
+def test_what_a_function_returns_shows_later_where_lightning_is_in_use(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_optimizer.py").write_text(OWN_OPTIMIZER)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, package, sys)
+    check_targets(config(model={"_target_": "own_optimizer.make"}, optimizer=None), "c.yaml")
+    assert set(faults(model={"_target_": "own_optimizer.Net"}, optimizer=None)) == {"optimizer"}
+
+
+def test_a_model_at_fault_is_not_blamed_for_its_optimizer_too() -> None:
+    assert set(faults(model={"_target_": "torch.nn.Linaer"}, optimizer=None)) == {"model._target_"}

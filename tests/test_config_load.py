@@ -134,7 +134,7 @@ def test_all_faults_are_found_at_once(tmp_path: Path) -> None:
         ("output.plot=jpg", "output.plot", "'png', 'svg', 'pdf'"),
         ("data.batch_size=8", "data", "batch_size does nothing beside loader"),
         ("data.dataset._target_=a.b", "data", "either dataset or loader, got both"),
-        ("zzz=1", "zzz", "unknown key; known here: seed, device, model"),
+        ("zzz=1", "zzz", "unknown key; known here: seed, device, precision"),
         ("seed=${nowhere}", "seed", "nowhere"),
         ("seed=${oc.env:NOWHERE}", "seed", "NOWHERE"),
         ("seed=???", "seed", "Missing mandatory value"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch._inductor.exc import InvalidCxxCompiler
 
 from lrfind import errors
 from lrfind.errors import ConfigError, DataError, ExitCode, Fault, LrfindError, UserCodeError, user_code
@@ -77,9 +78,14 @@ def test_the_traceback_of_a_worker_process_is_cut_too() -> None:
     [
         (MemoryError(), "lower data.batch_size"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "lower data.batch_size"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "raise train.accumulate by the same factor"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "lower data.batch_size"),
+        (RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"), "data.num_workers=0 shows"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "data.num_workers=0 shows"),
+        (InvalidCxxCompiler(), "torch.compile failed: .* set compile=false"),
         (ValueError("x"), "^doing failed: ValueError: x$"),
     ],
 )
-def test_running_out_of_memory_has_a_way_out(error: Exception, words: str) -> None:
+def test_a_fault_of_the_machine_has_a_way_out(error: Exception, words: str) -> None:
     with pytest.raises(UserCodeError, match=words), user_code("doing"):
         raise error

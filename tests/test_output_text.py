@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from lrfind.output.text import format_lr, report
-from lrfind.record import Candidate, Probe, Refusal, Result, StopReason
+from lrfind.record import Candidate, Group, Probe, Refusal, Result, StopReason
 
 
 def printed(result: Result, width: int = 80, files: tuple[str, ...] = (), encoding: str = "utf-8") -> str:
@@ -107,7 +107,12 @@ def test_what_to_do_next_is_the_config_key() -> None:
     assert last == "Next: train with optimizer.lr=0.0063, the lr of torch.optim.SGD"
 
 
-@pytest.mark.parametrize("config", [{}, {"optimizer": None}, {"optimizer": {"lr": 0.1}}])
+def test_what_to_do_next_with_an_optimizer_of_the_models_own() -> None:
+    text = printed(replace(example_result(), config={"optimizer": None}))
+    assert text.endswith("Next: train with lr=0.0063, set in configure_optimizers\n")
+
+
+@pytest.mark.parametrize("config", [{}, {"optimizer": 3}, {"optimizer": {"lr": 0.1}}])
 def test_what_to_do_next_without_a_config(config: dict[str, object]) -> None:
     text = printed(replace(example_result(), config=config))
     assert text.endswith("Next: train with optimizer.lr=0.0063\n")
@@ -180,3 +185,11 @@ def test_what_the_suggestion_is_for_is_said() -> None:
 def test_probes_are_counted() -> None:
     probes = tuple(Probe(lr, 50, (2.0,) * 50, StopReason.COMPLETED) for lr in (1e-3, 1e-2))
     assert "Probes: 2 short trainings, 100 steps" in printed(replace(example_result(), probes=probes))
+
+
+def test_the_groups_of_an_optimizer_are_told_with_their_rates() -> None:
+    groups = (Group("default", 1.0, None), Group("body", 0.1, None), Group("head", None, 0.02))
+    line = "LR of each parameter group: default 0.0063, body 0.00063, head 0.02 (not swept)"
+    assert line in printed(replace(example_result(), groups=groups))
+    assert "group" not in printed(replace(example_result(), groups=groups[:1]))
+    assert "group" not in printed(replace(refused_result(), groups=groups))

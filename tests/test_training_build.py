@@ -12,10 +12,14 @@ from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, DataError, UserCodeError
-from lrfind.training.build import build_job, build_model, build_step, find_device
+from lrfind.record import Group
+from lrfind.training.build import build_job, build_model, build_step
+from lrfind.training.device import find_device
 from lrfind.training.fetch import TensorBatches
+from lrfind.training.update import Recipe
 
 CPU = torch.device("cpu")
+LAYER = {"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1}
 
 MODULE = """\
 import torch
@@ -43,6 +47,10 @@ class Stream(IterableDataset):
         return iter([(torch.tensor([float(index)]), torch.zeros(1)) for index in range(40)])
 
 
+def longest_first(samples, key=0):
+    return sorted((sample[key] for sample in samples), key=len, reverse=True)
+
+
 def no_dataset():
     return object()
 
@@ -67,6 +75,13 @@ def raises():
 
 def fixed(parameters):
     return torch.optim.SGD(parameters, lr=0.5)
+
+
+class ScheduleFree(torch.optim.SGD):
+    trains = False
+
+    def train(self):
+        self.trains = True
 
 
 def my_step(model, batch, scale=1.0):
@@ -232,3 +247,99 @@ def test_an_optimizer_node_of_a_hydra_project_may_say_partial() -> None:
 def test_an_optimizer_that_takes_no_learning_rate_gets_none() -> None:
     _, optimizer, *_ = build_job(config(optimizer={"_target_": "built_for_test.fixed"}), "c.yaml").fresh()
     assert optimizer.param_groups[0]["lr"] == 0.5
+
+
+@pytest.mark.parametrize("name", ["tensors", "Plain", "Stream"])
+def test_samples_are_put_together_as_the_config_says(name: str) -> None:
+    node = {"_target_": "built_for_test.longest_first", "_partial_": True, "key": 1}
+    settings = {**data(name), "collate_fn": node}
+    (*_, batches) = build_job(config(data=settings), "c.yaml").fresh()
+    first = next(iter(batches))
+    assert [sample.tolist() for sample in first] == [[0.0]] * 8
+
+
+def test_a_collate_fn_is_something_to_call() -> None:
+    settings = {**data("tensors"), "collate_fn": {"_target_": "built_for_test.no_module"}}
+    with pytest.raises(UserCodeError, match=r"data\.collate_fn: expected something to call, got str"):
+        build_job(config(data=settings), "c.yaml").fresh()
+
+
+def test_the_recipe_is_that_of_the_config() -> None:
+    train = {"accumulate": 3, "clip_grad_norm": 0.5}
+    assert build_job(config(train=train, precision="bf16"), "c.yaml").recipe == Recipe("bf16", 3, 0.5, None)
+    assert build_job(config(), "c.yaml").recipe == Recipe()
+
+
+def test_every_start_is_that_of_the_checkpoint(tmp_path: Path) -> None:
+    trained = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(trained.parameters(), lr=0.5, momentum=0.9)
+    trained(torch.ones(1, 1)).backward()
+    optimizer.step()
+    torch.save({"model": trained.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "c.pt")
+    train = {"checkpoint": str(tmp_path / "c.pt"), "optimizer_state": True}
+    job = build_job(config(train=train), "c.yaml")
+    (tmp_path / "c.pt").unlink()  # it is read once
+    for _ in range(2):
+        model, resumed, *_ = job.fresh()
+        assert torch.equal(model.weight, trained.weight)
+        assert resumed.state[model.weight]["momentum_buffer"] == 1
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        resumed.step()
+
+
+def test_frozen_layers_are_kept_from_the_optimizer() -> None:
+    node = {"_target_": "torch.nn.Sequential", "_args_": [LAYER, LAYER]}
+    model, optimizer, *_ = build_job(config(model=node, train={"freeze": [r"^0\."]}), "c.yaml").fresh()
+    assert [parameter.requires_grad for parameter in model.parameters()] == [False, False, True, True]
+    assert len(optimizer.param_groups[0]["params"]) == 2
+
+
+def test_groups_of_the_config_reach_the_optimizer() -> None:
+    node = {"_target_": "torch.optim.SGD", "lr": 0.2, "momentum": 0.9}
+    groups = [{"match": "bias", "lr": 0.1, "momentum": 0.5, "name": "b"}, {"match": "weight", "lr_scale": 0.25}]
+    job = build_job(config(optimizer=node, param_groups=groups), "c.yaml")
+    assert job.groups == ()
+    _, optimizer, *_ = job.fresh()
+    assert [group["momentum"] for group in optimizer.param_groups] == [0.5, 0.9]
+    assert job.groups == (Group("b", 0.5, None), Group("weight", 0.25, None))
+
+
+def test_what_the_user_should_know_is_told_once_in_a_run() -> None:
+    told: list[str] = []
+    job = build_job(config(scheduler={"_target_": "a.b"}), "c.yaml")
+    for _ in range(2):
+        job.fresh(told.append)
+    assert told == ["scheduler is ignored: a sweep sets the learning rate of every step itself."]
+
+
+def test_a_schedule_free_optimizer_is_put_in_its_training_mode() -> None:
+    _, optimizer, *_ = build_job(config(optimizer={"_target_": "built_for_test.ScheduleFree"}), "c.yaml").fresh()
+    assert optimizer.trains  # type: ignore[attr-defined]
+
+
+def test_compiled_and_channels_last() -> None:
+    node = {"_target_": "torch.nn.Conv2d", "in_channels": 3, "out_channels": 4, "kernel_size": 3}
+    model, *_ = build_job(config(model=node, compile=True, channels_last=True), "c.yaml").fresh()
+    assert model.weight.is_contiguous(memory_format=torch.channels_last)
+    assert model._compiled_call_impl is not None
+    assert list(model.state_dict()) == ["weight", "bias"]
+
+
+def test_a_precision_that_the_device_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.amp, "is_autocast_available", lambda device: False)
+    with pytest.raises(ConfigError, match=r"c\.yaml: precision: expected fp32, as PyTorch has no autocast for cpu"):
+        build_job(config(precision="bf16"), "c.yaml")
+
+
+def test_tf32_is_set_for_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[bool | None] = []
+    monkeypatch.setattr("lrfind.training.build.allow_tf32", told.append)
+    build_job(config(tf32=True), "c.yaml")
+    assert told == [True]
+
+
+def test_workers_are_started_as_the_config_says() -> None:
+    workers = data("Plain", num_workers=1) | {"multiprocessing_context": "spawn"}
+    loader: Any = build_job(config(data=workers), "c.yaml").fresh()[3]
+    assert loader.multiprocessing_context.get_start_method() == "spawn"

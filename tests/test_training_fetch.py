@@ -63,3 +63,15 @@ def test_a_loader_that_raises_is_the_users_code() -> None:
     assert next(batches) == 1
     with pytest.raises(UserCodeError, match="loading a mini-batch failed: ValueError: corrupt shard 7"):
         next(batches)
+
+
+def test_data_of_fewer_batches_than_one_update_takes_is_an_error() -> None:
+    words = r"train\.accumulate: one update takes 4 mini-batches, but the data holds only 3; lower train\.accumulate"
+    for data in ([1, 2, 3], iter([1, 2, 3])):
+        batches = endless(data, at_least=4)
+        assert list(islice(batches, 3)) == [1, 2, 3]
+        with pytest.raises(DataError, match=words):
+            next(batches)
+    assert list(islice(endless([1, 2, 3], at_least=3), 7)) == [1, 2, 3, 1, 2, 3, 1]
+    with pytest.raises(DataError, match="got none"):
+        next(endless([], at_least=4))

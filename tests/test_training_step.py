@@ -1,44 +1,299 @@
 from __future__ import annotations
 
-from collections import namedtuple
+from collections import UserDict, namedtuple
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pack_sequence
 
 from lrfind.errors import UserCodeError
-from lrfind.training.step import check_loss, default_step, describe, to_device
+from lrfind.training.step import check_loss, default_step
 
 X, Y = torch.ones(2, 3), torch.zeros(2, 1)
+Z = torch.full((2, 3), 10.0)
 
 
-@pytest.mark.parametrize("batch", [(X, Y), [X, Y]])
-def test_a_pair_is_input_and_target(batch: Any) -> None:
-    model = nn.Linear(3, 1)
-    loss = default_step(functional.mse_loss)(model, batch)
-    assert torch.equal(loss, functional.mse_loss(model(X), Y))
+class Net(nn.Module):
+    """Hears what reaches it, and returns what `answer` makes of it."""
+
+    def __init__(self, answer: Callable[..., Any]) -> None:
+        super().__init__()
+        self.answer = answer
+        self.calls: list[Any] = []
+
+    def hear(self, *heard: Any) -> Any:
+        self.calls.append(heard)
+        return self.answer(*heard)
 
 
-def test_a_mapping_goes_in_by_name_and_brings_its_own_loss() -> None:
-    class Model(nn.Module):
-        def forward(self, x: torch.Tensor, labels: torch.Tensor) -> SimpleNamespace:
-            return SimpleNamespace(loss=(x.sum() - labels.sum()) ** 2)
-
-    assert default_step(None)(Model(), {"x": X, "labels": Y}).item() == 36
+class One(Net):
+    def forward(self, x: Any) -> Any:
+        return self.hear(x)
 
 
-@pytest.mark.parametrize("batch", [X, (X,), (X, Y, Y), "text", None])
-def test_other_batches_need_a_step_of_ones_own(batch: Any) -> None:
-    with pytest.raises(UserCodeError, match="set step to a function of your own"):
-        default_step(functional.mse_loss)(nn.Linear(3, 1), batch)
+class Two(Net):
+    def forward(self, a: Any, b: Any) -> Any:
+        return self.hear(a, b)
+
+
+class Optional(Net):
+    def forward(self, a: Any, b: Any = None) -> Any:
+        return self.hear(a, b)
+
+
+class Labelled(Net):
+    def forward(self, a: Any, labels: Any = None, **options: Any) -> Any:
+        return self.hear(a, labels)
+
+
+class Anything(Net):
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.hear(args, kwargs)
+
+
+@dataclass
+class Sample:
+    a: Any
+    label: Any
+
+
+@dataclass
+class Pair:
+    a: Any
+    b: Any
+
+
+class Graph:
+    def __init__(self, x: Any, y: Any = None) -> None:
+        self.x, self.y = x, y
+
+
+Point = namedtuple("Point", "label a b")
+Plain = namedtuple("Plain", "a b c")
+
+
+def same(found: Any, expected: Any) -> bool:
+    if isinstance(expected, Tensor):
+        return found is expected
+    if isinstance(expected, dict):
+        return dict(found).keys() == expected.keys() and all(same(found[key], expected[key]) for key in expected)
+    if isinstance(expected, (tuple, list)):
+        return len(found) == len(expected) and all(map(same, found, expected))
+    return bool(found == expected)
+
+
+# With a loss: what reaches the model, and what the loss
+
+PACKED = pack_sequence([torch.ones(2, 3)])
+WITH_LOSS: dict[str, tuple[type[Net], Any, tuple[Any, ...]]] = {
+    "pair": (One, (X, Y), (X,)),
+    "list": (One, [X, Y], (X,)),
+    "two inputs": (Two, (X, Z, Y), (X, Z)),
+    "optional input left out": (Optional, (X, Y), (X, None)),
+    "optional input": (Optional, [X, Z, Y], (X, Z)),
+    "any inputs": (Anything, (X, Z, Z, Y), ((X, Z, Z), {})),
+    "nested": (Two, ((X, Z), Y), (X, Z)),
+    "nested list": (Two, [[X, Z], Y], (X, Z)),
+    "nested, as one": (One, ((X, Z), Y), ((X, Z),)),
+    "nested, of one": (One, ((X,), Y), (X,)),
+    "packed sequence": (One, (PACKED, Y), (PACKED,)),
+    "namedtuple with its target first": (Two, Point(Y, X, Z), (X, Z)),
+    "namedtuple": (Two, Plain(X, Z, Y), (X, Z)),
+    "named inputs": (Two, ({"b": Z, "a": X}, Y), (X, Z)),
+    "named inputs of a dataclass": (Two, (Pair(X, Z), Y), (X, Z)),
+    "named inputs to any": (Anything, ({"b": Z, "a": X}, Y), ((), {"a": X, "b": Z})),
+    "one input of another name": (One, ({"image": X}, Y), (X,)),
+    "named inputs as one": (One, ({"a": X, "b": Z}, Y), ({"a": X, "b": Z},)),
+    "mapping": (Two, {"b": Z, "a": X, "label": Y}, (X, Z)),
+    "mapping of one input": (One, {"image": X, "targets": Y}, (X,)),
+    "mapping as one": (One, {"a": X, "b": Z, "target": Y}, ({"a": X, "b": Z},)),
+    "mapping to any": (Anything, {"a": X, "labels": Y}, ((), {"a": X})),
+    "mapping of another kind": (Two, UserDict({"b": Z, "a": X, "y": Y}), (X, Z)),
+    "dataclass": (One, Sample(X, Y), (X,)),
+    "label beside an argument of another target's name": (Labelled, {"a": X, "labels": Z, "y": Y}, (X, Z)),
+}
+
+
+@pytest.mark.parametrize(("model", "batch", "heard"), WITH_LOSS.values(), ids=WITH_LOSS)
+def test_the_inputs_go_to_the_model_and_the_target_to_the_loss(
+    model: type[Net], batch: Any, heard: tuple[Any, ...]
+) -> None:
+    net, compared = model(lambda *heard: X), Net(lambda output, target: output.sum())
+    step = default_step(compared.hear)
+    for _ in range(2):  # the first batch decides, the second follows
+        assert step(net, batch).item() == 6
+    assert len(net.calls) == 2
+    assert all(same(call, heard) for call in net.calls), net.calls
+    assert all(same(call, (X, Y)) for call in compared.calls)
+
+
+def test_an_object_goes_to_the_model_whole_and_its_target_to_the_loss() -> None:
+    graph, net = Graph(X, 0 * X), One(lambda graph: graph.x)
+    assert default_step(functional.mse_loss)(net, graph).item() == 1
+    assert net.calls == [(graph,)]
+
+
+def test_the_loss_takes_the_logits_of_an_output_that_has_them() -> None:
+    net = One(lambda x: SimpleNamespace(logits=x, loss=None))
+    step = default_step(functional.mse_loss)
+    assert [step(net, (X, 0 * X)).item(), step(net, (Z, 0 * X)).item()] == [1, 100]
+
+
+# The model's own loss
+
+OWN = torch.tensor(7.0, requires_grad=True)
+OTHER = torch.tensor(5.0, requires_grad=True)
+OUTPUTS: dict[str, tuple[Any, float]] = {
+    "scalar": (OWN, 7),
+    "attribute": (SimpleNamespace(loss=OWN, logits=X), 7),
+    "attribute of one element": (SimpleNamespace(loss=OWN.reshape(1)), 7),
+    "item": ({"loss": OWN, "other": OTHER}, 7),
+    "losses": ({"one": OWN, "two": OTHER.reshape(1)}, 12),
+    "losses and metrics": ({"one": OWN, "accuracy": torch.tensor(0.5), "count": 3, "two": OTHER}, 12),
+    "tuple": ((OWN, X, OTHER), 7),
+    "list": ([OWN], 7),
+}
+
+
+@pytest.mark.parametrize(("output", "value"), OUTPUTS.values(), ids=OUTPUTS)
+def test_the_loss_is_found_in_the_output(output: Any, value: float) -> None:
+    step = default_step(None)
+    assert [step(One(lambda x: output), X).item() for _ in range(2)] == [value, value]
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        X,
+        OWN.reshape(1),
+        (X, OWN),
+        [],
+        None,
+        SimpleNamespace(loss=None),
+        {"loss": None},
+        {"logits": X.clone().requires_grad_(), "one": OWN},
+        {"accuracy": torch.tensor(0.5)},
+        {},
+    ],
+)
+def test_an_output_without_a_loss_needs_one(output: Any) -> None:
+    with pytest.raises(
+        UserCodeError, match=r"loss: expected one, as the output of model\(batch\) carries none.*add e\.g\."
+    ):
+        default_step(None)(One(lambda x: output), X)
+
+
+WITHOUT_LOSS: dict[str, tuple[type[Net], Any, tuple[Any, ...]]] = {
+    "tensor": (One, X, (X,)),
+    "one-tuple": (One, (X,), (X,)),
+    "one-tuple of a mapping": (Two, ({"b": Z, "a": X},), (X, Z)),
+    "tuple": (Two, (X, Y), (X, Y)),
+    "lists": (Two, [[X, Z], [{"boxes": Y}]], ([X, Z], [{"boxes": Y}])),
+    "samples": (One, [{"image": X}, {"image": Z}], ([{"image": X}, {"image": Z}],)),
+    "two samples": (Optional, [{"image": X}, {"image": Z}], ([{"image": X}, {"image": Z}], None)),
+    "two mappings": (Two, ({"image": X}, {"label": Y}), ({"image": X}, {"label": Y})),
+    "mapping": (Labelled, {"a": X, "labels": Y}, (X, Y)),
+    "mapping of unusual names": (Two, {"a": X, "b": Y}, (X, Y)),
+    "mapping as one": (One, {"a": X, 3: Y}, ({"a": X, 3: Y},)),
+    "dataclass": (Two, Pair(X, Y), (X, Y)),
+    "packed sequence": (One, PACKED, (PACKED,)),
+    "text": (One, "text", ("text",)),
+    "nothing": (One, None, (None,)),
+}
+
+
+@pytest.mark.parametrize(("model", "batch", "heard"), WITHOUT_LOSS.values(), ids=WITHOUT_LOSS)
+def test_without_a_loss_all_goes_to_the_model(model: type[Net], batch: Any, heard: tuple[Any, ...]) -> None:
+    net = model(lambda *heard: OWN)
+    step = default_step(None)
+    assert [step(net, batch), step(net, batch)] == [OWN, OWN]
+    assert len(net.calls) == 2
+    assert all(same(call, heard) for call in net.calls), net.calls
+
+
+def test_a_model_that_takes_the_labels_computes_its_own_loss_and_that_is_said_once() -> None:
+    notes: list[str] = []
+    step = default_step(functional.mse_loss, notes.append)
+    net = Labelled(lambda a, labels: {"loss": OWN})
+    assert [step(net, {"a": X, "labels": Y}).item() for _ in range(2)] == [7, 7]
+    assert all(same(call, (X, Y)) for call in net.calls)
+    assert notes == ["The loss of the config is not used, as Labelled computes its own; drop loss."]
+
+
+def test_a_model_that_takes_the_labels_without_computing_a_loss_leaves_that_to_the_config() -> None:
+    notes: list[str] = []
+    step = default_step(functional.mse_loss, notes.append)
+    net = Labelled(lambda a, labels: a + labels)
+    assert [step(net, {"a": X, "labels": X}).item() for _ in range(2)] == [1, 1]
+    assert notes == []
+
+
+class Targets(Net):
+    def forward(self, x: Any, label: Any, target: Any) -> Any:
+        return self.hear(x, label, target)
+
+
+def test_a_model_that_takes_several_targets_has_to_compute_its_own_loss() -> None:
+    batch = {"x": X, "label": Y, "target": Z}
+    assert default_step(functional.mse_loss)(Targets(lambda *heard: OWN), batch).item() == 7
+    with pytest.raises(UserCodeError, match="expected a target for the loss"):
+        default_step(functional.mse_loss)(Targets(lambda *heard: X), batch)
+
+
+def test_a_mapping_without_a_target_has_to_bring_a_loss() -> None:
+    assert default_step(functional.mse_loss)(Two(lambda a, b: OWN), {"a": X, "b": Y}).item() == 7
+    with pytest.raises(UserCodeError, match="expected a target for the loss, under one of label, labels"):
+        default_step(functional.mse_loss)(Two(lambda a, b: a), {"a": X, "b": Y})
+
+
+# What cannot be used
+
+UNUSABLE: dict[str, tuple[type[Net], Any, str]] = {
+    "tensor": (One, X, r"expected \(x, y\).*got a float32 tensor of shape \(2, 3\)"),
+    "one-tuple": (One, (X,), r"expected \(x, y\).*got tuple of 1"),
+    "empty": (One, (), "got tuple of 0"),
+    "text": (One, "text", "got str"),
+    "nothing": (One, None, "got NoneType"),
+    "too many inputs": (One, (X, Z, Y), "One.forward takes x; got tuple of 3"),
+    "too few inputs": (Two, ((X,), Y), "Two.forward takes a, b; got tuple of 1"),
+    "unknown names": (Two, ({"a": X, "c": Z}, Y), r"Two.forward takes a, b; got \{a: .*, c: "),
+    "known and unknown names": (One, {"x": X, "mask": Z, "y": Y}, r"One.forward takes x; got \{x: .*, mask: "),
+    "two targets": (One, {"x": X, "y": Y, "label": Y}, "expected one target, not label and y"),
+    "object without a target": (One, Graph(X), "an object with one of label, .*; got Graph"),
+}
+
+
+@pytest.mark.parametrize(("model", "batch", "words"), UNUSABLE.values(), ids=UNUSABLE)
+def test_other_batches_need_a_step_of_ones_own(model: type[Net], batch: Any, words: str) -> None:
+    net = model(lambda *heard: X)
+    with pytest.raises(UserCodeError, match=words + ".*set step to a function of your own"):
+        default_step(functional.mse_loss)(net, batch)
+    assert net.calls == []
 
 
 def test_a_pair_needs_a_loss() -> None:
     with pytest.raises(UserCodeError, match="expected a loss for \\(x, y\\) batches, got none"):
         default_step(None)(nn.Linear(3, 1), (X, Y))
+
+
+def test_a_model_that_fails_on_its_first_batch_is_told_how_it_was_called() -> None:
+    step = default_step(functional.mse_loss)
+    with pytest.raises(
+        UserCodeError, match=r"mat1 and mat2(?s:.*)the batch was(?s:.*)used as loss\(model\(image\), label\)"
+    ):
+        step(nn.Linear(5, 1), {"image": X, "label": Y})
+
+
+@pytest.mark.parametrize("wrapper", [nn.DataParallel, torch.compile])
+def test_the_model_within_a_wrapper_is_asked_what_it_takes(wrapper: Callable[[nn.Module], nn.Module]) -> None:
+    with pytest.raises(UserCodeError, match=r"Two\.forward takes a, b"):
+        default_step(functional.mse_loss)(wrapper(Two(lambda a, b: a)), {"a": X, "c": Y, "label": Y})
 
 
 def test_a_scalar_or_one_element_loss_is_fine() -> None:
@@ -61,23 +316,3 @@ def test_a_scalar_or_one_element_loss_is_fine() -> None:
 def test_what_cannot_be_trained_on_is_named(loss: Any, words: str) -> None:
     with pytest.raises(UserCodeError, match=words):
         check_loss(loss)
-
-
-def test_every_tensor_of_a_nested_batch_is_moved() -> None:
-    pair = namedtuple("pair", "image label")
-    batch = {"a": [X, (Y, "text")], "b": pair(X, 3)}
-    moved = to_device(batch, torch.device("meta"))
-    assert moved["a"][0].device.type == moved["a"][1][0].device.type == moved["b"].image.device.type == "meta"
-    assert moved["a"][1][1] == "text"
-    assert type(moved["b"]) is pair
-    assert moved["b"].label == 3
-
-
-def test_a_tensor_that_is_there_already_is_not_copied() -> None:
-    assert to_device(X, torch.device("cpu")) is X
-
-
-def test_a_batch_is_described_by_shapes_and_types() -> None:
-    assert describe((X, {"y": Y.long()})) == (
-        "tuple of 2 (a float32 tensor of shape (2, 3), {y: a int64 tensor of shape (2, 1)})"
-    )

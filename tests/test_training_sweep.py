@@ -16,7 +16,7 @@ from lrfind.record import StopReason, Sweep
 from lrfind.training import sweep as sweep_module
 from lrfind.training.ladder import ladder
 from lrfind.training.step import default_step
-from lrfind.training.sweep import StopRule, SweepFailedError, group_scales, run_sweep, set_learning_rate
+from lrfind.training.sweep import StopRule, SweepFailedError, run_sweep
 
 CPU = torch.device("cpu")
 STEP = default_step(functional.mse_loss)
@@ -183,26 +183,6 @@ def test_a_fault_at_the_first_step_has_nothing_to_keep() -> None:
 def test_running_out_of_memory_names_the_way_out() -> None:
     with pytest.raises(UserCodeError, match=r"lower data\.batch_size"):
         failing(torch.OutOfMemoryError("CUDA out of memory"), at=0)
-
-
-def test_parameter_groups_keep_their_ratios() -> None:
-    model = network()
-    optimizer = torch.optim.Adam(
-        [{"params": list(model[0].parameters()), "lr": torch.tensor(0.5)}, {"params": list(model[3].parameters())}],
-        lr=0.1,
-    )
-    held = optimizer.param_groups[0]["lr"]
-    scales = group_scales(optimizer)
-    assert scales == pytest.approx([1, 0.2])
-    set_learning_rate(optimizer, 0.25, scales)
-    assert optimizer.param_groups[0]["lr"] is held
-    assert [float(group["lr"]) for group in optimizer.param_groups] == pytest.approx([0.25, 0.05])
-
-
-@pytest.mark.parametrize(("lrs", "scales"), [([0.0, 0.2], [0, 1]), ([0.0, 0.0], [1, 1]), ([0.3], [1])])
-def test_a_group_with_a_learning_rate_of_zero_stays_there(lrs: list[float], scales: list[float]) -> None:
-    groups = [{"params": [torch.zeros(1, requires_grad=True)], "lr": lr} for lr in lrs]
-    assert group_scales(torch.optim.SGD(groups)) == scales
 
 
 class TestStopRule:

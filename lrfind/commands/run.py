@@ -153,12 +153,13 @@ def _tell_of(result: Result, form: Format, files: list[Path]) -> None:
 
 def _save(result: Result, stem: Path, plot: str) -> tuple[list[Path], str | None]:
     """Write the record and the plot; return what was written, and what could not be."""
+    from lrfind.document import to_json
     from lrfind.output.files import write_atomically
 
     files = []
     try:
         record = stem.with_name(f"{stem.name}.lrfind.json")
-        write_atomically(record, (result.to_json() + "\n").encode())
+        write_atomically(record, (to_json(result) + "\n").encode())
         files.append(record)
         if plot != "none":
             from lrfind.output.plot import save_plot
@@ -172,10 +173,11 @@ def _save(result: Result, stem: Path, plot: str) -> tuple[list[Path], str | None
 
 
 def _print(result: Result, form: Format, files: list[Path]) -> None:
+    from lrfind.document import to_json
     from lrfind.output.text import format_lr
 
     if form is Format.JSON:
-        print_result(result.to_json())
+        print_result(to_json(result))
     elif form is Format.TEXT:
         _print_report(result, files)
     elif result.analysis.suggested_lr is not None:

@@ -12,6 +12,7 @@ import importlib.util
 import inspect
 import pkgutil
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,9 @@ from lrfind.errors import ConfigError, Fault, user_code
 
 HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
 """Keys of a node that steer Hydra's `instantiate` and are no arguments."""
+CALLED_LATER = ("step", "loss", "data.collate_fn")
+"""Nodes whose objects lrfind calls itself."""
+NO_OPTIMIZER = "expected a value, got none; add this key (only a LightningModule brings an optimizer of its own)"
 
 
 def check_targets(config: Config, source: str) -> Config:
@@ -31,8 +35,12 @@ def check_targets(config: Config, source: str) -> Config:
     """
     document = config.model_dump(exclude_unset=True)
     faults: list[Fault] = []
-    for key, node in list(_nodes(document)):
+    for key, node in list(_nodes({key: value for key, value in document.items() if key != "scheduler"})):
         faults.extend(_check_node(key, node))
+    if config.optimizer is not None and "optimizer._target_" not in {fault.key for fault in faults}:
+        faults.extend(_check_groups(config, resolve(config.optimizer["_target_"], "optimizer")))
+    if config.optimizer is None and "model._target_" not in {fault.key for fault in faults}:
+        faults.extend(_check_own_optimizer(config.model["_target_"]))
     if faults:
         raise ConfigError(source, faults)
     return Config.model_validate(document)
@@ -69,6 +77,17 @@ def takes(function: Callable[..., Any], name: str) -> bool:
     """Tell whether `function` takes an argument of that name; yes, if it does not tell."""
     parameters = _parameters(function)
     return parameters is None or name in parameters or _takes_any(parameters)
+
+
+def first_parameter(function: Callable[..., Any]) -> str | None:
+    """Return the name of the first argument that `function` takes; None if it does not tell."""
+    return next(iter(_parameters(function) or ()), None)
+
+
+def default_of(function: Callable[..., Any], name: str) -> Any:
+    """Return the default of an argument; None if there is no such argument, or no default."""
+    parameter = (_parameters(function) or {}).get(name)
+    return None if parameter is None or parameter.default is parameter.empty else parameter.default
 
 
 def _is_module(path: str) -> bool:
@@ -118,6 +137,43 @@ def _check_node(key: str, node: dict[str, Any]) -> Iterator[Fault]:
     yield from _check_arguments(key, node, function)
 
 
+def _check_own_optimizer(model: str) -> Iterator[Fault]:
+    """Find fault with a config that has no optimizer, unless the model may bring one as a LightningModule does.
+
+    What a function returns shows only once it is called; it is no LightningModule if no lightning is imported.
+    """
+    target = resolve(model, "model")
+    loaded = any(package in sys.modules for package in ("lightning.pytorch", "pytorch_lightning"))
+    if not (hasattr(target, "configure_optimizers") if inspect.isclass(target) else loaded):
+        yield Fault("optimizer", NO_OPTIMIZER)
+
+
+def _check_groups(config: Config, optimizer: Callable[..., Any]) -> Iterator[Fault]:
+    """Find fault with parameter groups whose options the optimizer does not know, or that it makes itself."""
+    if first_parameter(optimizer) == "model":
+        for key in ("param_groups", "no_decay_on_bias_and_norm"):
+            if getattr(config, key):
+                yield Fault(key, f"does nothing: {_name(optimizer)} takes the model and makes its own groups; drop it")
+        return
+    for index, group in enumerate(config.param_groups):
+        for option in group.model_extra or {}:
+            if not takes(optimizer, option):
+                yield Fault(f"param_groups.{index}.{option}", _no_argument(optimizer, option))
+    if config.no_decay_on_bias_and_norm and not takes(optimizer, "weight_decay"):
+        yield Fault("no_decay_on_bias_and_norm", _no_argument(optimizer, "weight_decay"))
+
+
+def _no_argument(optimizer: Callable[..., Any], name: str) -> str:
+    known = [*(_parameters(optimizer) or {})][1:]
+    near = difflib.get_close_matches(name, [*known, "lr_scale", "fixed_lr", "name"], n=1)
+    hint = f"did you mean {near[0]}?" if near else f"it takes: {', '.join(known)}"
+    return f"{_name(optimizer)} takes no argument {name}; {hint}"
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__qualname__", function))
+
+
 def _check_arguments(key: str, node: dict[str, Any], function: Callable[..., Any]) -> Iterator[Fault]:
     parameters = _parameters(function)
     if parameters is None:
@@ -152,7 +208,7 @@ def _check_missing(
     try:
         signature.bind(*positional, **(arguments if _takes_any(signature.parameters) else known))
     except TypeError as error:
-        hint = "; add _partial_: true, as lrfind calls it later" if key in ("step", "loss") else ""
+        hint = "; add _partial_: true, as lrfind calls it later" if key in CALLED_LATER else ""
         yield Fault(key, f"{node['_target_']} cannot be called with these arguments: {error}{hint}")
 
 
@@ -164,7 +220,22 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter] | 
     except (TypeError, ValueError):  # some built-ins
         return None
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return {name: parameter for name, parameter in decorator.items() if parameter.kind not in variable} | dict(wrapped)
+    added = {name: parameter for name, parameter in decorator.items() if parameter.kind not in variable}
+    return (_settable(function) if _takes_any(decorator) else {}) | added | dict(wrapped)
+
+
+def _settable(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Return the properties of a class that can be set, as arguments that its decorator may take.
+
+    The configs of transformers take `num_labels` and the like so; their signature does not tell.
+    """
+    names = dir(function) if inspect.isclass(function) else ()
+    members = {name: inspect.getattr_static(function, name, None) for name in names}
+    return {
+        name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
+        for name, member in members.items()
+        if isinstance(member, property) and member.fset
+    }
 
 
 def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:

@@ -38,7 +38,7 @@ def load_config(
     _make_importable(path)
     try:
         resolved = OmegaConf.to_container(document, resolve=True, throw_on_missing=True)
-        return Config.model_validate(resolved)
+        return _place_checkpoint(Config.model_validate(resolved), path)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or ""
         raise ConfigError(source, [Fault(key, _first_line(error))]) from error
@@ -107,6 +107,19 @@ def _make_importable(path: Path) -> None:
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
+
+
+def _place_checkpoint(config: Config, path: Path) -> Config:
+    """Return `config` with the checkpoint at the first of its places: the config's folder, the working directory."""
+    if config.train.checkpoint is None:
+        return config
+    given = Path(config.train.checkpoint).expanduser()
+    places = list(dict.fromkeys((path.parent / given, given)))
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        problem = f"expected a file, got none at {' or '.join(map(str, places))}; correct the path"
+        raise ConfigError(str(path), [Fault("train.checkpoint", problem)])
+    return config.model_copy(update={"train": config.train.model_copy(update={"checkpoint": str(found)})})
 
 
 def _first_line(error: Exception) -> str:

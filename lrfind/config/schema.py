@@ -6,6 +6,7 @@ Pydantic reports all faults of a document at once, and reads `1e-3`, `"1e-3"` an
 from __future__ import annotations
 
 import os
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -33,6 +34,21 @@ LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidato
 Whole = Annotated[int, BeforeValidator(_no_bool)]
 """A whole number."""
 
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_bool)]
+"""A number above 0, and finite."""
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression, got {pattern!r}: {error}") from error
+    return pattern
+
+
+Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compiles)]
+"""A regular expression, looked for anywhere in the name of a parameter."""
+
 
 class Section(BaseModel):
     """Base of all config sections: unknown keys are faults, values do not change."""
@@ -53,6 +69,10 @@ class DataConfig(Section):
     """Worker processes that load the data set; 0 loads in the main process."""
     shuffle: bool = True
     """Whether to draw a map-style data set in random order."""
+    collate_fn: Node | None = None
+    """Called with a list of samples, makes a mini-batch of them: where they cannot just be stacked."""
+    multiprocessing_context: Literal["fork", "spawn", "forkserver"] | None = None
+    """How the worker processes are started; null is the default of the platform."""
 
     @model_validator(mode="after")
     def _one_source(self) -> DataConfig:
@@ -60,6 +80,8 @@ class DataConfig(Section):
             raise ValueError("expected either dataset or loader, got " + ("both" if self.loader else "neither"))
         if self.dataset is not None and self.batch_size is None:
             raise ValueError("expected batch_size beside dataset, got none; set data.batch_size")
+        if self.multiprocessing_context and not self.num_workers and self.loader is None:
+            raise ValueError("multiprocessing_context does nothing without workers; set data.num_workers or drop it")
         defaults = {name: field.default for name, field in type(self).model_fields.items() if name != "loader"}
         idle = [name for name, default in defaults.items() if getattr(self, name) != default] if self.loader else []
         if idle:
@@ -75,7 +97,9 @@ class SweepConfig(Section):
     end_lr: LearningRate = 10.0
     """Learning rate of the last update."""
     num_iter: Whole = Field(default=100, ge=10)
-    """Updates, one mini-batch each."""
+    """Updates, one mini-batch each; `train.accumulate` mini-batches, if that is set."""
+    warmup_steps: Whole = Field(default=0, ge=0)
+    """Updates at `start_lr` that are not recorded, for the averages of BatchNorm and of the optimizer to settle."""
     max_iter: Whole = Field(default=400, ge=10)
     """Without probes: while noise hides the descent, the sweep is run again with two or four times the steps, up to
     this many."""
@@ -99,6 +123,55 @@ class TrainConfig(Section):
 
     schedule: Literal["constant", "cosine", "linear", "onecycle"] = "constant"
     """What the learning rate is for: a constant one, or the peak of a schedule that decays to 0."""
+    accumulate: Whole = Field(default=1, ge=1)
+    """Mini-batches whose gradients are averaged in one update; the learning rate moves once per update."""
+    clip_grad_norm: Positive | None = None
+    """Norm of all gradients together above which they are scaled down."""
+    clip_grad_value: Positive | None = None
+    """Absolute value that each element of a gradient is clipped to."""
+    checkpoint: str | None = Field(default=None, min_length=1)
+    """File of weights to start from: a state_dict, or a checkpoint that holds one. A relative path is looked for in the
+    folder of the config, then in the working directory. Read with `weights_only=True`: no code in it is run."""
+    strict: bool = True
+    """Whether weights that the checkpoint lacks, or has in excess, are an error; if not, they are named."""
+    optimizer_state: bool = False
+    """Whether to resume the optimizer's state from the checkpoint as well; its learning rates are the config's."""
+    freeze: list[Pattern] = []
+    """Regular expressions; parameters whose names they are found in are not trained."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> TrainConfig:
+        if self.clip_grad_norm is not None and self.clip_grad_value is not None:
+            raise ValueError("expected either clip_grad_norm or clip_grad_value, got both; drop one")
+        if self.optimizer_state and self.checkpoint is None:
+            raise ValueError("optimizer_state needs a checkpoint to be read from; set train.checkpoint")
+        return self
+
+
+class ParamGroup(Section):
+    """Parameters with settings of their own. Keys beside those below go to the optimizer, such as `weight_decay`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    match: Pattern
+    """Regular expression; the group takes the parameters whose names it is found in and no group before took."""
+    name: str | None = Field(default=None, min_length=1)
+    """Name in the report; `match` if there is none."""
+    lr: LearningRate | None = None
+    """Learning rate beside `optimizer.lr` in the real training; the sweep keeps the ratio of the two."""
+    lr_scale: Positive | None = None
+    """The same as a factor: the group's learning rate is this many times the one that is swept."""
+    fixed_lr: LearningRate | None = None
+    """Learning rate that the group is trained with throughout: it is not swept."""
+
+    @model_validator(mode="after")
+    def _one_rate(self) -> ParamGroup:
+        given = [name for name in ("lr", "lr_scale", "fixed_lr") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"expected one of lr, lr_scale and fixed_lr, got {' and '.join(given)}")
+        if "params" in (self.model_extra or {}):
+            raise ValueError("params is what match finds; drop it")
+        return self
 
 
 class ProbesConfig(Section):
@@ -139,13 +212,28 @@ class Config(Section):
     """Seed of the weights and of the batch order."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|xpu|cuda(:\d+)?)$")
     """auto (an accelerator if there is one), cpu, cuda, cuda:1, mps or xpu."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """bf16 and fp16 run the step under autocast, fp16 with a scaled loss (GradScaler)."""
+    tf32: bool | None = None
+    """Whether float32 products may use TensorFloat-32 on a GPU; null leaves PyTorch's settings as they are."""
+    channels_last: bool = False
+    """Whether images and the weights of convolutions lie channels-last in memory."""
+    compile: bool = False
+    """Whether to `torch.compile` the model."""
     model: Node
     """The `torch.nn.Module` to train."""
     data: DataConfig
     loss: Node | None = None
-    """Called as loss(model(x), y). Not needed with `step`, or with dict batches whose model returns `.loss`."""
-    optimizer: Node
-    """Called with the parameters as its first argument. An `lr` in it is the one the real training uses."""
+    """Called as loss(model(x), y). Not needed with `step`, or with a model that computes its own loss."""
+    optimizer: Node | None = None
+    """Called with the parameters as its first argument. An `lr` in it is the one the real training uses. Needed but
+    for a LightningModule, which brings its own."""
+    param_groups: list[ParamGroup] = []
+    """Parameter groups of the optimizer, by the names of the parameters; what none takes is the group `default`."""
+    no_decay_on_bias_and_norm: bool = False
+    """Whether biases and the weights of norms (all parameters of at most one dimension) are kept from weight decay."""
+    scheduler: Any = None
+    """Accepted for the configs of other tools; the sweep sets the learning rate itself, so it is not built."""
     step: Node | None = None
     """Called as step(model, batch), returns the scalar loss: for whatever the default step does not cover."""
     train: TrainConfig = TrainConfig()
@@ -155,3 +243,15 @@ class Config(Section):
     """Whether to probe with twice the steps, and at learning rates in between; `--refine` on the command line."""
     analysis: AnalysisConfig = AnalysisConfig()
     output: OutputConfig = OutputConfig()
+
+    @model_validator(mode="after")
+    def _groups_have_a_base(self) -> Config:
+        groups = [name for name in ("param_groups", "no_decay_on_bias_and_norm") if getattr(self, name)]
+        if self.optimizer is None and groups:
+            raise ValueError(f"{' and '.join(groups)}: expected an optimizer to set up so, got none; set optimizer")
+        has_lr = self.optimizer is None or "lr" in self.optimizer
+        if not has_lr and any(group.lr is not None for group in self.param_groups):
+            raise ValueError(
+                "param_groups: the lr of a group is kept as its ratio to optimizer.lr; set that or lr_scale"
+            )
+        return self

@@ -103,6 +103,10 @@ def _facts(result: Result) -> Iterator[str]:
     yield f"Sweep: {number}{rates}, {_STOPPED[sweep.stop_reason]}{which}"
     if result.probes:
         yield f"Probes: {len(result.probes)} short trainings, {sum(len(probe.losses) for probe in result.probes)} steps"
+    if len(result.group_lrs) > 1:
+        fixed = {group.name for group in result.groups if group.fixed_lr is not None}
+        lrs = (f"{name} {format_lr(lr)}{' (not swept)' * (name in fixed)}" for name, lr in result.group_lrs.items())
+        yield f"LR of each parameter group: {', '.join(lrs)}"
     if result.error:
         yield f"Error: {result.error}"
     if result.timing:
@@ -112,7 +116,9 @@ def _facts(result: Result) -> Iterator[str]:
 def _next_step(result: Result) -> str:
     lr = result.analysis.suggested_lr
     if lr is not None:
-        optimizer = result.config.get("optimizer")
+        optimizer = result.config.get("optimizer", {})
+        if optimizer is None:  # a LightningModule has its own
+            return f"train with lr={format_lr(lr)}, set in configure_optimizers"
         target = optimizer.get("_target_") if isinstance(optimizer, dict) else None
         return f"train with optimizer.lr={format_lr(lr)}" + (f", the lr of {target}" if target else "")
     if result.sweep.stop_reason is StopReason.INTERRUPTED:

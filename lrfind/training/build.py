@@ -6,94 +6,155 @@ without a copy of the weights in memory.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 import hydra.errors
 import hydra.utils
-import numpy as np
 import torch
 import torch._dynamo  # the first step of any optimizer imports it; here the wait is no part of the sweep
 from torch import nn
-from torch.utils.data import (
-    BatchSampler,
-    DataLoader,
-    IterableDataset,
-    RandomSampler,
-    Sampler,
-    SequentialSampler,
-    TensorDataset,
-)
+from torch.utils.data import IterableDataset
 
-from lrfind.config.check import resolve, takes
-from lrfind.config.schema import Config, DataConfig
-from lrfind.errors import ConfigError, DataError, Fault, UserCodeError, user_code
-from lrfind.training.fetch import TensorBatches
+from lrfind.config.check import NO_OPTIMIZER, default_of, first_parameter, resolve, takes
+from lrfind.config.schema import Config, DataConfig, ParamGroup
+from lrfind.errors import ConfigError, Fault, UserCodeError, user_code
+from lrfind.record import Group
+from lrfind.training import lightning
+from lrfind.training.checkpoint import Checkpoint, read_checkpoint
+from lrfind.training.data import batches_of, check_size
+from lrfind.training.device import find_device, seed_everything
+from lrfind.training.groups import Selection, describe_groups, freeze, make_groups
+from lrfind.training.precision import allow_tf32, problem_with
 from lrfind.training.step import Step, default_step
+from lrfind.training.update import Recipe
+from lrfind.training.usable import check_model, check_optimizer, left_out, no_sweep, some
+
+OnNote = Callable[[str], None]
+"""Is told a sentence that the user should read."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Job:
     """What stays the same over all sweeps of a run.
 
     Attributes:
         source: The data set, or the user's own loader.
+        name: Name of the config, for error messages.
+        checkpoint: The weights to start from, if there are any.
+        groups: The parameter groups of the optimizer; none before it was first built.
     """
 
     config: Config
     device: torch.device
     source: Any
+    name: str
+    checkpoint: Checkpoint | None = None
+    groups: tuple[Group, ...] = ()
+    _told: set[str] = field(default_factory=set)
 
-    def fresh(self) -> tuple[nn.Module, torch.optim.Optimizer, Step, Iterable[Any]]:
-        """Return the untrained model, its optimizer, the step and the batches, as at the start of a training.
+    @property
+    def recipe(self) -> Recipe:
+        """How mini-batches become updates."""
+        train = self.config.train
+        return Recipe(self.config.precision, train.accumulate, train.clip_grad_norm, train.clip_grad_value)
+
+    def fresh(
+        self, on_note: OnNote = lambda note: None
+    ) -> tuple[nn.Module, torch.optim.Optimizer, Step, Iterable[Any]]:
+        """Return the model as the training starts with it, its optimizer, the step and the batches.
 
         Every random generator is set to the seed. A loader of the user's own is not made again: it goes on as it
         does from one epoch to the next.
+
+        Args:
+            on_note: Is told what the user should know, each sentence once in a run.
         """
         seed_everything(self.config.seed)
-        model = build_model(self.config, self.device)
-        optimizer = build_optimizer(self.config, model)
-        step = build_step(self.config, self.device)
+        model = self._model(on_note)
+        optimizer = self._optimizer(model, on_note)
+        step = self._step(model, on_note)
         return model, optimizer, step, build_loader(self.config, self.source, self.device)
+
+    def _model(self, on_note: OnNote) -> nn.Module:
+        model = build_model(self.config, self.device)
+        if self.checkpoint and (note := self.checkpoint.load_weights(model, strict=self.config.train.strict)):
+            self._tell(note, on_note)
+        if idle := freeze(model, self.config.train.freeze):
+            self._no_match("train.freeze", idle[0], model)
+        check_model(model)
+        if self.config.compile:
+            model.compile()
+        return model
+
+    def _optimizer(self, model: nn.Module, on_note: OnNote) -> torch.optim.Optimizer:
+        if self.config.optimizer is None:
+            optimizer = self._own_optimizer(model, on_note)
+        else:
+            optimizer, idle = build_optimizer(self.config, model)
+            if idle:
+                self._no_match("param_groups", idle[0].pattern, model)
+        check_optimizer(optimizer, model)
+        if reason := no_sweep(optimizer):
+            raise ConfigError(self.name, [Fault("optimizer", f"{type(optimizer).__name__} {reason}")])
+        if callable(train := getattr(optimizer, "train", None)):
+            train()  # what the schedule-free ones ask for before their first step
+        if names := left_out(optimizer, model):
+            self._tell(f"No group of the optimizer holds, so that they are not trained: {some(names)}.", on_note)
+        if self.config.scheduler is not None:
+            self._tell("scheduler is ignored: a sweep sets the learning rate of every step itself.", on_note)
+        self.groups = describe_groups(optimizer)
+        if self.checkpoint and self.config.train.optimizer_state:
+            self.checkpoint.load_optimizer(optimizer)
+        return optimizer
+
+    def _own_optimizer(self, model: nn.Module, on_note: OnNote) -> torch.optim.Optimizer:
+        if not lightning.is_lightning(model):
+            raise ConfigError(self.name, [Fault("optimizer", NO_OPTIMIZER)])
+        optimizer, scheduler = lightning.own_optimizer(model)
+        if scheduler:
+            self._tell(
+                f"The {scheduler} of configure_optimizers is ignored: a sweep sets every learning rate.", on_note
+            )
+        return optimizer
+
+    def _step(self, model: nn.Module, on_note: OnNote) -> Step:
+        if self.config.step is not None or not lightning.is_lightning(model):
+            return build_step(self.config, self.device, lambda note: self._tell(note, on_note))
+        if self.config.loss is not None:
+            problem = "does nothing beside a LightningModule, whose training_step computes its own; drop it"
+            raise ConfigError(self.name, [Fault("loss", problem)])
+        if hooks := lightning.idle_hooks(model):
+            self._tell(f"The sweep trains with training_step alone, without {some(hooks)}.", on_note)
+        return lightning.own_step(model)
+
+    def _no_match(self, key: str, pattern: str, model: nn.Module) -> NoReturn:
+        names = some([name for name, parameter in model.named_parameters() if parameter.requires_grad])
+        problem = f"expected a pattern that is found in the name of a parameter, got {pattern!r}; free are: {names}"
+        raise ConfigError(self.name, [Fault(key, problem)])
+
+    def _tell(self, note: str, on_note: OnNote) -> None:
+        if note not in self._told:
+            self._told.add(note)
+            on_note(note)
 
 
 def build_job(config: Config, source: str) -> Job:
-    """Build what all sweeps share: the device and the data.
+    """Build what all sweeps share: the device, the data and the weights to start from.
 
     Raises:
-        ConfigError: The device that is asked for is absent.
+        ConfigError: The device that is asked for is absent or lacks the precision, or the checkpoint is none.
         DataError: The data set is empty.
         UserCodeError: A target raises, or returns what cannot be used.
     """
     device = find_device(config.device, source)
+    if problem := problem_with(config.precision, device):
+        raise ConfigError(source, [Fault("precision", problem)])
+    allow_tf32(config.tf32)
+    checkpoint = read_checkpoint(config.train.checkpoint, source) if config.train.checkpoint else None
     seed_everything(config.seed)
-    return Job(config, device, build_source(config.data))
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python's, NumPy's and torch's random generators."""
-    random.seed(seed)
-    np.random.seed(seed)  # the global generator is the one that transforms draw from
-    torch.manual_seed(seed)
-
-
-def find_device(name: str, source: str) -> torch.device:
-    """Return the device of that name; `auto` is the accelerator if there is one, else the CPU."""
-    accelerator = torch.accelerator.current_accelerator(check_available=True)
-    if name == "auto":
-        return accelerator or torch.device("cpu")
-    device = torch.device(name)
-    if device.type == "cpu":
-        return device
-    count = torch.accelerator.device_count() if accelerator and accelerator.type == device.type else 0
-    if (device.index or 0) >= count:
-        have = f"{accelerator.type} ({torch.accelerator.device_count()})" if accelerator else "none, only the CPU"
-        raise ConfigError(
-            source, [Fault("device", f"expected {name}, but the accelerators here are: {have}; use auto")]
-        )
-    return device
+    return Job(config, device, build_source(config.data), source, checkpoint)
 
 
 def build_source(config: DataConfig) -> Any:
@@ -106,7 +167,7 @@ def build_source(config: DataConfig) -> Any:
     assert config.dataset is not None  # what DataConfig checks
     dataset = _instantiate("data.dataset", config.dataset)
     if not isinstance(dataset, IterableDataset):
-        _check_size(dataset)
+        check_size(dataset)
     return dataset
 
 
@@ -116,35 +177,16 @@ def build_loader(config: Config, source: Any, device: torch.device) -> Iterable[
     if settings.loader is not None or settings.batch_size is None:
         loader: Iterable[Any] = source
         return loader
-    generator = torch.Generator().manual_seed(config.seed)
-    common: dict[str, Any] = {
-        "num_workers": settings.num_workers,
-        "persistent_workers": settings.num_workers > 0,
-        "pin_memory": device.type == "cuda",
-        "generator": torch.Generator().manual_seed(config.seed),  # seeds the workers
-    }
-    # A last batch of fewer samples has another noise than the rest, and BatchNorm fails on a single one.
-    if isinstance(source, IterableDataset):
-        return DataLoader(source, settings.batch_size, drop_last=True, **common)
-    drop_last = len(source) >= settings.batch_size
-    if type(source) is TensorDataset and device.type == "cpu" and settings.shuffle and not settings.num_workers:
-        return TensorBatches(source.tensors, settings.batch_size, generator, drop_last=drop_last)
-    sampler: Sampler[int] = (
-        RandomSampler(source, generator=generator) if settings.shuffle else SequentialSampler(source)
+    return batches_of(
+        source,
+        settings.batch_size,
+        seed=config.seed,
+        device=device,
+        shuffle=settings.shuffle,
+        num_workers=settings.num_workers,
+        multiprocessing_context=settings.multiprocessing_context,
+        collate_fn=_called_later("data.collate_fn", settings.collate_fn) if settings.collate_fn else None,
     )
-    return DataLoader(source, batch_sampler=BatchSampler(sampler, settings.batch_size, drop_last), **common)
-
-
-def _check_size(dataset: Any) -> None:
-    try:
-        size = len(dataset)
-    except TypeError as error:
-        raise UserCodeError(
-            f"data.dataset: expected a map-style data set with a length, or a torch IterableDataset, "
-            f"got {type(dataset).__name__}; for any other source of batches use data.loader"
-        ) from error
-    if size == 0:
-        raise DataError("data.dataset: expected at least one sample, got an empty data set")
 
 
 def build_model(config: Config, device: torch.device) -> nn.Module:
@@ -152,31 +194,59 @@ def build_model(config: Config, device: torch.device) -> nn.Module:
     model = _instantiate("model", config.model)
     if not isinstance(model, nn.Module):
         raise UserCodeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise UserCodeError("model: expected at least one trainable parameter, got none; are all layers frozen?")
+    if lightning.is_lightning(model):
+        lightning.attach_trainer(model, config.sweep.num_iter)
+    check_model(model)
     with user_code(f"moving the model to {device}"):
-        return model.to(device).train()
+        model = model.to(device).train()
+        # The convolutions take over the layout of their weights, whatever that of the images.
+        return model.to(memory_format=torch.channels_last) if config.channels_last else model
 
 
-def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimizer over the trainable parameters of `model`."""
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def build_optimizer(config: Config, model: nn.Module) -> tuple[torch.optim.Optimizer, list[Selection]]:
+    """Return the optimizer over the trainable parameters of `model`, and the groups of the config that match none.
+
+    A function of the user's own whose first argument is named `model` is given that instead of the parameters.
+    """
+    assert config.optimizer is not None  # what the check of the targets makes sure of
     node = {key: value for key, value in config.optimizer.items() if key != "_partial_"}  # Hydra projects have it
-    if takes(resolve(node["_target_"], "optimizer"), "lr"):
-        node.setdefault("lr", config.sweep.start_lr)  # the sweep sets it anyway, but some insist on one
-    optimizer = _instantiate("optimizer", node, trainable)
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise UserCodeError(f"optimizer: expected a torch.optim.Optimizer, got {type(optimizer).__name__}")
-    return optimizer
+    target = resolve(node["_target_"], "optimizer")
+    # The sweep sets the learning rate anyway, but some insist on one; who sets it by relative_step takes none.
+    if takes(target, "lr") and not _relative(target, node):
+        node.setdefault("lr", config.sweep.start_lr)
+    if first_parameter(target) == "model":
+        return _instantiate("optimizer", node, model), []
+    parameters: list[Any] = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    idle: list[Selection] = []
+    if config.param_groups or config.no_decay_on_bias_and_norm:
+        selections = [_selection(group, node.get("lr")) for group in config.param_groups]
+        parameters, idle = make_groups(model, selections, split_decay=config.no_decay_on_bias_and_norm)
+    return _instantiate("optimizer", node, parameters), idle
 
 
-def build_step(config: Config, device: torch.device) -> Step:
+def _relative(target: Any, node: dict[str, Any]) -> bool:
+    """Tell whether an optimizer of transformers chooses its learning rates itself, and takes none."""
+    return bool(node.get("relative_step", default_of(target, "relative_step")))
+
+
+def _selection(group: ParamGroup, lr: float | None) -> Selection:
+    options = dict(group.model_extra or {})
+    if group.fixed_lr is not None:
+        options |= {"lr": group.fixed_lr, "fixed_lr": True}
+    elif group.lr is not None and lr is not None:
+        options["lr_scale"] = group.lr / lr
+    elif group.lr_scale is not None:
+        options["lr_scale"] = group.lr_scale
+    return Selection(group.name or group.match, group.match, options)
+
+
+def build_step(config: Config, device: torch.device, on_note: OnNote = lambda note: None) -> Step:
     """Return the user's own step, or the default one around the loss."""
     if config.step is not None:
         step: Step = _called_later("step", config.step)
         return step
     loss = _called_later("loss", config.loss) if config.loss is not None else None
-    return default_step(loss.to(device) if isinstance(loss, nn.Module) else loss)
+    return default_step(loss.to(device) if isinstance(loss, nn.Module) else loss, on_note)
 
 
 def _called_later(key: str, node: dict[str, Any]) -> Any:

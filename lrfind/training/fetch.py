@@ -13,7 +13,7 @@ from lrfind.errors import DataError, user_code
 _END = object()
 
 
-def endless(loader: Iterable[Any], on_recycle: Callable[[], None] = lambda: None) -> Iterator[Any]:
+def endless(loader: Iterable[Any], on_recycle: Callable[[], None] = lambda: None, at_least: int = 1) -> Iterator[Any]:
     """Yield the batches of `loader` over and over; end when it cannot be read a second time.
 
     No thread reads ahead: on an accelerator the step has only been queued when the next batch is fetched, so the
@@ -23,12 +23,15 @@ def endless(loader: Iterable[Any], on_recycle: Callable[[], None] = lambda: None
     Args:
         loader: Any iterable of batches; `len` is never asked of it.
         on_recycle: Called each time that the batches have run out and start again.
+        at_least: Mini-batches that one update takes.
 
     Raises:
-        DataError: The first pass yields nothing.
+        DataError: The first pass yields nothing, or fewer mini-batches than one update takes.
         UserCodeError: The loader raises.
     """
     batches = _one_pass(loader)
+    if at_least > 1:
+        batches = _enough(batches, at_least)
     first = next(batches, _END)
     if first is _END:
         raise DataError("data: expected at least one mini-batch, got none; is there less data than one batch?")
@@ -39,6 +42,18 @@ def endless(loader: Iterable[Any], on_recycle: Callable[[], None] = lambda: None
         first = next(batches, _END)
         if first is not _END:
             on_recycle()
+
+
+def _enough(batches: Iterator[Any], at_least: int) -> Iterator[Any]:
+    count = 0
+    for batch in batches:
+        count += 1
+        yield batch
+    if 0 < count < at_least:
+        raise DataError(
+            f"train.accumulate: one update takes {at_least} mini-batches, but the data holds only {count}; "
+            "lower train.accumulate or data.batch_size"
+        )
 
 
 def _one_pass(loader: Iterable[Any]) -> Iterator[Any]:

@@ -13,10 +13,15 @@ from torch import Tensor, nn
 
 from lrfind.errors import UserCodeError, user_code
 from lrfind.record import StopReason, Sweep
-from lrfind.training.step import Step, check_loss, describe, to_device
+from lrfind.training.batch import describe
+from lrfind.training.groups import Rates
+from lrfind.training.step import Step
+from lrfind.training.update import Recipe, make_update
 
 OnStep = Callable[[int, float, float], None]
 """on_step(index, learning rate, loss), called once the loss of a step has been read."""
+
+PLAIN = Recipe()
 
 
 class SweepFailedError(UserCodeError):
@@ -36,23 +41,27 @@ def run_sweep(
     *,
     device: torch.device,
     seed: int,
+    recipe: Recipe = PLAIN,
+    warmup: Sequence[float] = (),
     stop_on_divergence: bool = True,
     on_step: OnStep | None = None,
 ) -> Sweep:
-    """Train `model` for one update per learning rate and return the loss of every mini-batch.
+    """Train `model` for one update per learning rate and return the loss of every update.
 
-    The loop does what a bare training loop does and nothing more: fetch, forward, backward, update, read the
-    loss. On an accelerator the losses are read a few steps late, so that the host never waits for the device;
-    the steps done meanwhile are cut off when the sweep ends early.
+    The loop does what a bare training loop of the same recipe does and nothing more: fetch, forward, backward,
+    update, read the loss. On an accelerator the losses are read a few steps late, so that the host never waits for
+    the device; the steps done meanwhile are cut off when the sweep ends early.
 
     Args:
         model: In training mode, on `device`. It is trained in place.
         batches: Mini-batches; a `Sweep` of fewer steps results if they end early.
         step: Returns the scalar loss of the model on a mini-batch.
-        optimizer: Its learning rate is set before each update; parameter groups keep their ratios.
-        lrs: Learning rate of each update, of the first parameter group, shape `(n,)`.
+        optimizer: Its learning rates are set before each update; parameter groups keep their ratios.
+        lrs: Learning rate of each update, shape `(n,)`; what each group makes of it is told by `Rates`.
         device: Where the batches are sent.
         seed: Goes into the record.
+        recipe: How mini-batches become an update: precision, accumulation, clipping.
+        warmup: Learning rates of updates made beforehand, which are not recorded.
         stop_on_divergence: Whether to stop when the loss blows up. A non-finite loss always stops the sweep.
         on_step: Called for each loss that was read.
 
@@ -61,21 +70,20 @@ def run_sweep(
         SweepFailedError: A later step raises; it carries what was measured.
     """
     reader = _reader(device, len(lrs))
-    scales = group_scales(optimizer)
-    moves = device.type != "cpu"  # loaders make their batches on the host
+    rates = Rates(optimizer)
+    update = make_update(model, step, optimizer, batches, device, recipe)
     trace = _Trace(seed, lrs, StopRule() if stop_on_divergence else None, on_step)
     started = 0
-    batch: Any = None
     try:
-        with user_code("training step", lambda: f"the batch was: {describe(batch)}"):
-            for lr, batch in zip(lrs, batches, strict=False):
-                set_learning_rate(optimizer, lr, scales)
-                optimizer.zero_grad()
-                loss = step(model, to_device(batch, device) if moves else batch)
-                if not started:
-                    check_loss(loss)
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
+        with user_code("training step", lambda: f"the batch was: {describe(update.batch)}"):
+            for lr in warmup:
+                rates.set(lr)
+                update()
+            for lr in lrs:
+                rates.set(lr)
+                loss = update()
+                if loss is None:
+                    break
                 started += 1
                 trace.extend(reader.push(loss))
                 if trace.stopped:
@@ -122,22 +130,6 @@ class _Trace:
         """Return what was measured, ended by the losses themselves or, if they did not, for the reason given."""
         count = len(self._losses)
         return Sweep(self._seed, tuple(self._lrs[:count]), tuple(self._losses), self.stopped or otherwise)
-
-
-def group_scales(optimizer: torch.optim.Optimizer) -> list[float]:
-    """Return the learning rate of each parameter group over that of the first, which the sweep keeps."""
-    lrs = [float(group["lr"]) for group in optimizer.param_groups]
-    reference = lrs[0] or max(lrs)
-    return [lr / reference for lr in lrs] if reference > 0 else [1.0] * len(lrs)
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float, scales: Sequence[float]) -> None:
-    """Set the learning rate of every parameter group to its multiple of `lr`, in place where it is a tensor."""
-    for group, scale in zip(optimizer.param_groups, scales, strict=True):
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(scale * lr)
-        else:
-            group["lr"] = scale * lr
 
 
 class StopRule:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from helpers import example_result, example_sweep, refused_result
@@ -9,8 +10,9 @@ from hypothesis import given
 from strategies import sweeps
 
 from lrfind.analysis.suggest import analyze
+from lrfind.document import SCHEMA, from_json, to_json
 from lrfind.errors import RecordError
-from lrfind.record import SCHEMA, Result, Sweep
+from lrfind.record import Group, Result, Sweep
 
 
 def result_of(sweep: Sweep) -> Result:
@@ -20,18 +22,18 @@ def result_of(sweep: Sweep) -> Result:
 
 @pytest.mark.parametrize("result", [example_result(), refused_result()])
 def test_a_record_reads_back_equal(result: Result) -> None:
-    assert Result.from_json(result.to_json()) == result
+    assert from_json(to_json(result)) == result
 
 
 @given(sweep=sweeps())
 def test_any_sweep_makes_a_strict_document_that_reads_back(sweep: Sweep) -> None:
-    text = result_of(sweep).to_json()
+    text = to_json(result_of(sweep))
     json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not strict JSON"))
-    assert Result.from_json(text).to_json() == text
+    assert to_json(from_json(text)) == text
 
 
 def test_the_keys_of_the_contract() -> None:
-    document = json.loads(example_result().to_json())
+    document = json.loads(to_json(example_result()))
     assert document["schema"] == SCHEMA == 1
     assert document["status"] == "ok"
     assert document["suggested_lr"] == pytest.approx(6.3e-3)
@@ -47,12 +49,12 @@ def test_the_keys_of_the_contract() -> None:
 def test_numbers_that_are_not_finite_are_null() -> None:
     sweep = example_sweep()
     sweep = Sweep(0, sweep.lrs[:3], (1.0, math.nan, math.inf), sweep.stop_reason)
-    document = json.loads(result_of(sweep).to_json())
+    document = json.loads(to_json(result_of(sweep)))
     assert document["sweeps"][0]["losses"] == [1.0, None, None]
 
 
 def test_a_refusal_has_no_number() -> None:
-    document = json.loads(refused_result().to_json())
+    document = json.loads(to_json(refused_result()))
     assert document["status"] == "no_suggestion"
     assert document["reason"] == "noise"
     assert document["suggested_lr"] is None
@@ -72,4 +74,14 @@ def test_a_refusal_has_no_number() -> None:
 )
 def test_what_is_no_record_is_said_to_be_none(text: str, words: str) -> None:
     with pytest.raises(RecordError, match=words):
-        Result.from_json(text)
+        from_json(text)
+
+
+def test_every_group_has_its_learning_rate_at_the_suggestion() -> None:
+    groups = (Group("default", 1.0, None), Group("body", 0.1, None), Group("head", None, 0.02))
+    result = replace(example_result(), groups=groups)
+    document = json.loads(to_json(result))
+    assert document["group_lrs"] == pytest.approx({"default": 6.3e-3, "body": 6.3e-4, "head": 0.02})
+    assert document["groups"][1] == {"name": "body", "lr_scale": 0.1, "fixed_lr": None}
+    assert from_json(to_json(result)) == result
+    assert json.loads(to_json(replace(refused_result(), groups=groups)))["group_lrs"] == {}

@@ -1,0 +1,116 @@
+"""The JSON form of a `Result`, both ways.
+
+It is strict (a number that is not finite is null) and carries a schema number. Reading a document back gives an
+equal `Result`.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import math
+from typing import Any
+
+from lrfind.errors import RecordError
+from lrfind.record import Analysis, Candidate, Group, Landmarks, Probe, Refusal, Result, Status, StopReason, Sweep
+
+SCHEMA = 1
+"""Number of the JSON layout; it rises when a reader of the old layout would misread the new one."""
+
+_ANALYSIS_KEYS = ("status", "reason", "message", "suggested_lr", "suggested_lrs", "safe_range", "confidence", "method")
+
+
+def to_json(result: Result) -> str:
+    """Return the JSON document of a result as text; the same result gives the same text."""
+    document = {
+        "schema": SCHEMA,
+        **{name: getattr(result.analysis, name) for name in _ANALYSIS_KEYS},
+        "group_lrs": result.group_lrs,
+        "groups": [vars(group) for group in result.groups],
+        "candidates": [vars(candidate) for candidate in result.analysis.candidates],
+        "landmarks": result.analysis.landmarks and vars(result.analysis.landmarks),
+        "stop_reason": result.sweep.stop_reason,
+        "error": result.error,
+        "sweeps": [
+            {**vars(sweep), "smoothed": smoothed, "used": index == result.used}
+            for index, (sweep, smoothed) in enumerate(zip(result.sweeps, result.smoothed, strict=True))
+        ],
+        "probes": [vars(probe) for probe in result.probes],
+        "title": result.title,
+        "config": result.config,
+        "environment": result.environment,
+        "timing": result.timing,
+    }
+    return json.dumps(_finite(document), indent=2, allow_nan=False)
+
+
+def from_json(text: str) -> Result:
+    """Read a document that `to_json` wrote.
+
+    Raises:
+        RecordError: The text is no JSON, of another schema, or lacks a key.
+    """
+    try:
+        document = json.loads(text)
+        if document["schema"] != SCHEMA:
+            raise RecordError(
+                f"schema: expected {SCHEMA}, got {document['schema']!r}; "
+                "read this record with the lrfind version that wrote it"
+            )
+        return _result_from(document)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise RecordError(f"not a record of lrfind: {type(error).__name__}: {error}") from error
+
+
+def _result_from(document: dict[str, Any]) -> Result:
+    sweeps = document["sweeps"]
+    smoothed = tuple(_numbers(sweep["smoothed"]) for sweep in sweeps)
+    used = [sweep["used"] for sweep in sweeps].index(True)
+    landmarks = document["landmarks"]
+    analysis = Analysis(
+        **{name: document[name] for name in ("message", "suggested_lr", "suggested_lrs", "confidence", "method")},
+        status=Status(document["status"]),
+        reason=Refusal(document["reason"]) if document["reason"] else None,
+        safe_range=tuple(document["safe_range"]) if document["safe_range"] else None,
+        candidates=tuple(Candidate(**candidate) for candidate in document["candidates"]),
+        landmarks=Landmarks(**landmarks) if landmarks else None,
+        smoothed=smoothed[used],
+    )
+    return Result(
+        sweeps=tuple(
+            Sweep(
+                seed=sweep["seed"],
+                lrs=_numbers(sweep["lrs"]),
+                losses=_numbers(sweep["losses"]),
+                stop_reason=StopReason(sweep["stop_reason"]),
+            )
+            for sweep in sweeps
+        ),
+        smoothed=smoothed,
+        used=used,
+        analysis=analysis,
+        probes=tuple(
+            Probe(probe["lr"], probe["steps"], _numbers(probe["losses"]), StopReason(probe["stop_reason"]))
+            for probe in document["probes"]
+        ),
+        groups=tuple(Group(**group) for group in document["groups"]),
+        **{name: document[name] for name in ("title", "config", "environment", "timing", "error")},
+    )
+
+
+def _numbers(values: list[float | None]) -> tuple[float, ...]:
+    """Return the numbers of a JSON list, with NaN for null."""
+    return tuple(math.nan if value is None else float(value) for value in values)
+
+
+def _finite(value: Any) -> Any:
+    """Return a copy of `value` in JSON types, with None for every number that is not finite."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value if value is None or isinstance(value, (str, int)) else str(value)

@@ -1,0 +1,193 @@
+"""Weights to start from, read without running any code that a file may hold."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lrfind.errors import ConfigError, Fault
+from lrfind.training.usable import some
+
+_WEIGHTS = ("state_dict", "model_state_dict", "model")
+_OPTIMIZER = ("optimizer_state_dict", "optimizer", "optimizer_states")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds for the start of a training; read once, for all sweeps.
+
+    Attributes:
+        weights: The tensors by name, on the CPU; mapped from the file where its format allows.
+        optimizer: The state of the optimizer; None if the file has none.
+        source: Name of the config, for error messages.
+    """
+
+    path: str
+    weights: dict[str, Tensor]
+    optimizer: dict[str, Any] | None
+    source: str
+
+    def load_weights(self, model: nn.Module, *, strict: bool) -> str | None:
+        """Copy the weights into `model`; return what the user should know about weights that do not fit.
+
+        Raises:
+            ConfigError: `strict`, and the weights are not exactly those of the model; or none fits at all.
+        """
+        expected = {name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)}
+        weights = _without_prefix(self.weights, expected)
+        reshaped = [name for name in expected if name in weights and weights[name].shape != expected[name].shape]
+        misfits = {
+            "lacks": _lacking(weights, expected),
+            "has in excess": [name for name in weights if name not in expected],
+            "has in another shape": [_shapes(name, weights, expected) for name in reshaped],
+        }
+        words = "; ".join(f"{what} {some(names)}" for what, names in misfits.items() if names)
+        fitting = {name: value for name, value in weights.items() if name in expected and name not in reshaped}
+        if words and (strict or not fitting):
+            way_out = "train.strict=false starts from what fits" if fitting else "is it of another model?"
+            raise self._fault(
+                "train.checkpoint", f"expected the weights of the model, but {self.path} {words}; {way_out}"
+            )
+        model.load_state_dict(fitting, strict=False)
+        return f"{self.path} {words}: what it does not give starts untrained." if words else None
+
+    def load_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
+        """Give `optimizer` its state; the options of its groups, such as learning rates, stay those of the config.
+
+        Raises:
+            ConfigError: The file holds no state, or that of another optimizer.
+        """
+        if self.optimizer is None:
+            raise self._fault(
+                "train.optimizer_state",
+                f"expected the state of the optimizer in {self.path} under {' or '.join(_OPTIMIZER)}, got none; "
+                "set train.optimizer_state=false",
+            )
+        options = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+        try:
+            # A copy, as an optimizer goes on with the very tensors that it is given.
+            optimizer.load_state_dict(copy.deepcopy(self.optimizer))
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._fault(
+                "train.optimizer_state",
+                f"expected the state of this optimizer and its parameter groups in {self.path}: {error}; "
+                "make param_groups those of the training, or set train.optimizer_state=false",
+            ) from error
+        for group, kept in zip(optimizer.param_groups, options, strict=True):
+            group.update(kept)
+
+    def _fault(self, key: str, problem: str) -> ConfigError:
+        return ConfigError(self.source, [Fault(key, problem)])
+
+
+def read_checkpoint(path: str, source: str) -> Checkpoint:
+    """Read a state_dict, a checkpoint that holds one (PyTorch, DDP, Lightning), or a safetensors file.
+
+    Args:
+        path: The file.
+        source: Name of the config, for error messages.
+
+    Raises:
+        ConfigError: The file cannot be read, holds more than tensors and plain values, or no weights.
+    """
+    try:
+        content = _read(Path(path))
+    except _UnreadableError as error:
+        raise ConfigError(source, [Fault("train.checkpoint", f"{path} {error}")]) from error
+    nested = next((content[key] for key in _WEIGHTS if isinstance(content.get(key), Mapping)), content)
+    weights = {str(name): value for name, value in nested.items() if isinstance(value, Tensor)}
+    if not weights:
+        problem = (
+            f"expected a state_dict, or one under {', '.join(_WEIGHTS)}, but {path} holds "
+            f"{some([str(key) for key in content]) or 'nothing'}; save it with torch.save(model.state_dict(), path)"
+        )
+        raise ConfigError(source, [Fault("train.checkpoint", problem)])
+    state = next((content[key] for key in _OPTIMIZER if key in content), None)
+    if isinstance(state, list):  # Lightning keeps one for each optimizer
+        state = state[0] if len(state) == 1 else None
+    return Checkpoint(path, weights, state if isinstance(state, dict) else None, source)
+
+
+class _UnreadableError(Exception):
+    """A file is no checkpoint that can be read; the message follows the name of the file."""
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols that torch.save does not write, before it fails
+            content = _load(path)
+    except pickle.UnpicklingError as error:
+        if _first_byte(path) not in (b"P", b"\x80"):  # of a zip archive, of a pickle
+            raise _UnreadableError("is no checkpoint that torch.load can read") from error
+        raise _UnreadableError(
+            "holds pickled objects beside tensors, and to read those could run any code; if you trust it, save its "
+            "weights alone: torch.save(torch.load(path, weights_only=False)['state_dict'], new_path)"
+        ) from error
+    except Exception as error:  # what reading a file of another kind leads to is anyone's guess
+        raise _UnreadableError(f"is no checkpoint that torch.load can read: {_first_line(error)}") from error
+    if not isinstance(content, Mapping):
+        raise _UnreadableError(f"holds a {type(content).__name__}, expected a state_dict")
+    return content
+
+
+def _first_byte(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(1)
+
+
+def _load(path: Path) -> Any:
+    try:
+        # Mapped, the weights cost no memory of their own beside the model's.
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except RuntimeError:  # the format from before torch 1.6 cannot be mapped
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _read_safetensors(path: Path) -> Mapping[str, Any]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise _UnreadableError("needs the package safetensors: pip install safetensors") from error
+    try:
+        content: Mapping[str, Any] = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise _UnreadableError(f"is no safetensors file: {_first_line(error)}") from error
+    return content
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+
+
+def _without_prefix(weights: Mapping[str, Tensor], expected: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the weights under the names of the model: DDP puts `module.` before them, Lightning its attribute's name.
+
+    The prefix is the one under which the most names are those of the model; names that do not have it are kept.
+    """
+    plain = {name.replace("_orig_mod.", ""): value for name, value in weights.items()}  # of torch.compile
+    first = next(iter(expected), "")
+    prefixes = {name.removesuffix(first) for name in plain if name.endswith(f".{first}")} | {"", "module."}
+    best = max(sorted(prefixes), key=lambda prefix: sum(prefix + name in plain for name in expected))
+    return {name.removeprefix(best): value for name, value in plain.items()}
+
+
+def _lacking(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+    """Return the names without weights; of tensors that a model has under two names, safetensors files hold one."""
+    given = {expected[name].data_ptr() for name in weights if name in expected and expected[name].numel()}
+    return [name for name, value in expected.items() if name not in weights and value.data_ptr() not in given]
+
+
+def _shapes(name: str, got: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
+    return f"{name} {tuple(got[name].shape)} for {tuple(expected[name].shape)}"

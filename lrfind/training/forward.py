@@ -1,0 +1,61 @@
+"""What the `forward` of a model takes: asked once, so that no step has to look."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterable
+
+from torch import nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+
+class Forward:
+    """The arguments of a model's `forward`; one that does not tell them takes any."""
+
+    def __init__(self, model: nn.Module) -> None:
+        model = _unwrapped(model)
+        self.model = type(model).__name__
+        self._signature: inspect.Signature | None = None
+        with contextlib.suppress(TypeError, ValueError):  # of one from C++
+            self._signature = inspect.signature(model.forward)
+
+    def takes(self, count: int) -> bool:
+        """Tell whether it can be called with `count` positional arguments and nothing else."""
+        return self._binds((None,) * count, ())
+
+    def takes_one_only(self) -> bool:
+        """Tell whether it takes one positional argument and cannot take two."""
+        return self._signature is not None and self.takes(1) and not self.takes(2)
+
+    def takes_named(self, names: Iterable[str]) -> bool:
+        """Tell whether it can be called with arguments of these names and nothing else."""
+        return self._binds((), names)
+
+    def names(self, name: str) -> bool:
+        """Tell whether it has an argument of that very name; `**kwargs` alone is none."""
+        parameter = self._signature.parameters.get(name) if self._signature else None
+        return parameter is not None and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+
+    def __str__(self) -> str:
+        arguments = "anything" if self._signature is None else ", ".join(self._signature.parameters) or "nothing"
+        return f"{self.model}.forward takes {arguments}"
+
+    def _binds(self, values: tuple[None, ...], names: Iterable[str]) -> bool:
+        if self._signature is None:
+            return True
+        try:
+            self._signature.bind(*values, **dict.fromkeys(names))
+        except TypeError:
+            return False
+        return True
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """Return the model within the wrappers that pass all arguments on to it."""
+    while True:
+        inner = model.module if isinstance(model, (DataParallel, DistributedDataParallel)) else None
+        inner = inner or getattr(model, "_orig_mod", None)  # of torch.compile
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner

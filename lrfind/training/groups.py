@@ -1,0 +1,129 @@
+"""The parameter groups of an optimizer: made from the names of parameters, and their learning rates in a sweep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lrfind.record import Group
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Parameters that make a group.
+
+    Attributes:
+        name: Name of the group.
+        pattern: Regular expression that is found in the names of its parameters.
+        options: What the group sets for its optimizer, such as `lr` or `weight_decay`. Two keys are lrfind's:
+            `lr_scale`, the group's learning rate over the one that is swept, and `fixed_lr`, true for a group that
+            keeps its `lr`.
+    """
+
+    name: str
+    pattern: str
+    options: Mapping[str, Any]
+
+
+def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
+    """Stop training the parameters in whose names a pattern is found; return the patterns that are found in none."""
+    named = dict(model.named_parameters())
+    found = {pattern: [name for name in named if re.search(pattern, name)] for pattern in patterns}
+    for name in {name for names in found.values() for name in names}:
+        named[name].requires_grad_(False)
+    return [pattern for pattern, names in found.items() if not names]
+
+
+def make_groups(
+    model: nn.Module, selections: Sequence[Selection], *, split_decay: bool
+) -> tuple[list[dict[str, Any]], list[Selection]]:
+    """Return the groups of the trainable parameters, each in its first selection, and the selections without any.
+
+    What no selection takes makes the first group, `default`. Every group lists its parameters in the model's order.
+
+    Args:
+        model: Whose parameters are grouped.
+        selections: In order of precedence.
+        split_decay: Whether to keep biases and norms (names that end in `bias`, and parameters of at most one
+            dimension) from weight decay, in groups of their own.
+    """
+    rest = Selection("default", "", {})
+    chosen: dict[tuple[int, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            index = next((i for i, selection in enumerate(selections) if re.search(selection.pattern, name)), -1)
+            spared = split_decay and (parameter.ndim < 2 or name.endswith("bias"))
+            chosen.setdefault((index, spared), []).append(parameter)
+    groups = [
+        _group((rest if index < 0 else selections[index]), chosen[index, spared], spared=spared)
+        for index, spared in sorted(chosen)
+    ]
+    taken = {index for index, _ in chosen}
+    return groups, [selection for index, selection in enumerate(selections) if index not in taken]
+
+
+def _group(selection: Selection, parameters: list[nn.Parameter], *, spared: bool) -> dict[str, Any]:
+    name = f"{selection.name} (no decay)" if spared else selection.name
+    return {"params": parameters, "name": name, "lr_scale": 1.0, **selection.options} | (
+        {"weight_decay": 0.0} if spared else {}
+    )
+
+
+def describe_groups(optimizer: torch.optim.Optimizer) -> tuple[Group, ...]:
+    """Return the groups of an optimizer as its own learning rates tell them, before a sweep has set any."""
+    groups = optimizer.param_groups
+    return tuple(
+        Group(
+            name=str(group.get("name", f"group {index}" if len(groups) > 1 else "default")),
+            lr_scale=None if group.get("fixed_lr") else scale,
+            fixed_lr=float(group["lr"]) if group.get("fixed_lr") else None,
+        )
+        for index, (group, scale) in enumerate(zip(groups, group_scales(groups), strict=True))
+    )
+
+
+def group_scales(groups: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Return the learning rate of each group over the one that is swept: that of the first group which is.
+
+    A group's own `lr_scale` comes first, as in timm, whose layer-wise decay puts it beside an `lr` that all share.
+    """
+    lrs = [float(group["lr"]) for group in groups]
+    swept = [lr for lr, group in zip(lrs, groups, strict=True) if not group.get("fixed_lr")]
+    reference = swept[0] or max(swept) if swept else 0.0
+    ratios = [lr / reference for lr in lrs] if reference > 0 else [1.0] * len(lrs)
+    return [float(group.get("lr_scale", ratio)) for group, ratio in zip(groups, ratios, strict=True)]
+
+
+class Rates:
+    """Sets the learning rates of an optimizer, and of one inside it: all groups at their ratios to the swept one."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        for group in optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):  # groups without an lr of their own hold one tensor between them
+                group["lr"] = group["lr"].clone()
+        self._swept = [
+            (group, scale)
+            for groups in _layers(optimizer)
+            for group, scale in zip(groups, group_scales(groups), strict=True)
+            if not group.get("fixed_lr")
+        ]
+
+    def set(self, lr: float) -> None:
+        """Set every group that is swept to its multiple of `lr`, in place where it is a tensor."""
+        for group, scale in self._swept:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(scale * lr)
+            else:
+                group["lr"] = scale * lr
+
+
+def _layers(optimizer: Any) -> Iterator[list[dict[str, Any]]]:
+    """Yield the groups of an optimizer, and of those inside it, which may be the same groups or copies."""
+    while isinstance(optimizer, torch.optim.Optimizer):
+        yield optimizer.param_groups
+        optimizer = getattr(optimizer, "optimizer", None) or getattr(optimizer, "base_optimizer", None)

@@ -1,0 +1,203 @@
+"""A LightningModule: trained by its own `training_step` and `configure_optimizers`, in the loop of the sweep.
+
+Nothing here imports Lightning: a model can be a LightningModule only once the package that it comes from is loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import itertools
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from lrfind.errors import UserCodeError, user_code
+from lrfind.training.batch import describe
+from lrfind.training.step import Step
+
+PACKAGES = ("lightning.pytorch", "pytorch_lightning")
+"""The same code under two names; a module of one is no module of the other."""
+HOOKS = (
+    "setup",
+    "on_fit_start",
+    "on_train_start",
+    "on_train_epoch_start",
+    "on_train_batch_start",
+    "on_before_batch_transfer",
+    "transfer_batch_to_device",
+    "on_before_backward",
+    "backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "configure_gradient_clipping",
+    "optimizer_step",
+    "optimizer_zero_grad",
+    "on_before_zero_grad",
+    "on_train_batch_end",
+)
+"""Methods of a LightningModule that a Trainer would call around a training step, and the sweep does not."""
+
+
+def is_lightning(model: nn.Module) -> bool:
+    """Tell whether `model` is a LightningModule."""
+    return _package(model) is not None
+
+
+def attach_trainer(model: Any, steps: int) -> None:
+    """Give a LightningModule what its methods ask for in a training, and have it make its layers if it has not yet.
+
+    The Trainer is a real one, set up for a trial run of `steps` steps: it knows lengths, epochs and ranks, and its
+    logger takes everything and keeps nothing. It runs no loop, so there is nowhere to log to, and `log` does nothing.
+    """
+    package = _package(model)
+    environment = _part(package, "plugins.environments").LightningEnvironment()  # or it asks Slurm for its tasks
+    with _hushed(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # such as that there is a GPU as well
+        model.trainer = package.Trainer(
+            fast_dev_run=steps,
+            accelerator="cpu",  # of no effect, as it moves nothing
+            devices=1,
+            logger=_part(package, "loggers.logger").DummyLogger(),
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            plugins=[environment],
+        )
+    model.trainer.training = True
+    for module in model.modules():
+        if isinstance(module, package.LightningModule):
+            module.log = _log_nothing
+    with user_code(f"model: {type(model).__name__}.configure_model"):
+        model.configure_model()
+
+
+def idle_hooks(model: nn.Module) -> list[str]:
+    """Return the names of the hooks that a LightningModule has of its own and that the sweep does not run."""
+    return [name for name in HOOKS if _overrides(model, _package(model), name)]
+
+
+def own_step(model: Any) -> Step:
+    """Return the step that is the `training_step` of a LightningModule.
+
+    Raises:
+        UserCodeError: It does not return its loss to be trained on, but trains by itself.
+    """
+    name = type(model).__name__
+    if not model.automatic_optimization:
+        raise UserCodeError(
+            f"model: expected automatic optimization, but {name} sets automatic_optimization to False and updates its "
+            "weights within training_step, where no sweep can set the learning rate; give the loss and the optimizer "
+            "to sweep in the config, as step: {_target_: my_module.my_step, _partial_: true} and optimizer"
+        )
+    with_index = _takes_index(model)
+    transfer = model.on_after_batch_transfer if _overrides(model, _package(model), "on_after_batch_transfer") else None
+    counter = itertools.count()
+
+    def step(model: Any, batch: Any) -> Tensor:
+        index = next(counter)
+        if transfer is not None:
+            batch = transfer(batch, 0)
+        output = model.training_step(batch, index) if with_index else model.training_step(batch)
+        if isinstance(output, Mapping):
+            output = output.get("loss")
+        if not isinstance(output, Tensor):
+            raise UserCodeError(
+                f"model: expected {name}.training_step to return the loss, or a dict with it under loss, "
+                f"got {describe(output)}" + ("; a sweep can skip no batch" if output is None else "")
+            )
+        return output
+
+    return step
+
+
+def own_optimizer(model: Any) -> tuple[Optimizer, str | None]:
+    """Return the optimizer of a LightningModule's `configure_optimizers`, and the class of its scheduler, if any.
+
+    Raises:
+        UserCodeError: It returns no optimizer, or several.
+    """
+    name = type(model).__name__
+    with user_code(f"model: {name}.configure_optimizers"), _hushed():
+        optimizers, schedulers = _configured(model.configure_optimizers())
+    if len(optimizers) != 1 or not isinstance(optimizers[0], Optimizer):
+        got = ", ".join(type(optimizer).__name__ for optimizer in optimizers)
+        raise UserCodeError(
+            f"model: expected {name}.configure_optimizers to return one optimizer, got {len(optimizers)} ({got}); "
+            "a sweep is of one learning rate: set optimizer in the config"
+        )
+    for group in optimizers[0].param_groups:
+        if "initial_lr" in group:  # a scheduler set its first learning rate already, which may be 0
+            group["lr"] = group.pop("initial_lr")
+    model.trainer.optimizers = optimizers  # for self.optimizers()
+    return optimizers[0], type(schedulers[0]).__name__ if schedulers else None
+
+
+def _configured(returned: Any) -> tuple[list[Any], list[Any]]:
+    """Return the optimizers and the schedulers in what `configure_optimizers` returned, in any documented form."""
+    if isinstance(returned, Mapping):
+        scheduler = returned.get("lr_scheduler")
+        return [returned.get("optimizer")], [] if scheduler is None else _schedulers([scheduler])
+    if not isinstance(returned, (list, tuple)):
+        return [returned], []
+    if len(returned) == 2 and isinstance(returned[0], (list, tuple)):
+        optimizers, schedulers = returned
+        return list(optimizers), _schedulers(schedulers if isinstance(schedulers, (list, tuple)) else [schedulers])
+    parts = [_configured(part) for part in returned]
+    return [one for optimizers, _ in parts for one in optimizers], [one for _, found in parts for one in found]
+
+
+def _schedulers(found: Any) -> list[Any]:
+    return [one.get("scheduler") if isinstance(one, Mapping) else one for one in found]
+
+
+def _takes_index(model: Any) -> bool:
+    """Tell whether `training_step` takes (batch, batch_idx), and not the batch alone."""
+    parameters = inspect.signature(model.training_step)
+    if "dataloader_iter" in parameters.parameters:
+        raise UserCodeError(
+            f"model: expected {type(model).__name__}.training_step(batch, batch_idx), got training_step"
+            "(dataloader_iter), which fetches its batches itself; take the batch instead"
+        )
+    try:
+        parameters.bind(None, None)
+    except TypeError:
+        return False
+    return True
+
+
+def _overrides(model: nn.Module, package: Any, name: str) -> bool:
+    return getattr(type(model), name, None) is not getattr(package.LightningModule, name, None)
+
+
+def _package(model: nn.Module) -> Any:
+    """Return the package that a LightningModule comes from; None if `model` is none."""
+    for name in PACKAGES:
+        base = getattr(sys.modules.get(name), "LightningModule", None)
+        if base is not None and isinstance(model, base):
+            return sys.modules[name]
+    return None
+
+
+def _part(package: Any, name: str) -> Any:
+    return importlib.import_module(f"{package.__name__}.{name}")
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep from the user what a Trainer tells of devices, of tips and of what it loads: nothing of that will be."""
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _log_nothing(*arguments: Any, **options: Any) -> None:
+    """Stand in for `LightningModule.log`."""

@@ -1,0 +1,79 @@
+"""The number formats of a training: autocast, the scaled loss of fp16, TF32."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from lrfind.training.step import Step
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def problem_with(precision: Precision, device: torch.device) -> str | None:
+    """Return why `device` cannot run autocast in that precision; None if it can."""
+    if precision == "fp32":
+        return None
+    if device.type == "cuda" and precision == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return f"expected fp16 or fp32, as {torch.cuda.get_device_name(device)} has no bfloat16, got bf16"
+    if not torch.amp.is_autocast_available(device.type):
+        return f"expected fp32, as PyTorch has no autocast for {device.type}, got {precision}"
+    return None
+
+
+def under_autocast(step: Step, precision: Precision, device: torch.device) -> Step:
+    """Return `step` run in that precision: forward pass and loss, as PyTorch's recipe has it; the backward follows."""
+    if precision == "fp32":
+        return step
+    dtype = _DTYPES[precision]
+
+    def autocast_step(model: nn.Module, batch: Any) -> Tensor:
+        with torch.autocast(device.type, dtype):
+            return step(model, batch)
+
+    return autocast_step
+
+
+def allow_tf32(allowed: bool | None) -> None:
+    """Let float32 products of this process use TensorFloat-32 or not; None leaves it as it is."""
+    if allowed is not None:
+        torch.set_float32_matmul_precision("high" if allowed else "highest")
+        torch.backends.cudnn.allow_tf32 = allowed
+
+
+class LossScale:
+    """The scaled loss of fp16 (Micikevicius et al. 2018, arXiv 1710.03740, section 3.2): PyTorch's GradScaler.
+
+    Whether an update was skipped is seen where the scaler itself waits for the device to tell it: just before the
+    optimizer's step. An optimizer with a fused step skips on the device, and nobody waits; the wait is made here, as
+    the next learning rate depends on it.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+        self._scaler = torch.amp.GradScaler(device.type)
+        self._optimizer = optimizer
+        self._updates = False
+        optimizer.register_step_pre_hook(self._before_update)
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of the scaled loss."""
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+
+    def unscale(self) -> None:
+        """Make the gradients those of the loss itself, for clipping."""
+        self._scaler.unscale_(self._optimizer)
+
+    def step(self) -> bool:
+        """Update the weights unless a gradient is not finite, and move the scale; tell whether they were updated."""
+        self._updates = False
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        return self._updates
+
+    def _before_update(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        found_inf = getattr(optimizer, "found_inf", None)  # the scaler hands it to fused optimizers alone
+        self._updates = found_inf is None or not found_inf.item()

@@ -1,0 +1,170 @@
+"""One update of the weights, made as the real training makes it: accumulated, clipped, scaled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+
+from lrfind.errors import UserCodeError
+from lrfind.training.batch import to_device
+from lrfind.training.precision import LossScale, Precision, under_autocast
+from lrfind.training.step import Step, check_loss
+
+_END = object()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the real training turns mini-batches into updates.
+
+    Attributes:
+        precision: fp32, or autocast in bf16 or fp16; fp16 with a scaled loss.
+        accumulate: Mini-batches of one update; their gradients are averaged.
+        clip_grad_norm: Norm of all gradients together above which they are scaled down; None does not clip.
+        clip_grad_value: Absolute value that gradients are clipped to, element by element; None does not clip.
+    """
+
+    precision: Precision = "fp32"
+    accumulate: int = 1
+    clip_grad_norm: float | None = None
+    clip_grad_value: float | None = None
+
+
+class Update:
+    """Makes one update after the other; what the recipe does not ask for costs nothing.
+
+    Attributes:
+        batch: The mini-batch that was taken last, for error messages; None before the first.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        step: Step,
+        optimizer: torch.optim.Optimizer,
+        batches: Iterable[Any],
+        device: torch.device,
+        recipe: Recipe,
+    ) -> None:
+        self.batch: Any = None
+        self._model = model
+        self._optimizer = optimizer
+        self._step = under_autocast(step, recipe.precision, device)
+        self._batches: Iterator[Any] = iter(batches)
+        self._device = device
+        self._moves = device.type != "cpu"  # loaders make their batches on the host
+        self._pieces = recipe.accumulate
+        self._clip = _clipping(model, recipe)
+        self._checked = False
+
+    def __call__(self) -> Tensor | None:
+        """Return the loss before the update, the mean over its mini-batches; None if the data ended before they did."""
+        loss = self._gradients()
+        if loss is not None:
+            self._apply()
+        return loss
+
+    def _gradients(self) -> Tensor | None:
+        """Set the gradients to those of the next mini-batches, and return their mean loss."""
+        self._optimizer.zero_grad()
+        total: Tensor | None = None
+        for _ in range(self._pieces):
+            batch = next(self._batches, _END)
+            if batch is _END:
+                return None
+            self.batch = batch
+            loss = self._step(self._model, to_device(batch, self._device) if self._moves else batch)
+            if not self._checked:
+                check_loss(loss)
+                self._checked = True
+            if self._pieces > 1:
+                loss = loss / self._pieces
+            self._backward(loss)
+            total = loss.detach() if total is None else total + loss.detach()
+        return total
+
+    def _backward(self, loss: Tensor) -> None:
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    def _apply(self) -> None:
+        if self._clip:
+            self._clip()
+        self._optimizer.step()
+
+
+class ScaledUpdate(Update):
+    """The update of fp16: one whose gradients overflow is skipped, and made anew from the next mini-batches."""
+
+    MAX_SKIPS = 30
+    """Updates skipped in a row before it is given up: the scale, halved each time, has gone from 2^16 to 2^-14 by then,
+    and what overflows below 1 is no longer the scale's fault."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        step: Step,
+        optimizer: torch.optim.Optimizer,
+        batches: Iterable[Any],
+        device: torch.device,
+        recipe: Recipe,
+    ) -> None:
+        super().__init__(model, step, optimizer, batches, device, recipe)
+        self._scale = LossScale(optimizer, device)
+        self._backward = self._scale.backward  # type: ignore[method-assign]
+        self._updated = False
+
+    def __call__(self) -> Tensor | None:
+        """Return the loss before the update that was made in the end; None if the data ended before that.
+
+        A loss that is not finite is returned without an update. So is infinity, when no scale is small enough.
+
+        Raises:
+            UserCodeError: Not even the first update could be made.
+        """
+        for _ in range(self.MAX_SKIPS):
+            loss = self._gradients()
+            if loss is None or self._updates() or not torch.isfinite(loss):  # this waits, but after a skip alone
+                return loss
+        if not self._updated:
+            raise UserCodeError(
+                f"precision: expected gradients that fp16 can hold, but those of {self.MAX_SKIPS} updates in a row "
+                "overflowed at whatever loss scale; use bf16 or fp32"
+            )
+        return torch.tensor(math.inf)
+
+    def _updates(self) -> bool:
+        if self._clip:
+            self._scale.unscale()
+            self._clip()
+        updated = self._scale.step()
+        self._updated = self._updated or updated
+        return updated
+
+
+def make_update(
+    model: nn.Module,
+    step: Step,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[Any],
+    device: torch.device,
+    recipe: Recipe,
+) -> Update:
+    """Return what makes the updates of that recipe; `batches` is read as they are made."""
+    kind = ScaledUpdate if recipe.precision == "fp16" else Update
+    return kind(model, step, optimizer, batches, device, recipe)
+
+
+def _clipping(model: nn.Module, recipe: Recipe) -> Callable[[], object] | None:
+    parameters = list(model.parameters())
+    norm, value = recipe.clip_grad_norm, recipe.clip_grad_value
+    if norm is not None:
+        return lambda: clip_grad_norm_(parameters, norm)
+    if value is not None:
+        return lambda: clip_grad_value_(parameters, value)
+    return None
