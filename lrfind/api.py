@@ -39,9 +39,9 @@ def read_config(
 def run(config: Config, source: str, observer: Observer | None = None) -> Result:
     """Sweep the learning rate as `config` says, and read it.
 
-    The sweep is run again at twice the length, from the same start, as long as noise hides the descent and
-    `sweep.max_iter` allows it. A fault after the first step does not lose the curve: the result holds what was
-    measured and names the fault in `error`.
+    Short trainings check what the sweep says; without them it is run again with more steps, from the same start, as
+    long as noise hides the descent and `sweep.max_iter` allows it. A fault after the first step does not lose the
+    curve: the result holds what was measured and names the fault in `error`.
 
     Args:
         config: From `read_config`.
@@ -60,15 +60,16 @@ def run(config: Config, source: str, observer: Observer | None = None) -> Result
     clock.lap("sweep_seconds")
     used = best(outcome)
     analysis = outcome.analyses[used]
-    analysis, probes = (analysis, []) if outcome.cut_short else probe(job, analysis, observer)
-    if probes:
+    if not outcome.cut_short:
+        analysis = probe(job, outcome, analysis, observer)
+    if outcome.probes:
         clock.lap("probe_seconds")
     return Result(
         sweeps=tuple(outcome.sweeps),
         smoothed=tuple(analysis.smoothed for analysis in outcome.analyses),
         used=used,
         analysis=analysis,
-        probes=tuple(probes),
+        probes=tuple(outcome.probes),
         groups=job.groups,
         title=_title(job),
         config=config.model_dump(mode="json"),

@@ -43,10 +43,11 @@ class Observer:
 
 @dataclass
 class Sweeps:
-    """What the sweeps of a run have brought so far."""
+    """What the sweeps and probes of a run have brought so far."""
 
     sweeps: list[Sweep] = field(default_factory=list)
     analyses: list[Analysis] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
     error: str | None = None
 
     @property
@@ -134,26 +135,25 @@ def one_sweep(
     )
 
 
-def probe(job: Job, analysis: Analysis, observer: Observer) -> tuple[Analysis, list[Probe]]:
+def probe(job: Job, outcome: Sweeps, analysis: Analysis, observer: Observer) -> Analysis:
     """Check what a sweep says by short trainings, longer ones as long as the answer moves with their length.
 
-    Returns:
-        What sweep and probes say together, and the probes in the order made. Where probes cannot be made, as with
-        data that can be read but once, the analysis stays as it is.
+    The probes are added to `outcome`. Where they cannot be made, as with data that can be read but once, the analysis
+    stays as it is.
     """
     config = job.config
     settings, landmarks, highest = config.probes, analysis.landmarks, config.sweep.end_lr
     start = starting_lr(analysis, highest) if probing(job) else None
     if start is None or landmarks is None:
-        return analysis, []
-    prober = _Prober(job, observer, landmarks, len(analysis.smoothed))
+        return analysis
+    prober = _Prober(job, outcome, observer, landmarks, len(analysis.smoothed))
     # What the sweep did not show in its few steps at each learning rate takes longer to show in a training.
     steps = settings.steps * (1 if shows_descent(analysis) else 2) * (2 if config.refine else 1)
     steps = min(steps, settings.max_steps)
     while True:
         made = prober.train_round(start, steps, highest, settings.max_probes)
         if made is None:
-            return analysis, prober.probes
+            return analysis
         sure = settled(made, prober.at_half(steps), analysis)
         if sure or steps >= settings.max_steps:
             break
@@ -162,7 +162,7 @@ def probe(job: Job, analysis: Analysis, observer: Observer) -> tuple[Analysis, l
         observer.on_note(f"Not settled yet; training {steps} steps at one learning rate after the other.")
     if config.refine and made.descends:
         made = prober.train_at(finer_lrs(made, highest), steps) or made
-    return conclude(analysis, made, config.train.schedule, highest, sure=sure), prober.probes
+    return conclude(analysis, made, config.train.schedule, highest, sure=sure)
 
 
 def probing(job: Job) -> bool:
@@ -174,17 +174,17 @@ def probing(job: Job) -> bool:
 class _Prober:
     """Makes probes, each from the same start and on the same mini-batches, and keeps them."""
 
-    def __init__(self, job: Job, observer: Observer, landmarks: Landmarks, sweep_steps: int) -> None:
+    def __init__(self, job: Job, outcome: Sweeps, observer: Observer, landmarks: Landmarks, sweep_steps: int) -> None:
         self._job = job
+        self._outcome = outcome
         self._observer = observer
         self._landmarks = landmarks
         self._sweep_steps = sweep_steps
         self._first = 0
-        self.probes: list[Probe] = []
 
     def train_round(self, start_lr: float, steps: int, highest_lr: float, most: int) -> Round | None:
         """Train at one learning rate after the other until the best has neighbours; None if that was cut short."""
-        self._first = len(self.probes)
+        self._first = len(self._outcome.probes)
         made: Round | None = None
         while (lr := next_lr(made, start_lr, highest_lr, most)) is not None:
             made = self.train_at([lr], steps)
@@ -195,22 +195,35 @@ class _Prober:
     def train_at(self, lrs: Sequence[float], steps: int) -> Round | None:
         """Train at more learning rates, and return all of the round; None if that was cut short."""
         for lr in lrs:
-            try:
-                sweep = one_sweep(self._job, (lr,) * steps, self._observer)
-            except LrfindError as error:  # such as a loader that cannot be read again; the sweep is there all the same
-                self._observer.on_note(f"No trainings at single learning rates: {error}")
+            probe = self._train(lr, steps)
+            if probe is None:
                 return None
-            self.probes.append(Probe(lr, steps, sweep.losses, sweep.stop_reason))
-            if sweep.stop_reason.cut_short:
+            self._outcome.probes.append(probe)
+            if probe.stop_reason.cut_short:
                 return None
         return self._round(steps)
+
+    def _train(self, lr: float, steps: int) -> Probe | None:
+        """Train at one learning rate; None if nothing could be measured. The sweep is there all the same."""
+        try:
+            sweep = one_sweep(self._job, (lr,) * steps, self._observer)
+        except KeyboardInterrupt:
+            return Probe(lr, steps, (), StopReason.INTERRUPTED)
+        except DataError:
+            self._observer.on_note("The data cannot be read a second time, so the sweep is not checked by trainings.")
+            return None
+        except LrfindError as error:
+            self._outcome.error = str(error)
+            self._observer.on_error(error)
+            sweep = getattr(error, "partial", Sweep(0, (), (), StopReason.FAILED))
+        return Probe(lr, steps, sweep.losses, sweep.stop_reason)
 
     def at_half(self, steps: int) -> Round:
         """Return what the probes of the last round said after half of their steps."""
         return self._round(steps // 2)
 
     def _round(self, steps: int) -> Round:
-        return round_of(self.probes[self._first :], steps, self._landmarks, self._sweep_steps)
+        return round_of(self._outcome.probes[self._first :], steps, self._landmarks, self._sweep_steps)
 
 
 def _once(tell: Callable[[str], None], note: str) -> Callable[[], None]:

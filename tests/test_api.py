@@ -12,7 +12,7 @@ from lrfind.analysis.probes import HIDDEN
 from lrfind.api import read_config, run, try_out
 from lrfind.config.schema import Config
 from lrfind.document import to_json
-from lrfind.errors import DataError, UserCodeError
+from lrfind.errors import DataError, LrfindError, UserCodeError
 from lrfind.record import Refusal, Result, Status, StopReason
 from lrfind.search import Observer
 
@@ -176,7 +176,11 @@ def test_a_loss_that_is_nan_at_once_is_refused() -> None:
 
 
 def test_a_loader_that_can_be_read_once_is_swept_once() -> None:
-    result = run_it(config({"num_iter": 20}, data={"loader": {"_target_": "run_for_test.once"}}, step=noise()))
+    notes: list[str] = []
+    sections = {"data": {"loader": {"_target_": "run_for_test.once"}}, "step": noise()}
+    result = run_it(config({"num_iter": 20}, **sections), Observer(on_note=notes.append))
+    assert result.probes == ()
+    assert any("cannot be read a second time" in note for note in notes)
     assert result.used == 0
     assert result.sweep.stop_reason is StopReason.COMPLETED
     assert result.error is None
@@ -232,13 +236,15 @@ def test_refining_probes_longer_and_in_between() -> None:
     assert 0.02 < result.analysis.suggested_lr < 1
 
 
-def test_a_fault_while_probing_leaves_the_sweep_as_it_is() -> None:
-    notes: list[str] = []
+def test_a_fault_while_probing_leaves_the_sweep_as_it_is_and_is_told() -> None:
+    told: list[LrfindError] = []
     step = {**noise(at=130, event="raise"), "noise": 0.0, "learns": True}
-    result = run_it(config(step=step, probes={"steps": 160}), Observer(on_note=notes.append))
+    result = run_it(config(step=step, probes={"steps": 160}), Observer(on_error=told.append))
     assert result.analysis.method == "descent_end"
-    assert result.error is None
-    assert any("bad sample" in note for note in notes)
+    assert [probe.stop_reason for probe in result.probes] == [StopReason.FAILED]
+    assert result.error is not None
+    assert "bad sample" in result.error
+    assert [str(error) for error in told] == [result.error]
 
 
 SLOW = '''\

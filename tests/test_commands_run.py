@@ -152,13 +152,21 @@ def test_workers_load_what_the_main_process_would(project: Project) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_every_sweep_of_a_run_starts_with_the_same_batch(project: Project, workers: int) -> None:
-    first, second = project.run("--json", *NOISY, f"data.num_workers={workers}").json["sweeps"][:2]
-    assert second["losses"][0] == first["losses"][0]
+def test_every_training_of_a_run_starts_with_the_same_batch(project: Project, workers: int) -> None:
+    document = project.run("--json", *NOISY, f"data.num_workers={workers}").json
+    trainings = [*document["sweeps"], *document["probes"]]
+    assert len(trainings) > 2
+    assert len({training["losses"][0] for training in trainings}) == 1
 
 
-def test_noise_is_answered_by_a_longer_sweep(project: Project) -> None:
+def test_noise_is_answered_by_longer_trainings(project: Project) -> None:
     outcome = project.run("--json", *NOISY)
+    assert {probe["steps"] for probe in outcome.json["probes"]} >= {50, 100}
+    outcome.says("training 100 steps")
+
+
+def test_without_probes_noise_is_answered_by_a_longer_sweep(project: Project) -> None:
+    outcome = project.run("--json", *NOISY, "probes.enabled=false")
     first, second = (len(sweep["lrs"]) for sweep in outcome.json["sweeps"][:2])
     assert first <= 60 < second
     outcome.says("sweeping again with 240 steps")
@@ -753,9 +761,18 @@ def test_loader_that_raises_in_mid_sweep_keeps_the_record(project: Project) -> N
     outcome.says("loading a mini-batch failed", "disk on fire", "own.py")
 
 
+def test_code_that_raises_in_a_probe_keeps_the_sweep(project: Project) -> None:
+    project.add(RAISES.replace("step == 40", "step == 100"))
+    outcome = project.run(LOSS, "--json", "probes.steps=120")
+    assert outcome.code == 1
+    assert outcome.json["sweeps"][0]["stop_reason"] != "failed"
+    assert [probe["stop_reason"] for probe in outcome.json["probes"]] == ["failed"]
+    outcome.says("own.py")
+
+
 def test_code_that_raises_in_a_second_sweep_keeps_the_first(project: Project) -> None:
     project.add(RAISES.replace("step == 40", "step == 100"))
-    outcome = project.run(LOSS, "--json", *NOISY)
+    outcome = project.run(LOSS, "--json", *NOISY, "probes.enabled=false")
     assert outcome.code == 1
     first, second = outcome.json["sweeps"]
     assert (first["used"], second["used"]) == (True, False)
