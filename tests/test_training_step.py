@@ -103,6 +103,7 @@ WITH_LOSS: dict[str, tuple[type[Net], Any, tuple[Any, ...]]] = {
     "nested, as one": (One, ((X, Z), Y), ((X, Z),)),
     "nested, of one": (One, ((X,), Y), (X,)),
     "packed sequence": (One, (PACKED, Y), (PACKED,)),
+    "packed sequence to any": (Anything, (PACKED, Y), ((PACKED,), {})),
     "namedtuple with its target first": (Two, Point(Y, X, Z), (X, Z)),
     "namedtuple": (Two, Plain(X, Z, Y), (X, Z)),
     "named inputs": (Two, ({"b": Z, "a": X}, Y), (X, Z)),
@@ -131,6 +132,10 @@ def test_the_inputs_go_to_the_model_and_the_target_to_the_loss(
     assert len(net.calls) == 2
     assert all(same(call, heard) for call in net.calls), net.calls
     assert all(same(call, (X, Y)) for call in compared.calls)
+
+
+def test_a_loss_takes_the_target_whatever_the_output() -> None:
+    assert default_step(lambda output, target: output * 2)(One(lambda x: OWN), (X, Y)).item() == 14
 
 
 def test_an_object_goes_to_the_model_whole_and_its_target_to_the_loss() -> None:
@@ -173,6 +178,7 @@ def test_the_loss_is_found_in_the_output(output: Any, value: float) -> None:
         X,
         OWN.reshape(1),
         (X, OWN),
+        ("text", OWN),
         [],
         None,
         SimpleNamespace(loss=None),
@@ -256,6 +262,7 @@ def test_a_mapping_without_a_target_has_to_bring_a_loss() -> None:
 
 UNUSABLE: dict[str, tuple[type[Net], Any, str]] = {
     "tensor": (One, X, r"expected \(x, y\).*got a float32 tensor of shape \(2, 3\)"),
+    "one-tuple to any": (Anything, (X,), "got tuple of 1"),
     "one-tuple": (One, (X,), r"expected \(x, y\).*got tuple of 1"),
     "empty": (One, (), "got tuple of 0"),
     "text": (One, "text", "got str"),
@@ -275,6 +282,13 @@ def test_other_batches_need_a_step_of_ones_own(model: type[Net], batch: Any, wor
     with pytest.raises(UserCodeError, match=words + ".*set step to a function of your own"):
         default_step(functional.mse_loss)(net, batch)
     assert net.calls == []
+
+
+def test_a_batch_that_the_model_cannot_take_whole_needs_a_loss() -> None:
+    with pytest.raises(
+        UserCodeError, match=r"list of 3 .*goes to the model without a loss, but Two\.forward takes a, b"
+    ):
+        default_step(None)(Two(lambda a, b: OWN), [{"image": X}] * 3)
 
 
 def test_a_pair_needs_a_loss() -> None:
