@@ -200,6 +200,7 @@ WITHOUT_LOSS: dict[str, tuple[type[Net], Any, tuple[Any, ...]]] = {
     "one-tuple": (One, (X,), (X,)),
     "one-tuple of a mapping": (Two, ({"b": Z, "a": X},), (X, Z)),
     "tuple": (Two, (X, Y), (X, Y)),
+    "tuple for an optional input": (Optional, (X, Y), (X, Y)),
     "lists": (Two, [[X, Z], [{"boxes": Y}]], ([X, Z], [{"boxes": Y}])),
     "samples": (One, [{"image": X}, {"image": Z}], ([{"image": X}, {"image": Z}],)),
     "two samples": (Optional, [{"image": X}, {"image": Z}], ([{"image": X}, {"image": Z}], None)),
@@ -298,12 +299,35 @@ def test_a_pair_needs_a_loss() -> None:
         default_step(None)(nn.Linear(3, 1), (X, Y))
 
 
-def test_a_model_that_fails_on_its_first_batch_is_told_how_it_was_called() -> None:
-    step = default_step(functional.mse_loss)
-    with pytest.raises(
-        UserCodeError, match=r"mat1 and mat2(?s:.*)the batch was(?s:.*)used as loss\(model\(image\), label\)"
-    ):
-        step(nn.Linear(5, 1), {"image": X, "label": Y})
+FORMS: dict[str, tuple[type[Net], Any, bool]] = {
+    "loss(model(x), y)": (One, (X, Y), True),
+    "loss(model(x1, x2), y)": (Two, (X, Z, Y), True),
+    "loss(model((x1, x2)), y)": (One, ((X, Z), Y), True),
+    "loss(model(image), label)": (One, {"image": X, "label": Y}, True),
+    "loss(model(a=..., b=...), y)": (Two, ({"a": X, "b": Z}, Y), True),
+    "loss(model({c, d}), targets)": (One, {"c": X, "d": Z, "targets": Y}, True),
+    "loss(model(batch), batch.y)": (One, Graph(X, Y), True),
+    "model(a=..., labels=...)": (Labelled, {"a": X, "labels": Y}, True),
+    "model(x1, x2)": (Two, (X, Y), False),
+    "model(x)": (One, (X,), False),
+    "model(batch)": (One, X, False),
+}
+
+
+@pytest.mark.parametrize(("form", "case"), FORMS.items(), ids=FORMS)
+def test_a_model_that_fails_on_its_first_batch_is_told_how_it_was_called(
+    form: str, case: tuple[type[Net], Any, bool]
+) -> None:
+    def fail(*heard: Any) -> None:
+        raise ValueError("no way")
+
+    model, batch, with_loss = case
+    with pytest.raises(UserCodeError) as failure:
+        default_step(functional.mse_loss if with_loss else None)(model(fail), batch)
+    first, second, third = str(failure.value).splitlines()
+    assert first == "training step failed: ValueError: no way"
+    assert second.startswith("the batch was: ")
+    assert third.startswith(f"it was used as {form}; for anything else set step to")
 
 
 @pytest.mark.parametrize("wrapper", [nn.DataParallel, torch.compile])
