@@ -99,6 +99,11 @@ def test_a_dataclass_is_moved_as_it_is(batch: Any) -> None:
     assert (moved.label, moved.count) == (3, 1)
 
 
+def test_a_class_in_a_batch_is_no_batch() -> None:
+    assert to_device([Open, Tensor], META) == [Open, Tensor]
+    assert describe(Open) == "type"
+
+
 def test_a_packed_sequence_moves_itself() -> None:
     moved = to_device({"x": pack_sequence([torch.ones(3, 2), torch.ones(1, 2)])}, META)["x"]
     assert moved.data.device.type == "meta"

@@ -103,6 +103,7 @@ WITH_LOSS: dict[str, tuple[type[Net], Any, tuple[Any, ...]]] = {
     "nested, as one": (One, ((X, Z), Y), ((X, Z),)),
     "nested, of one": (One, ((X,), Y), (X,)),
     "packed sequence": (One, (PACKED, Y), (PACKED,)),
+    "packed sequence to any": (Anything, (PACKED, Y), ((PACKED,), {})),
     "namedtuple with its target first": (Two, Point(Y, X, Z), (X, Z)),
     "namedtuple": (Two, Plain(X, Z, Y), (X, Z)),
     "named inputs": (Two, ({"b": Z, "a": X}, Y), (X, Z)),
@@ -131,6 +132,10 @@ def test_the_inputs_go_to_the_model_and_the_target_to_the_loss(
     assert len(net.calls) == 2
     assert all(same(call, heard) for call in net.calls), net.calls
     assert all(same(call, (X, Y)) for call in compared.calls)
+
+
+def test_a_loss_takes_the_target_whatever_the_output() -> None:
+    assert default_step(lambda output, target: output * 2)(One(lambda x: OWN), (X, Y)).item() == 14
 
 
 def test_an_object_goes_to_the_model_whole_and_its_target_to_the_loss() -> None:
@@ -173,6 +178,7 @@ def test_the_loss_is_found_in_the_output(output: Any, value: float) -> None:
         X,
         OWN.reshape(1),
         (X, OWN),
+        ("text", OWN),
         [],
         None,
         SimpleNamespace(loss=None),
@@ -194,6 +200,7 @@ WITHOUT_LOSS: dict[str, tuple[type[Net], Any, tuple[Any, ...]]] = {
     "one-tuple": (One, (X,), (X,)),
     "one-tuple of a mapping": (Two, ({"b": Z, "a": X},), (X, Z)),
     "tuple": (Two, (X, Y), (X, Y)),
+    "tuple for an optional input": (Optional, (X, Y), (X, Y)),
     "lists": (Two, [[X, Z], [{"boxes": Y}]], ([X, Z], [{"boxes": Y}])),
     "samples": (One, [{"image": X}, {"image": Z}], ([{"image": X}, {"image": Z}],)),
     "two samples": (Optional, [{"image": X}, {"image": Z}], ([{"image": X}, {"image": Z}], None)),
@@ -256,6 +263,7 @@ def test_a_mapping_without_a_target_has_to_bring_a_loss() -> None:
 
 UNUSABLE: dict[str, tuple[type[Net], Any, str]] = {
     "tensor": (One, X, r"expected \(x, y\).*got a float32 tensor of shape \(2, 3\)"),
+    "one-tuple to any": (Anything, (X,), "got tuple of 1"),
     "one-tuple": (One, (X,), r"expected \(x, y\).*got tuple of 1"),
     "empty": (One, (), "got tuple of 0"),
     "text": (One, "text", "got str"),
@@ -263,6 +271,8 @@ UNUSABLE: dict[str, tuple[type[Net], Any, str]] = {
     "too many inputs": (One, (X, Z, Y), "One.forward takes x; got tuple of 3"),
     "too few inputs": (Two, ((X,), Y), "Two.forward takes a, b; got tuple of 1"),
     "unknown names": (Two, ({"a": X, "c": Z}, Y), r"Two.forward takes a, b; got \{a: .*, c: "),
+    "names that are all unknown": (Two, ({"c": X, "d": Z}, Y), r"Two\.forward takes a, b; got \{c: .*, d: "),
+    "one input to a model of two": (Two, {"image": X, "y": Y}, r"Two\.forward takes a, b; got \{image: "),
     "known and unknown names": (One, {"x": X, "mask": Z, "y": Y}, r"One.forward takes x; got \{x: .*, mask: "),
     "two targets": (One, {"x": X, "y": Y, "label": Y}, "expected one target, not label and y"),
     "object without a target": (One, Graph(X), "an object with one of label, .*; got Graph"),
@@ -277,17 +287,47 @@ def test_other_batches_need_a_step_of_ones_own(model: type[Net], batch: Any, wor
     assert net.calls == []
 
 
+def test_a_batch_that_the_model_cannot_take_whole_needs_a_loss() -> None:
+    with pytest.raises(
+        UserCodeError, match=r"list of 3 .*goes to the model without a loss, but Two\.forward takes a, b"
+    ):
+        default_step(None)(Two(lambda a, b: OWN), [{"image": X}] * 3)
+
+
 def test_a_pair_needs_a_loss() -> None:
     with pytest.raises(UserCodeError, match="expected a loss for \\(x, y\\) batches, got none"):
         default_step(None)(nn.Linear(3, 1), (X, Y))
 
 
-def test_a_model_that_fails_on_its_first_batch_is_told_how_it_was_called() -> None:
-    step = default_step(functional.mse_loss)
-    with pytest.raises(
-        UserCodeError, match=r"mat1 and mat2(?s:.*)the batch was(?s:.*)used as loss\(model\(image\), label\)"
-    ):
-        step(nn.Linear(5, 1), {"image": X, "label": Y})
+FORMS: dict[str, tuple[type[Net], Any, bool]] = {
+    "loss(model(x), y)": (One, (X, Y), True),
+    "loss(model(x1, x2), y)": (Two, (X, Z, Y), True),
+    "loss(model((x1, x2)), y)": (One, ((X, Z), Y), True),
+    "loss(model(image), label)": (One, {"image": X, "label": Y}, True),
+    "loss(model(a=..., b=...), y)": (Two, ({"a": X, "b": Z}, Y), True),
+    "loss(model({c, d}), targets)": (One, {"c": X, "d": Z, "targets": Y}, True),
+    "loss(model(batch), batch.y)": (One, Graph(X, Y), True),
+    "model(a=..., labels=...)": (Labelled, {"a": X, "labels": Y}, True),
+    "model(x1, x2)": (Two, (X, Y), False),
+    "model(x)": (One, (X,), False),
+    "model(batch)": (One, X, False),
+}
+
+
+@pytest.mark.parametrize(("form", "case"), FORMS.items(), ids=FORMS)
+def test_a_model_that_fails_on_its_first_batch_is_told_how_it_was_called(
+    form: str, case: tuple[type[Net], Any, bool]
+) -> None:
+    def fail(*heard: Any) -> None:
+        raise ValueError("no way")
+
+    model, batch, with_loss = case
+    with pytest.raises(UserCodeError) as failure:
+        default_step(functional.mse_loss if with_loss else None)(model(fail), batch)
+    first, second, third = str(failure.value).splitlines()
+    assert first == "training step failed: ValueError: no way"
+    assert second.startswith("the batch was: ")
+    assert third.startswith(f"it was used as {form}; for anything else set step to")
 
 
 @pytest.mark.parametrize("wrapper", [nn.DataParallel, torch.compile])
@@ -308,7 +348,7 @@ def test_a_scalar_or_one_element_loss_is_fine() -> None:
         (0.5, "got float"),
         (None, "got NoneType"),
         (torch.ones(2, requires_grad=True), r"shape \(2,\); average it first"),
-        (torch.tensor(1), "int64 tensor"),
+        (torch.tensor(1), r"int64 tensor of shape \(\)$"),
         (torch.tensor(1.0), "without a gradient"),
         (torch.tensor(1 + 0j, requires_grad=True), "complex64"),
     ],
