@@ -10,14 +10,16 @@ import gc
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lrfind
+from lrfind.analysis.repeats import median_run, pooled
 from lrfind.config.check import check_targets
 from lrfind.config.load import load_config
 from lrfind.config.schema import Config
-from lrfind.record import Result
+from lrfind.record import Repeat, Result
 from lrfind.search import Observer, best, ladder_of, one_sweep, probe, sweep_until_evident
 
 if TYPE_CHECKING:
@@ -53,6 +55,12 @@ def run(config: Config, source: str, observer: Observer | None = None) -> Result
         KeyboardInterrupt: The user interrupted it before anything was measured.
     """
     observer = observer or Observer()
+    first = _run_seed(config, source, observer)
+    more = [] if first.cut_short else list(_more_seeds(config, source, observer))
+    return _pooled([first, *filter(None, more)], interrupted=None in more) if more else first
+
+
+def _run_seed(config: Config, source: str, observer: Observer) -> Result:
     clock = _Clock()
     job = _build(config, source)
     clock.lap("build_seconds")
@@ -76,6 +84,45 @@ def run(config: Config, source: str, observer: Observer | None = None) -> Result
         environment=_environment(job),
         timing=clock.seconds,
         error=outcome.error,
+        interrupted=outcome.interrupted,
+    )
+
+
+def _more_seeds(config: Config, source: str, observer: Observer) -> Iterator[Result | None]:
+    """Run the seeds after the first one, until one of them is cut short; None for one that never came to measure."""
+    for repeat in range(1, config.sweep.repeats):
+        seed = (config.seed + repeat) % 2**32
+        try:
+            result = _run_seed(config.model_copy(update={"seed": seed}), source, observer)
+        except KeyboardInterrupt:
+            yield None
+            return
+        yield result
+        if result.cut_short:
+            return
+
+
+def _pooled(results: Sequence[Result], *, interrupted: bool) -> Result:
+    """Return the run of the median suggestion, with the sweeps of all and what each seed suggested."""
+    analyses = [result.analysis for result in results]
+    chosen = median_run(analyses)
+    return replace(
+        results[chosen],
+        sweeps=tuple(sweep for result in results for sweep in result.sweeps),
+        smoothed=tuple(smoothed for result in results for smoothed in result.smoothed),
+        used=sum(len(result.sweeps) for result in results[:chosen]) + results[chosen].used,
+        analysis=pooled(analyses),
+        config=results[0].config,
+        environment=results[0].environment,
+        timing={
+            lap: round(sum(result.timing.get(lap, 0.0) for result in results), 3)
+            for lap in dict.fromkeys(lap for result in results for lap in result.timing)
+        },
+        error=results[-1].error,
+        interrupted=interrupted or results[-1].interrupted,
+        repeats=tuple(
+            Repeat(result.sweep.seed, result.analysis.suggested_lr, result.analysis.confidence) for result in results
+        ),
     )
 
 

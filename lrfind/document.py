@@ -12,7 +12,19 @@ import math
 from typing import Any
 
 from lrfind.errors import RecordError
-from lrfind.record import Analysis, Candidate, Group, Landmarks, Probe, Refusal, Result, Status, StopReason, Sweep
+from lrfind.record import (
+    Analysis,
+    Candidate,
+    Group,
+    Landmarks,
+    Probe,
+    Refusal,
+    Repeat,
+    Result,
+    Status,
+    StopReason,
+    Sweep,
+)
 
 SCHEMA = 1
 """Number of the JSON layout; it rises when a reader of the old layout would misread the new one."""
@@ -31,11 +43,14 @@ def to_json(result: Result) -> str:
         "landmarks": result.analysis.landmarks and vars(result.analysis.landmarks),
         "stop_reason": result.sweep.stop_reason,
         "error": result.error,
+        "interrupted": result.interrupted,
         "sweeps": [
             {**vars(sweep), "smoothed": smoothed, "used": index == result.used}
             for index, (sweep, smoothed) in enumerate(zip(result.sweeps, result.smoothed, strict=True))
         ],
         "probes": [vars(probe) for probe in result.probes],
+        "repeats": [vars(repeat) for repeat in result.repeats],
+        "spread": result.spread,
         "title": result.title,
         "config": result.config,
         "environment": result.environment,
@@ -93,8 +108,9 @@ def _result_from(document: dict[str, Any]) -> Result:
             Probe(probe["lr"], probe["steps"], _numbers(probe["losses"]), StopReason(probe["stop_reason"]))
             for probe in document["probes"]
         ),
+        repeats=tuple(Repeat(**repeat) for repeat in document["repeats"]),
         groups=tuple(Group(**group) for group in document["groups"]),
-        **{name: document[name] for name in ("title", "config", "environment", "timing", "error")},
+        **{name: document[name] for name in ("title", "config", "environment", "timing", "error", "interrupted")},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+import statistics
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,6 +186,15 @@ class Analysis:
 
 
 @dataclass(frozen=True)
+class Repeat:
+    """What the run of one seed suggested: None where it gave no learning rate."""
+
+    seed: int
+    suggested_lr: float | None
+    confidence: float
+
+
+@dataclass(frozen=True)
 class Result:
     """The whole outcome of a run.
 
@@ -198,8 +208,10 @@ class Result:
         environment: Versions, device and seed.
         timing: Seconds, by stage.
         error: Message of the fault that cut the run short; None when none did.
-        probes: Short trainings that checked the sweep, in the order run.
+        probes: Short trainings that checked that sweep, in the order run.
         groups: The parameter groups of the optimizer.
+        repeats: What each seed suggested, where more than one was run.
+        interrupted: Whether the user stopped it before its end.
     """
 
     sweeps: tuple[Sweep, ...]
@@ -213,6 +225,19 @@ class Result:
     error: str | None = None
     probes: tuple[Probe, ...] = ()
     groups: tuple[Group, ...] = ()
+    repeats: tuple[Repeat, ...] = ()
+    interrupted: bool = False
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether it ended before its time."""
+        return self.interrupted or self.error is not None
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of log10 of the suggestions over the repeats, in decades; None below two of them."""
+        found = [math.log10(repeat.suggested_lr) for repeat in self.repeats if repeat.suggested_lr is not None]
+        return statistics.stdev(found) if len(found) > 1 else None
 
     @property
     def group_lrs(self) -> dict[str, float]:

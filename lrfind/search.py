@@ -51,6 +51,12 @@ class Sweeps:
     error: str | None = None
 
     @property
+    def interrupted(self) -> bool:
+        """Whether the user stopped it."""
+        ends = [*(sweep.stop_reason for sweep in self.sweeps), *(probe.stop_reason for probe in self.probes)]
+        return StopReason.INTERRUPTED in ends
+
+    @property
     def cut_short(self) -> bool:
         """Whether the last sweep ended before its time for a reason that is not in the curve."""
         return self.sweeps[-1].stop_reason.cut_short
@@ -162,7 +168,7 @@ def probe(job: Job, outcome: Sweeps, analysis: Analysis, observer: Observer) -> 
         observer.on_note(f"Not settled yet; training {steps} steps at one learning rate after the other.")
     if config.refine and made.descends:
         made = prober.train_at(finer_lrs(made, highest), steps) or made
-    return conclude(analysis, made, config.train.schedule, highest, sure=sure)
+    return conclude(analysis, made, config.train.schedule, highest, sure=sure, train_steps=config.train.steps)
 
 
 def probing(job: Job) -> bool:

@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrfind.analysis.probes import (
+    DRIFT,
     ENOUGH,
     HIDDEN,
+    LONG,
     Round,
     conclude,
     finer_lrs,
+    for_length,
     next_lr,
     round_of,
     settled,
@@ -143,24 +146,32 @@ def test_an_answer_is_settled_when_two_looks_agree() -> None:
     assert not settled(flat, flat, analysis_with(minimum_lr=1.0))
 
 
-def test_the_constant_and_the_peak_lie_on_either_side_of_the_best_probe() -> None:
+def test_the_longer_the_training_the_lower_its_learning_rate() -> None:
+    assert for_length(0.01, 25, 25) == 0.01
+    assert for_length(0.01, 25, 250) == pytest.approx(0.01 / 10**DRIFT)
+    assert for_length(0.01, 400, 100) == 0.01  # nothing is known of shorter ones
+
+
+def test_a_peak_is_twice_the_constant_for_the_length_of_the_training() -> None:
     made = round_at({10**-2.5: 0.5, 0.01: 0.1, 10**-1.5: 0.5})
-    found = conclude(analysis_with(), made, "cosine", HIGHEST, sure=True)
+    found = conclude(analysis_with(), made, "cosine", HIGHEST, sure=True, train_steps=10 * STEPS)
     assert found.method == "probes"
-    assert found.suggested_lr == found.suggested_lrs["cosine"] == pytest.approx(0.01 * math.sqrt(2))
-    assert found.suggested_lrs["constant"] == pytest.approx(0.01 / math.sqrt(2))
+    assert found.suggested_lrs["constant"] == pytest.approx(0.01 / 10**DRIFT)
+    assert found.suggested_lr == found.suggested_lrs["cosine"] == pytest.approx(0.02 / 10**DRIFT)
     assert found.safe_range is not None
     assert found.safe_range[0] < found.suggested_lr < found.safe_range[1]
     assert found.candidates[-1].method == "probes"
     assert "as well" in found.message
+    unknown = conclude(analysis_with(), made, "cosine", HIGHEST, sure=True)
+    assert unknown.suggested_lr == pytest.approx(2 * for_length(0.01, STEPS, LONG))
 
 
 def test_the_range_is_where_probes_make_two_thirds_of_the_drop() -> None:
     ends = {0.001: 1.0, 0.01: 0.0, 0.1: 1.0}
-    found = conclude(analysis_with(), round_at(ends), "constant", HIGHEST, sure=True)
+    found = conclude(analysis_with(), round_at(ends), "constant", HIGHEST, sure=True, train_steps=STEPS)
     assert found.safe_range is not None
     low, high = found.safe_range
-    assert math.log10(low * math.sqrt(2)) == pytest.approx(-2 - 1 / 3)
+    assert math.log10(low) == pytest.approx(-2 - 1 / 3)
     assert math.log10(high) == pytest.approx(-2 + 1 / 3)
 
 

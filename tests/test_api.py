@@ -11,7 +11,7 @@ import torch
 from lrfind.analysis.probes import HIDDEN
 from lrfind.api import read_config, run, try_out
 from lrfind.config.schema import Config
-from lrfind.document import to_json
+from lrfind.document import from_json, to_json
 from lrfind.errors import DataError, LrfindError, UserCodeError
 from lrfind.record import Refusal, Result, Status, StopReason
 from lrfind.search import Observer
@@ -234,6 +234,39 @@ def test_refining_probes_longer_and_in_between() -> None:
     assert any(abs(ratio % 0.5 - 0.25) < 0.01 for ratio in ratios)
     assert result.analysis.suggested_lr is not None
     assert 0.02 < result.analysis.suggested_lr < 1
+
+
+def test_repeats_run_one_seed_after_the_other_and_take_the_median() -> None:
+    result = run_it(config(seed=7, sweep={"start_lr": 1e-5, "repeats": 3}))
+    assert [sweep.seed for sweep in result.sweeps] == [7, 8, 9]
+    found = sorted(repeat.suggested_lr or 0.0 for repeat in result.repeats)
+    assert result.analysis.suggested_lr == pytest.approx(found[1])
+    assert result.sweep.seed == next(repeat.seed for repeat in result.repeats if repeat.suggested_lr == found[1])
+    assert result.spread is not None
+    assert result.config["seed"] == 7
+    assert from_json(to_json(result)) == result
+
+
+def test_ctrl_c_in_a_repeat_keeps_the_seeds_before() -> None:
+    begun: list[int] = []
+
+    def on_sweep(steps: int) -> None:
+        begun.append(steps)
+        if begun.count(60) == 2:
+            raise KeyboardInterrupt
+
+    sweep = {"start_lr": 1e-5, "repeats": 3, "num_iter": 60}
+    result = run_it(config(sweep=sweep), Observer(on_sweep=on_sweep))
+    assert result.interrupted
+    assert [repeat.seed for repeat in result.repeats] == [0]
+    assert result.analysis.suggested_lr is not None
+
+
+def test_a_fault_in_a_repeat_is_told_and_ends_the_run() -> None:
+    step = {**noise(at=20, event="raise"), "noise": 0.0, "learns": True}
+    result = run_it(config(step=step, sweep={"repeats": 3}))
+    assert result.error is not None
+    assert len(result.sweeps) == 1
 
 
 def test_a_fault_while_probing_leaves_the_sweep_as_it_is_and_is_told() -> None:

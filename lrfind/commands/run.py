@@ -199,10 +199,9 @@ def _print_report(result: Result, files: list[Path]) -> None:
 
 def exit_code(result: Result) -> ExitCode:
     """Return the exit code that tells a shell how a run went."""
-    from lrfind.record import Status, StopReason
+    from lrfind.record import Status
 
-    ends = [*(sweep.stop_reason for sweep in result.sweeps), *(probe.stop_reason for probe in result.probes)]
-    if StopReason.INTERRUPTED in ends:
+    if result.interrupted:
         return ExitCode.INTERRUPTED
     if result.error is not None:
         return ExitCode.FAILED

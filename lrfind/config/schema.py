@@ -103,6 +103,8 @@ class SweepConfig(Section):
     max_iter: Whole = Field(default=400, ge=10)
     """Without probes: while noise hides the descent, the sweep is run again with two or four times the steps, up to
     this many."""
+    repeats: Whole = Field(default=1, ge=1)
+    """Runs with successive seeds, each with its probes; the median of what they suggest is taken, in log(LR)."""
     mode: Literal["exponential", "linear"] = "exponential"
     """Whether the updates are spaced evenly in log(LR) or in LR."""
     stop_on_divergence: bool = True
@@ -123,6 +125,8 @@ class TrainConfig(Section):
 
     schedule: Literal["constant", "cosine", "linear", "onecycle"] = "constant"
     """What the learning rate is for: a constant one, or the peak of a schedule that decays to 0."""
+    steps: Whole | None = Field(default=None, ge=1)
+    """Updates of the real training, if known: the longer it is, the lower its best constant learning rate."""
     accumulate: Whole = Field(default=1, ge=1)
     """Mini-batches whose gradients are averaged in one update; the learning rate moves once per update."""
     clip_grad_norm: Positive | None = None
