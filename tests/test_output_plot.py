@@ -391,3 +391,12 @@ def test_probes_are_drawn_where_they_ended() -> None:
     drawn = next(line for line in axes.lines if "probes of 40 steps" in str(line.get_label()))
     assert drawn.get_xydata() == pytest.approx(np.array([[1e-3, 0.9], [1e-2, 0.2]]))
     assert axes.get_ylim()[0] < 0.2
+
+
+def test_the_subtitle_names_the_schedule_of_a_peak() -> None:
+    result = example_result()
+    lrs = {"constant": 0.0063, "cosine": 0.0126}
+    result = replace(result, analysis=replace(result.analysis, suggested_lr=0.0126, suggested_lrs=lrs))
+    result = replace(result, config={**result.config, "train": {"schedule": "cosine"}})
+    said = " ".join(text.get_text() for text in figure(result).findobj(Text))
+    assert "suggested LR 0.0126 as the peak of cosine (0.0063 if constant)" in said

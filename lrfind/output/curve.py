@@ -81,6 +81,15 @@ def format_range(low: float, high: float) -> str:
     return f"{format_lr(low)} to {format_lr(high)}"
 
 
+def purpose(result: Result) -> str:
+    """Return what the suggestion is for, where that is not a constant learning rate."""
+    constant = result.analysis.suggested_lrs.get("constant")
+    if constant is None or constant == result.analysis.suggested_lr:
+        return ""
+    schedule = result.config.get("train", {}).get("schedule", "schedule")
+    return f" as the peak of {schedule} ({format_lr(constant)} if constant)"
+
+
 def lr_ticks(low: float, high: float, at_most: int) -> list[float]:
     """Return rates to label between `low` and `high`: decades, or finer where there are not three of them."""
     decades = [float(f"1e{k}") for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]

@@ -26,6 +26,7 @@ from lrfind.output.curve import (
     loss_at,
     lr_ticks,
     probe_points,
+    purpose,
     raw_points,
     smooth_points,
     tick_labels,
@@ -187,7 +188,7 @@ def _finding(result: Result) -> str:
     found = result.analysis
     if found.suggested_lr is None:
         return f"No learning rate suggested: {found.message}"
-    parts = [f"suggested LR {format_lr(found.suggested_lr)}"]
+    parts = [f"suggested LR {format_lr(found.suggested_lr)}{purpose(result)}"]
     if found.safe_range:
         parts.append(f"safe range {format_range(*found.safe_range)}")
     return ", ".join([*parts, f"confidence {found.confidence:.0%}"])

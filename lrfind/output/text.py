@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lrfind.output.curve import format_lr, format_range
+from lrfind.output.curve import format_lr, format_range, purpose
 from lrfind.output.terminal import LEAST_WIDTH, sketch
 from lrfind.record import Result, StopReason
 
@@ -64,19 +64,10 @@ def _headline(result: Result) -> str:
     if found.suggested_lr is None:
         reason = f" ({found.reason.value.replace('_', ' ')})" if found.reason else ""
         return f"No learning rate suggested{reason}"
-    parts = [f"Suggested LR: {format_lr(found.suggested_lr)}{_purpose(result)}"]
+    parts = [f"Suggested LR: {format_lr(found.suggested_lr)}{purpose(result)}"]
     if found.safe_range:
         parts.append(f"safe range: {format_range(*found.safe_range)}")
     return "   ".join([*parts, f"confidence: {found.confidence:.0%}"])
-
-
-def _purpose(result: Result) -> str:
-    """Return what the suggestion is for, where that is not a constant learning rate."""
-    constant = result.analysis.suggested_lrs.get("constant")
-    if constant is None or constant == result.analysis.suggested_lr:
-        return ""
-    schedule = result.config.get("train", {}).get("schedule", "schedule")
-    return f" as the peak of {schedule} ({format_lr(constant)} if constant)"
 
 
 def _candidates(result: Result, console: Console) -> Table:
