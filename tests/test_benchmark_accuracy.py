@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from accuracy import data, regret, score, task, tasks, truth
+from accuracy import data, finders, peers, regret, score, task, tasks, truth
 
 from lrfind.api import try_out
 from lrfind.config.check import check_targets
@@ -138,7 +138,35 @@ def test_tables_of_a_finder_and_of_lrfind(curve: Any) -> None:
     assert "noise" in score.tasks_table(picks["lrfind"], truths, "reporting")[-1]
 
 
-@pytest.mark.parametrize("name", [name for name, each in tasks.TASKS.items() if each.role == "reporting"])
+NAMES = [name for name, each in tasks.TASKS.items() if each.role == "reporting"]
+
+
+def test_peers_go_by_another_name_at_an_equal_budget() -> None:
+    asked: list[int] = []
+
+    def function(task: Any, seed: int, iterations: int) -> Any:
+        asked.append(iterations)
+        return {"peer": 0.1}, iterations
+
+    find = peers.asked(function, 200, peers.at_equal_budget)
+    assert find(tasks.TASKS[NAMES[0]], 0) == ({"peer, 200 steps": 0.1}, 200)
+    assert asked == [200]
+    assert finders.FINDERS["ignite, 200 steps"] == ("ignite, 200 steps",)
+    names = [name for names in finders.FINDERS.values() for name in names]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("package", list(peers.PACKAGES))
+def test_peers_take_the_iterations_that_they_are_given(package: str) -> None:
+    pytest.importorskip({"torch-lr-finder": "torch_lr_finder"}.get(package, package))
+    function, names = peers.PACKAGES[package]
+    with peers.quiet():
+        found, iterations = function(tasks.TASKS["softmax_sgd"], 0, 30)
+    assert set(found) == set(names)
+    assert 25 <= iterations <= 31
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_reporting_task_is_learned(name: str) -> None:
     document = json.loads(truth.path_of(name, 1).read_text())
     assert document["finished"]
