@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from accuracy import data, finders, peers, regret, score, task, tasks, truth
+from accuracy import data, finders, peers, refusals, regret, score, task, tasks, truth
 
 from lrfind.api import try_out
 from lrfind.config.check import check_targets
 from lrfind.config.schema import Config
+from lrfind.record import Refusal
 
 UNTRAINED = 3.0
 
@@ -139,6 +140,30 @@ def test_tables_of_a_finder_and_of_lrfind(curve: Any) -> None:
 
 
 NAMES = [name for name, each in tasks.TASKS.items() if each.role == "reporting"]
+
+
+def test_refusal_counts_only_with_a_right_reason() -> None:
+    case = refusals.Case("a case", (Refusal.FLAT, Refusal.NOISE), {})
+    assert refusals.is_right(case, {"lr": None, "reason": "noise"})
+    assert not refusals.is_right(case, {"lr": None, "reason": "unsure"})
+    assert not refusals.is_right(case, {"lr": 0.1, "reason": None})
+
+
+def test_refusal_cases_are_configs_of_a_run_that_is_not_refused() -> None:
+    assert len({case.title for case in refusals.CASES}) == len(refusals.CASES)
+    for case in refusals.CASES:
+        check_targets(Config.model_validate(refusals.USUAL | case.config), case.title)
+    assert refusals.ask(refusals.Case("usual", (), {}), seeds=1)["0"]["lr"] is not None
+
+
+@pytest.mark.parametrize("title", ["NaN from the start", "constant loss, SGD", "data that end after 8 batches"])
+def test_refusal_case_is_refused(title: str) -> None:
+    (case,) = [case for case in refusals.CASES if case.title == title]
+    assert refusals.is_right(case, refusals.ask(case, seeds=1)["0"])
+
+
+def test_refusals_that_are_kept_are_those_of_the_cases() -> None:
+    assert set(refusals.read()) == {case.title for case in refusals.CASES}
 
 
 def test_peers_go_by_another_name_at_an_equal_budget() -> None:
