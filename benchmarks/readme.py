@@ -17,8 +17,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from accuracy.picture import draw
-from accuracy.score import summary
+from accuracy import picture
+from accuracy.summary import summary
 from speed import table
 
 ROOT = Path(__file__).parent.parent
@@ -60,8 +60,8 @@ def speed(folder: Path) -> str:
 
 
 def accuracy(folder: Path) -> str:
-    """Return the table of the last `make bench-accuracy`, and draw its picture."""
-    draw(ROOT / "benchmarks" / "accuracy.png")
+    """Return the tables of the last `make bench-accuracy`, and draw its picture."""
+    picture.draw(ROOT / "benchmarks" / "accuracy.png")
     return summary()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from accuracy import data, finders, peers, refusals, regret, score, task, tasks, truth
+from accuracy import data, finders, measures, peers, picture, refusals, regret, score, summary, task, tasks, truth
 
 from lrfind.api import try_out
 from lrfind.config.check import check_targets
@@ -134,7 +134,7 @@ def test_tables_of_a_finder_and_of_lrfind(curve: Any) -> None:
     assert "0.500 ±" in lines[0]
     assert "50 %" in lines[0]
     assert score.finders_table(picks, truths, "tuning")[2:] == []
-    rows = score.scored(picks["lrfind"], truths)
+    rows = measures.scored(picks["lrfind"], truths)
     assert "confidence >= 0.9: 100 % of 1" in "\n".join(score.range_lines(rows))
     assert "noise" in score.tasks_table(picks["lrfind"], truths, "reporting")[-1]
 
@@ -142,11 +142,139 @@ def test_tables_of_a_finder_and_of_lrfind(curve: Any) -> None:
 NAMES = [name for name, each in tasks.TASKS.items() if each.role == "reporting"]
 
 
+def picked(lr: float | None, iterations: int = 100, **more: Any) -> Any:
+    return {"lr": lr, "iterations": iterations, **more}
+
+
+def sure_of(lr: float, confidence: float, iterations: int = 100) -> Any:
+    return picked(lr, iterations, confidence=confidence, safe_range=[lr / 10**0.5, lr * 10**0.5])
+
+
+def rows_of(curve: Any, *picks: Any, task: str = NAMES[0]) -> Any:
+    seeds = {str(seed): pick for seed, pick in enumerate(picks)}
+    return measures.scored({task: seeds}, {task: {"onecycle": curve, "constant": curve}})
+
+
+def test_regrets_of_known_suggestions(curve: Any) -> None:
+    rows = [*rows_of(curve, picked(1e-2), picked(None)), *rows_of(curve, picked(1e-1), picked(1e-2), task=NAMES[1])]
+    found = measures.regrets(rows, "constant")
+    assert found.mean == pytest.approx((0 + 1 + 0.5 + 0) / 4)
+    assert found.error == pytest.approx(0.125)  # of the tasks' means 0.5 and 0.25
+    assert found.high == 1
+    assert found.within == 0.5
+    assert found.failed == 0.5
+    assert math.isnan(measures.regrets(rows[:2], "constant").error)
+
+
+def test_spread_is_that_of_the_median_task(curve: Any) -> None:
+    steady = rows_of(curve, picked(1e-2), picked(1e-2))
+    apart = rows_of(curve, picked(1e-3), picked(1e-2), picked(None), task=NAMES[1])
+    assert measures.spread([*steady, *apart]) == pytest.approx(0.25)
+    assert measures.spread(steady[:1]) is None
+
+
+def test_safe_range_around_the_best_and_around_another(curve: Any) -> None:
+    best, high = rows_of(curve, sure_of(1e-2, 0.9), sure_of(1.0, 0.9))
+    assert best.holds_best("constant")
+    assert not high.holds_best("constant")
+    assert measures.widths([best, high]) == pytest.approx([1, 1])
+    assert 0 < sum(best.tolerable("constant")) < len(best.tolerable("constant"))
+    assert not any(high.tolerable("constant"))
+
+
+def test_reliability_bins_hold_their_lower_edge_and_leave_out_what_is_empty(curve: Any) -> None:
+    rows = rows_of(curve, sure_of(1e-2, 0.9), sure_of(1.0, 1.0), sure_of(1e-2, 0.6), picked(None))
+    low, high = measures.reliability(rows, (0.0, 0.5, 0.9, 1.01), ("constant",))
+    assert (low.low, low.stated, low.within, low.count, low.tasks) == (0.5, 0.6, {"constant": 1.0}, 1, 1)
+    assert (high.count, high.within) == (2, {"constant": 0.5})
+    assert high.stated == pytest.approx(0.95)
+
+
+def test_horizon_shift_is_the_way_of_the_best(monkeypatch: pytest.MonkeyPatch, curve: Any) -> None:
+    lower = regret.Truth.of(parabola(-2.5), UNTRAINED)
+    monkeypatch.setattr(measures, "read_truths", lambda name, longer=1: {"constant": lower if longer > 1 else curve})
+    assert measures.horizon_shifts("constant") == pytest.approx([-0.5] * len(tasks.LONG))
+    monkeypatch.setattr(summary, "SCHEDULES", {"constant": None})
+    assert "-0.50 (-0.50 to -0.50) constant" in summary.horizon_line()
+
+
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch, curve: Any) -> Any:
+    """Picks of three finders on two of the reporting tasks; one finder was asked for one of them only."""
+    names = NAMES[:2]
+    truths = {name: {"onecycle": curve, "constant": curve} for name in names}
+    picks = {
+        "lrfind": {name: {"0": sure_of(1e-2, 0.95, 150), "1": sure_of(1e-2, 0.6, 250)} for name in names},
+        "fastai valley": {name: {"0": picked(1e-1)} for name in names},
+        "fastai minimum": {name: {"0": picked(10**-1.5)} for name in names},
+        "ignite, 200 steps": {names[0]: {"0": picked(None, 200)}},
+        "Lightning": {},
+    }
+    for module in (summary, score, picture):
+        monkeypatch.setattr(module, "known_truths", lambda: truths)
+        monkeypatch.setattr(module, "read", lambda: picks)
+    return picks
+
+
+def line_of(text: str, start: str) -> list[str]:
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {start}")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_summary_says_on_how_many_tasks_a_finder_was_scored(made_up: Any) -> None:
+    text = summary.summary()
+    assert line_of(text, "lrfind | 0")[1:] == [
+        "0.000 ± 0.000 / 0.000 ± 0.000",
+        "0.00 / 0.00",
+        "100 % / 100 %",
+        "0 % / 0 %",
+        "200, 200",
+    ]
+    assert "| fastai minimum |" in text
+    assert "| fastai valley |" not in text  # of one package the best is shown
+    assert line_of(text, "ignite, 200 steps")[0] == "ignite, 200 steps (1 of 2 tasks)"
+    (missing,) = [line for line in text.splitlines() if line.startswith("Not asked yet")]
+    assert "lightning;" in missing
+    assert "ignite;" in missing
+    assert "fastai;" not in missing
+
+
+def test_summary_holds_targets_against_what_was_measured(made_up: Any) -> None:
+    text = summary.summary()
+    assert line_of(text, "confidence")[2] == "100 % / 100 % of 2 runs"
+    assert line_of(text, "safe range: holds")[2] == "100 % / 100 %"
+    assert line_of(text, "safe range: median width")[2] == "1.00"
+    assert line_of(text, "spread")[2] == "0.00"
+    assert line_of(text, "refused, though")[2] == "0 % of 4 runs"
+
+
+def test_summary_and_report_do_without_any_pick(monkeypatch: pytest.MonkeyPatch, made_up: Any) -> None:
+    made_up.clear()
+    assert line_of(summary.summary(), "confidence")[2] == "- of 0 runs"
+    assert "## Nothing to find" in score.report()
+
+
+def test_report_of_picks_that_lack_tasks(made_up: Any) -> None:
+    assert "| ignite, 200 steps |" in score.report()
+
+
 def test_refusal_counts_only_with_a_right_reason() -> None:
     case = refusals.Case("a case", (Refusal.FLAT, Refusal.NOISE), {})
     assert refusals.is_right(case, {"lr": None, "reason": "noise"})
     assert not refusals.is_right(case, {"lr": None, "reason": "unsure"})
     assert not refusals.is_right(case, {"lr": 0.1, "reason": None})
+
+
+def test_refusals_are_counted_by_case() -> None:
+    first, second = (case.title for case in refusals.CASES[:2])
+    right = {"lr": None, "reason": refusals.CASES[0].reasons[0].value}
+    answers = {first: {"0": right, "1": {"lr": 0.5, "reason": None}}, second: {"0": {"lr": None, "reason": "unsure"}}}
+    assert summary.refused_rightly(answers) == {first: [True, False], second: [False]}
+    table = refusals.table(answers)
+    assert table[2].startswith(f"| {first} | 50 % | 50 % |")
+    assert "suggested 0.5" in table[2]
+    assert table[3].startswith(f"| {second} | 100 % | 0 % |")
+    assert len(table) == 4
 
 
 def test_refusal_cases_are_configs_of_a_run_that_is_not_refused() -> None:
