@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from accuracy import picture
+from accuracy import picture, reliability
 from accuracy.summary import summary
 from speed import table
 
@@ -60,8 +60,9 @@ def speed(folder: Path) -> str:
 
 
 def accuracy(folder: Path) -> str:
-    """Return the tables of the last `make bench-accuracy`, and draw its picture."""
+    """Return the tables of the last `make bench-accuracy`, and draw its pictures."""
     picture.draw(ROOT / "benchmarks" / "accuracy.png")
+    reliability.draw(ROOT / "benchmarks" / "reliability.png")
     return summary()
 
 

@@ -7,7 +7,21 @@ from typing import Any
 
 import pytest
 import torch
-from accuracy import data, finders, measures, peers, picture, refusals, regret, score, summary, task, tasks, truth
+from accuracy import (
+    data,
+    finders,
+    measures,
+    peers,
+    picture,
+    refusals,
+    regret,
+    reliability,
+    score,
+    summary,
+    task,
+    tasks,
+    truth,
+)
 
 from lrfind.api import try_out
 from lrfind.config.check import check_targets
@@ -210,7 +224,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch, curve: Any) -> Any:
         "ignite, 200 steps": {names[0]: {"0": picked(None, 200)}},
         "Lightning": {},
     }
-    for module in (summary, score, picture):
+    for module in (summary, score, picture, reliability):
         monkeypatch.setattr(module, "known_truths", lambda: truths)
         monkeypatch.setattr(module, "read", lambda: picks)
     return picks
@@ -256,6 +270,12 @@ def test_summary_and_report_do_without_any_pick(monkeypatch: pytest.MonkeyPatch,
 
 def test_report_of_picks_that_lack_tasks(made_up: Any) -> None:
     assert "| ignite, 200 steps |" in score.report()
+
+
+def test_pictures_of_picks_that_lack_tasks(made_up: Any, tmp_path: Path) -> None:
+    for drawn in (picture, reliability):
+        drawn.draw(tmp_path / "drawn.png")
+        assert (tmp_path / "drawn.png").stat().st_size > 10_000
 
 
 def test_refusal_counts_only_with_a_right_reason() -> None:
