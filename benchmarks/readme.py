@@ -17,8 +17,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from accuracy.picture import draw
-from accuracy.score import summary
+from accuracy import picture, reliability
+from accuracy.summary import summary
 from speed import table
 
 ROOT = Path(__file__).parent.parent
@@ -60,8 +60,9 @@ def speed(folder: Path) -> str:
 
 
 def accuracy(folder: Path) -> str:
-    """Return the table of the last `make bench-accuracy`, and draw its picture."""
-    draw(ROOT / "benchmarks" / "accuracy.png")
+    """Return the tables of the last `make bench-accuracy`, and draw its pictures."""
+    picture.draw(ROOT / "benchmarks" / "accuracy.png")
+    reliability.draw(ROOT / "benchmarks" / "reliability.png")
     return summary()
 
 

@@ -7,11 +7,26 @@ from typing import Any
 
 import pytest
 import torch
-from accuracy import data, regret, score, task, tasks, truth
+from accuracy import (
+    data,
+    finders,
+    measures,
+    peers,
+    picture,
+    refusals,
+    regret,
+    reliability,
+    score,
+    summary,
+    task,
+    tasks,
+    truth,
+)
 
 from lrfind.api import try_out
 from lrfind.config.check import check_targets
 from lrfind.config.schema import Config
+from lrfind.record import Refusal
 
 UNTRAINED = 3.0
 
@@ -133,12 +148,198 @@ def test_tables_of_a_finder_and_of_lrfind(curve: Any) -> None:
     assert "0.500 ±" in lines[0]
     assert "50 %" in lines[0]
     assert score.finders_table(picks, truths, "tuning")[2:] == []
-    rows = score.scored(picks["lrfind"], truths)
+    rows = measures.scored(picks["lrfind"], truths)
     assert "confidence >= 0.9: 100 % of 1" in "\n".join(score.range_lines(rows))
     assert "noise" in score.tasks_table(picks["lrfind"], truths, "reporting")[-1]
 
 
-@pytest.mark.parametrize("name", [name for name, each in tasks.TASKS.items() if each.role == "reporting"])
+NAMES = [name for name, each in tasks.TASKS.items() if each.role == "reporting"]
+
+
+def picked(lr: float | None, iterations: int = 100, **more: Any) -> Any:
+    return {"lr": lr, "iterations": iterations, **more}
+
+
+def sure_of(lr: float, confidence: float, iterations: int = 100) -> Any:
+    return picked(lr, iterations, confidence=confidence, safe_range=[lr / 10**0.5, lr * 10**0.5])
+
+
+def rows_of(curve: Any, *picks: Any, task: str = NAMES[0]) -> Any:
+    seeds = {str(seed): pick for seed, pick in enumerate(picks)}
+    return measures.scored({task: seeds}, {task: {"onecycle": curve, "constant": curve}})
+
+
+def test_regrets_of_known_suggestions(curve: Any) -> None:
+    rows = [*rows_of(curve, picked(1e-2), picked(None)), *rows_of(curve, picked(1e-1), picked(1e-2), task=NAMES[1])]
+    found = measures.regrets(rows, "constant")
+    assert found.mean == pytest.approx((0 + 1 + 0.5 + 0) / 4)
+    assert found.error == pytest.approx(0.125)  # of the tasks' means 0.5 and 0.25
+    assert found.high == 1
+    assert found.within == 0.5
+    assert found.failed == 0.5
+    assert math.isnan(measures.regrets(rows[:2], "constant").error)
+
+
+def test_spread_is_that_of_the_median_task(curve: Any) -> None:
+    steady = rows_of(curve, picked(1e-2), picked(1e-2))
+    apart = rows_of(curve, picked(1e-3), picked(1e-2), picked(None), task=NAMES[1])
+    assert measures.spread([*steady, *apart]) == pytest.approx(0.25)
+    assert measures.spread(steady[:1]) is None
+
+
+def test_safe_range_around_the_best_and_around_another(curve: Any) -> None:
+    best, high = rows_of(curve, sure_of(1e-2, 0.9), sure_of(1.0, 0.9))
+    assert best.holds_best("constant")
+    assert not high.holds_best("constant")
+    assert measures.widths([best, high]) == pytest.approx([1, 1])
+    assert 0 < sum(best.tolerable("constant")) < len(best.tolerable("constant"))
+    assert not any(high.tolerable("constant"))
+
+
+def test_reliability_bins_hold_their_lower_edge_and_leave_out_what_is_empty(curve: Any) -> None:
+    rows = rows_of(curve, sure_of(1e-2, 0.9), sure_of(1.0, 1.0), sure_of(1e-2, 0.6), picked(None))
+    low, high = measures.reliability(rows, (0.0, 0.5, 0.9, 1.01), ("constant",))
+    assert (low.low, low.stated, low.within, low.count, low.tasks) == (0.5, 0.6, {"constant": 1.0}, 1, 1)
+    assert (high.count, high.within) == (2, {"constant": 0.5})
+    assert high.stated == pytest.approx(0.95)
+
+
+def test_horizon_shift_is_the_way_of_the_best(monkeypatch: pytest.MonkeyPatch, curve: Any) -> None:
+    lower = regret.Truth.of(parabola(-2.5), UNTRAINED)
+    monkeypatch.setattr(measures, "read_truths", lambda name, longer=1: {"constant": lower if longer > 1 else curve})
+    assert measures.horizon_shifts("constant") == pytest.approx([-0.5] * len(tasks.LONG))
+    monkeypatch.setattr(summary, "SCHEDULES", {"constant": None})
+    assert "-0.50 (-0.50 to -0.50) constant" in summary.horizon_line()
+
+
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch, curve: Any) -> Any:
+    """Picks of three finders on two of the reporting tasks; one finder was asked for one of them only."""
+    names = NAMES[:2]
+    truths = {name: {"onecycle": curve, "constant": curve} for name in names}
+    picks = {
+        "lrfind": {name: {"0": sure_of(1e-2, 0.95, 150), "1": sure_of(1e-2, 0.6, 250)} for name in names},
+        "fastai valley": {name: {"0": picked(1e-1)} for name in names},
+        "fastai minimum": {name: {"0": picked(10**-1.5)} for name in names},
+        "ignite, 200 steps": {names[0]: {"0": picked(None, 200)}},
+        "Lightning": {},
+    }
+    for module in (summary, score, picture, reliability):
+        monkeypatch.setattr(module, "known_truths", lambda: truths)
+        monkeypatch.setattr(module, "read", lambda: picks)
+    return picks
+
+
+def line_of(text: str, start: str) -> list[str]:
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {start}")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_summary_says_on_how_many_tasks_a_finder_was_scored(made_up: Any) -> None:
+    text = summary.summary()
+    assert line_of(text, "lrfind | 0")[1:] == [
+        "0.000 ± 0.000 / 0.000 ± 0.000",
+        "0.00 / 0.00",
+        "100 % / 100 %",
+        "0 % / 0 %",
+        "200, 200",
+    ]
+    assert "| fastai minimum |" in text
+    assert "| fastai valley |" not in text  # of one package the best is shown
+    assert line_of(text, "ignite, 200 steps")[0] == "ignite, 200 steps (1 of 2 tasks)"
+    (missing,) = [line for line in text.splitlines() if line.startswith("Not asked yet")]
+    assert "lightning;" in missing
+    assert "ignite;" in missing
+    assert "fastai;" not in missing
+
+
+def test_summary_holds_targets_against_what_was_measured(made_up: Any) -> None:
+    text = summary.summary()
+    assert line_of(text, "confidence")[2] == "100 % / 100 % of 2 runs"
+    assert line_of(text, "safe range: holds")[2] == "100 % / 100 %"
+    assert line_of(text, "safe range: median width")[2] == "1.00"
+    assert line_of(text, "spread")[2] == "0.00"
+    assert line_of(text, "refused, though")[2] == "0 % of 4 runs"
+
+
+def test_summary_and_report_do_without_any_pick(monkeypatch: pytest.MonkeyPatch, made_up: Any) -> None:
+    made_up.clear()
+    assert line_of(summary.summary(), "confidence")[2] == "- of 0 runs"
+    assert "## Nothing to find" in score.report()
+
+
+def test_report_of_picks_that_lack_tasks(made_up: Any) -> None:
+    assert "| ignite, 200 steps |" in score.report()
+
+
+def test_pictures_of_picks_that_lack_tasks(made_up: Any, tmp_path: Path) -> None:
+    for drawn in (picture, reliability):
+        drawn.draw(tmp_path / "drawn.png")
+        assert (tmp_path / "drawn.png").stat().st_size > 10_000
+
+
+def test_refusal_counts_only_with_a_right_reason() -> None:
+    case = refusals.Case("a case", (Refusal.FLAT, Refusal.NOISE), {})
+    assert refusals.is_right(case, {"lr": None, "reason": "noise"})
+    assert not refusals.is_right(case, {"lr": None, "reason": "unsure"})
+    assert not refusals.is_right(case, {"lr": 0.1, "reason": None})
+
+
+def test_refusals_are_counted_by_case() -> None:
+    first, second = (case.title for case in refusals.CASES[:2])
+    right = {"lr": None, "reason": refusals.CASES[0].reasons[0].value}
+    answers = {first: {"0": right, "1": {"lr": 0.5, "reason": None}}, second: {"0": {"lr": None, "reason": "unsure"}}}
+    assert summary.refused_rightly(answers) == {first: [True, False], second: [False]}
+    table = refusals.table(answers)
+    assert table[2].startswith(f"| {first} | 50 % | 50 % |")
+    assert "suggested 0.5" in table[2]
+    assert table[3].startswith(f"| {second} | 100 % | 0 % |")
+    assert len(table) == 4
+
+
+def test_refusal_cases_are_configs_of_a_run_that_is_not_refused() -> None:
+    assert len({case.title for case in refusals.CASES}) == len(refusals.CASES)
+    for case in refusals.CASES:
+        check_targets(Config.model_validate(refusals.USUAL | case.config), case.title)
+    assert refusals.ask(refusals.Case("usual", (), {}), seeds=1)["0"]["lr"] is not None
+
+
+@pytest.mark.parametrize("title", ["NaN from the start", "constant loss, SGD", "data that end after 8 batches"])
+def test_refusal_case_is_refused(title: str) -> None:
+    (case,) = [case for case in refusals.CASES if case.title == title]
+    assert refusals.is_right(case, refusals.ask(case, seeds=1)["0"])
+
+
+def test_refusals_that_are_kept_are_those_of_the_cases() -> None:
+    assert set(refusals.read()) == {case.title for case in refusals.CASES}
+
+
+def test_peers_go_by_another_name_at_an_equal_budget() -> None:
+    asked: list[int] = []
+
+    def function(task: Any, seed: int, iterations: int) -> Any:
+        asked.append(iterations)
+        return {"peer": 0.1}, iterations
+
+    find = peers.asked(function, 200, peers.at_equal_budget)
+    assert find(tasks.TASKS[NAMES[0]], 0) == ({"peer, 200 steps": 0.1}, 200)
+    assert asked == [200]
+    assert finders.FINDERS["ignite, 200 steps"] == ("ignite, 200 steps",)
+    names = [name for names in finders.FINDERS.values() for name in names]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("package", list(peers.PACKAGES))
+def test_peers_take_the_iterations_that_they_are_given(package: str) -> None:
+    pytest.importorskip({"torch-lr-finder": "torch_lr_finder"}.get(package, package))
+    function, names = peers.PACKAGES[package]
+    with peers.quiet():
+        found, iterations = function(tasks.TASKS["softmax_sgd"], 0, 30)
+    assert set(found) == set(names)
+    assert 25 <= iterations <= 31
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_reporting_task_is_learned(name: str) -> None:
     document = json.loads(truth.path_of(name, 1).read_text())
     assert document["finished"]

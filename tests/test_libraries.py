@@ -132,7 +132,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixtu
 
 def losses(project: Project, config: str, *overrides: str) -> list[float]:
     project.config.write_text(config)
-    outcome = project.run("--json", "probes.enabled=false", *overrides)
+    outcome = project.run("--json", "probes.enabled=false", "sweep.max_iter=10", *overrides)
     assert outcome.code in (0, 3), outcome.err
     swept: list[float] = outcome.json["sweeps"][0]["losses"]  # what is read as JSON is alone on stdout
     assert len(swept) > 10

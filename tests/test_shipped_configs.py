@@ -121,7 +121,10 @@ CASES = {
     "gpt": Case(math.log(128)),
     "lightning": Case(math.log(10)),
     # Classes, objects and, small beside them, two terms for the boxes. Its noise hides nothing, so half the steps do.
-    "detection": Case(math.log(11) + math.log(2), ("sweep.num_iter=40", "probes.enabled=false", "sweep.start_lr=1e-5")),
+    "detection": Case(
+        math.log(11) + math.log(2),
+        ("sweep.num_iter=40", "probes.enabled=false", "sweep.max_iter=10", "sweep.start_lr=1e-5"),
+    ),
     "mnist_cnn": Case(math.log(10), write=_write_mnist),
     "cifar10_resnet18": Case(
         math.log(10),
@@ -129,6 +132,7 @@ CASES = {
             "data.batch_size=32",
             "sweep.num_iter=40",
             "probes.enabled=false",
+            "sweep.max_iter=10",
             "sweep.start_lr=1e-4",
             "sweep.end_lr=0.1",
         ),
@@ -140,6 +144,7 @@ CASES = {
             "data.batch_size=8",
             "sweep.num_iter=12",
             "probes.enabled=false",
+            "sweep.max_iter=10",
             "sweep.start_lr=1e-6",
             "sweep.end_lr=1e-2",
             "model.weights=null",

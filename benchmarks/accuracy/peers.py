@@ -1,5 +1,7 @@
 """The existing finders, each called as its documentation shows, with its own defaults and 100 iterations.
 
+Each is there once more with as many iterations as a run of lrfind takes, under a name that says so.
+
 Every one gets the model, optimizer, loss and batch size of the task, from the same seed as lrfind. Where a finder has
 no default for the start of its sweep and takes the optimizer's learning rate, that is 1e-7, as in the README of
 torch-lr-finder. `None` stands for a finder that raised or found nothing.
@@ -27,6 +29,8 @@ from accuracy.data import training_set
 from accuracy.tasks import Task
 
 ITERATIONS = 100
+EQUAL_ITERATIONS = 200
+"""What a run of lrfind costs, sweep and probes together, to the next hundred: its mean over the reporting tasks."""
 START_LR = 1e-7
 Found = tuple[dict[str, float | None], int]
 """The suggestion under each name that a finder goes by, and the iterations spent."""
@@ -54,7 +58,7 @@ def quiet() -> Iterator[None]:
 FASTAI = ("valley", "slide", "minimum", "steep")
 
 
-def fastai(task: Task, seed: int) -> Found:
+def fastai(task: Task, seed: int, iterations: int = ITERATIONS) -> Found:
     """`Learner.lr_find` with each of the suggestion functions, on one and the same sweep."""
     schedule = importlib.import_module("fastai.callback.schedule")
     learner = importlib.import_module("fastai.learner")
@@ -72,21 +76,21 @@ def fastai(task: Task, seed: int) -> Found:
         )
         found: dict[str, float | None] = {}
         with learn.no_bar():
-            learn.lr_find(show_plot=False, suggest_funcs=None)
+            learn.lr_find(num_it=iterations, show_plot=False, suggest_funcs=None)
         for name in FASTAI:
-            found[f"fastai {name}"] = _attempt(partial(_suggest, learn.recorder, getattr(schedule, name)))
+            found[f"fastai {name}"] = _attempt(partial(_suggest, learn.recorder, getattr(schedule, name), iterations))
     return found, len(learn.recorder.lrs)
 
 
-def _suggest(recorder: Any, function: Callable[..., Any]) -> float:
+def _suggest(recorder: Any, function: Callable[..., Any], iterations: int) -> float:
     """Return what `lr_find` would with this one function; called apart, so that one that raises spoils no other."""
     core = importlib.import_module("fastai.torch_core")
-    kept = slice(ITERATIONS // 10, -5)  # as in fastai.callback.schedule.lr_find, to the end of this function
+    kept = slice(iterations // 10, -5)  # as in fastai.callback.schedule.lr_find, to the end of this function
     lrs, losses = core.tensor(recorder.lrs[kept]), core.tensor(recorder.losses[kept])
     bad = torch.nonzero(torch.isnan(losses.view(-1)))
     if len(bad):
         lrs, losses = lrs[: min(bad)], losses[: min(bad)]
-    return float(function(lrs, losses, ITERATIONS)[0])
+    return float(function(lrs, losses, iterations)[0])
 
 
 def _attempt(suggest: Callable[[], float]) -> float | None:
@@ -96,18 +100,18 @@ def _attempt(suggest: Callable[[], float]) -> float | None:
         return None
 
 
-def torch_lr_finder(task: Task, seed: int) -> Found:
+def torch_lr_finder(task: Task, seed: int, iterations: int = ITERATIONS) -> Found:
     """`LRFinder.range_test`, then the suggestion that `plot` makes and returns."""
     module = importlib.import_module("torch_lr_finder")
     figure = importlib.import_module("matplotlib.figure").Figure()
     model, optimizer, loss = _started(task, seed)
     finder = module.LRFinder(model, optimizer, loss, device="cpu")
-    finder.range_test(loader_of(task, seed), end_lr=10, num_iter=ITERATIONS)
+    finder.range_test(loader_of(task, seed), end_lr=10, num_iter=iterations)
     lr = _attempt(lambda: float(finder.plot(ax=figure.subplots())[1]))
     return {"torch-lr-finder": lr}, len(finder.history["lr"])
 
 
-def ignite(task: Task, seed: int) -> Found:
+def ignite(task: Task, seed: int, iterations: int = ITERATIONS) -> Found:
     """`FastaiLRFinder.lr_suggestion`."""
     engine = importlib.import_module("ignite.engine")
     handlers = importlib.import_module("ignite.handlers")
@@ -116,13 +120,13 @@ def ignite(task: Task, seed: int) -> Found:
     trainer = engine.create_supervised_trainer(model, optimizer, loss)
     finder = handlers.FastaiLRFinder()
     to_save = {"model": model, "optimizer": optimizer}
-    with finder.attach(trainer, to_save=to_save, num_iter=ITERATIONS) as attached:
-        attached.run(loader, max_epochs=math.ceil(ITERATIONS / len(loader)))
+    with finder.attach(trainer, to_save=to_save, num_iter=iterations) as attached:
+        attached.run(loader, max_epochs=math.ceil(iterations / len(loader)))
     lr = _attempt(lambda: float(finder.lr_suggestion()))
     return {"ignite": lr}, len(finder.get_results()["lr"])
 
 
-def lightning(task: Task, seed: int) -> Found:
+def lightning(task: Task, seed: int, iterations: int = ITERATIONS) -> Found:
     """`Tuner.lr_find`, then `suggestion`."""
     pytorch = importlib.import_module("lightning.pytorch")
     tuner = importlib.import_module("lightning.pytorch.tuner")
@@ -139,7 +143,7 @@ def lightning(task: Task, seed: int) -> Found:
             enable_model_summary=False,
             default_root_dir=folder,
         )
-        finder = tuner.Tuner(trainer).lr_find(module, loader_of(task, seed))
+        finder = tuner.Tuner(trainer).lr_find(module, loader_of(task, seed), num_training=iterations)
     lr = _attempt(finder.suggestion)
     return {"Lightning": None if lr is None else float(lr)}, len(finder.results["lr"])
 
@@ -177,10 +181,39 @@ def _started(task: Task, seed: int) -> tuple[nn.Module, torch.optim.Optimizer, A
     return model, optimizer, loss
 
 
-PEERS: dict[str, tuple[Callable[[Task, int], Found], tuple[str, ...]]] = {
+def at_equal_budget(name: str) -> str:
+    """Return the name that a finder goes by with as many iterations as lrfind."""
+    return f"{name}, {EQUAL_ITERATIONS} steps"
+
+
+def asked(
+    function: Callable[[Task, int, int], Found], iterations: int, named: Callable[[str], str] = str
+) -> Callable[[Task, int], Found]:
+    """Return a finder with a number of iterations, its suggestions under the name that goes with it."""
+
+    def find(task: Task, seed: int) -> Found:
+        found, spent = function(task, seed, iterations)
+        return {named(name): lr for name, lr in found.items()}, spent
+
+    return find
+
+
+PACKAGES: dict[str, tuple[Callable[[Task, int, int], Found], tuple[str, ...]]] = {
     "fastai": (fastai, tuple(f"fastai {name}" for name in FASTAI)),
     "torch-lr-finder": (torch_lr_finder, ("torch-lr-finder",)),
     "ignite": (ignite, ("ignite",)),
     "lightning": (lightning, ("Lightning",)),
 }
 """By package: what runs it, and the names that its suggestions go by."""
+
+PEERS: dict[str, tuple[Callable[[Task, int], Found], tuple[str, ...]]] = {
+    **{package: (asked(function, ITERATIONS), names) for package, (function, names) in PACKAGES.items()},
+    **{
+        at_equal_budget(package): (
+            asked(function, EQUAL_ITERATIONS, at_equal_budget),
+            tuple(map(at_equal_budget, names)),
+        )
+        for package, (function, names) in PACKAGES.items()
+    },
+}
+"""The same for every finder that is asked: each package with its own number of iterations, and with lrfind's."""

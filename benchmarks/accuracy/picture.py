@@ -14,8 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from accuracy.finders import read
-from accuracy.regret import Truth, read_truths
-from accuracy.score import Truths, scored
+from accuracy.measures import Truths, known_truths, scored
+from accuracy.peers import PACKAGES, at_equal_budget
+from accuracy.regret import Truth
+from accuracy.summary import TITLES
 from accuracy.tasks import TASKS
 
 COLOURS = {"onecycle": "#0072B2", "constant": "#D55E00"}
@@ -23,7 +25,7 @@ COLOURS = {"onecycle": "#0072B2", "constant": "#D55E00"}
 
 def draw(path: Path) -> None:
     """Write the picture of all reporting tasks to `path`."""
-    truths = {name: truth for name in TASKS if (truth := read_truths(name)) is not None}
+    truths = known_truths()
     picture = Figure(figsize=(10, 6.2), dpi=120, layout="constrained")
     left, right = picture.subplots(1, 2, width_ratios=(1, 1.25))
     _finders(left, truths)
@@ -32,16 +34,19 @@ def draw(path: Path) -> None:
 
 
 def _finders(axes: Axes, truths: Truths) -> None:
-    """Draw the mean regret of every finder, the best at the top."""
-    rows = {finder: scored(tasks, truths, "reporting") for finder, tasks in read().items()}
+    """Draw the mean regret of every finder with its own number of iterations, the best at the top."""
+    longer = {at_equal_budget(name) for _, names in PACKAGES.values() for name in names}
+    picks = {finder: tasks for finder, tasks in read().items() if finder not in longer}
+    rows = {finder: scored(tasks, truths, "reporting") for finder, tasks in picks.items()}
     means = {
         finder: {schedule: statistics.mean(row.regret(schedule) for row in found) for schedule in COLOURS}
         for finder, found in rows.items()
+        if found
     }
     order = sorted(means, key=lambda finder: -sum(means[finder].values()))
     for offset, (schedule, colour) in zip((0.2, -0.2), COLOURS.items(), strict=True):
         places = [index + offset for index in range(len(order))]
-        axes.barh(places, [means[finder][schedule] for finder in order], 0.38, color=colour, label=schedule)
+        axes.barh(places, [means[finder][schedule] for finder in order], 0.38, color=colour, label=TITLES[schedule])
     axes.set_yticks(range(len(order)), order)
     for label in axes.get_yticklabels():
         label.set_fontweight("bold" if label.get_text().startswith("lrfind") else "normal")
@@ -55,16 +60,16 @@ def _tasks(axes: Axes, truths: Truths) -> None:
     names = sorted(
         (name for name in truths if TASKS[name].role == "reporting"), key=lambda n: truths[n]["constant"].best
     )
-    lrfind = read()["lrfind"]
+    lrfind = read().get("lrfind", {})
     for place, name in enumerate(names):
-        _task(axes, place, truths[name]["constant"], lrfind[name])
+        _task(axes, place, truths[name]["constant"], lrfind.get(name, {}))
     axes.set_xscale("log")
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("learning rate, constant schedule")
     axes.plot([], [], color="#009E73", linewidth=7, alpha=0.3, label="regret at most 5 %")
     axes.plot([], [], "|", color="black", markersize=10, label="best")
     axes.plot([], [], "o", color=COLOURS["constant"], markersize=4, label="lrfind, 5 seeds")
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="#dddddd")
 
