@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lrfind.analysis.conclude import conclude
 from lrfind.analysis.probes import (
     Round,
-    conclude,
     finer_lrs,
     next_lr,
     round_of,

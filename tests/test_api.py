@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from lrfind.analysis.probes import HIDDEN
+from lrfind.analysis.conclude import HIDDEN
 from lrfind.api import read_config, run, try_out
 from lrfind.config.schema import Config
 from lrfind.document import from_json, to_json

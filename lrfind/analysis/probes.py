@@ -1,4 +1,4 @@
-"""Checking a sweep by short trainings: which learning rate to try next, and what they say together.
+"""Checking a sweep by short trainings: which learning rate to try next, and whether the answer has settled.
 
 A sweep sees each learning rate for a few steps, with weights that smaller ones have trained. A probe trains from the
 start at one learning rate, on the same mini-batches as all others, so that probes differ by the learning rate alone.
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from lrfind.analysis.landmarks import DESCENT_SHARE, MARGIN, PLATEAU_SHARE
-from lrfind.analysis.schedules import Schedule, for_schedules, peak_lr
+from lrfind.analysis.landmarks import MARGIN, PLATEAU_SHARE
 from lrfind.analysis.suggest import SIGNIFICANT
-from lrfind.record import Analysis, Candidate, Landmarks, Probe, Refusal, Status
+from lrfind.record import Analysis, Landmarks, Probe, Refusal
 
 COARSE, FINE = 0.5, 0.25
 """Distance of neighbouring probes in decades of learning rate, at first and when refining."""
@@ -24,25 +23,10 @@ SAME_SHARE = 0.02
 """Share of the drop of the loss within which probes are as good as each other; then the lower learning rate is taken,
 as a training that has all but ended says nothing of how much higher it could have been."""
 
-DRIFT = 0.15
-"""The longer the training, the lower its best constant learning rate (the short-horizon bias, Wu et al. 2018, arXiv
-1803.02021): it falls like the number of steps to the power of -0.15, by a factor of 1.4 for ten times as many. So far
-it fell between trainings of 25 and of 200 steps, on average over 35 tasks."""
-
-LONG = 1000
-"""Steps that a training is taken to have if `train.steps` does not say."""
-
-HIDDEN = 0.6
-"""Confidence of a suggestion that rests on the probes alone: the share of such suggestions, where the sweep had shown
-no descent, that were within 5 % of the best in brute-forced trainings."""
-
 ENOUGH = 4
 """Probes that do not rise, and none of which descends; more of the same length would not either."""
 
-FAR = 3.0
-"""A factor between probes and sweep that is more than their noise."""
-
-_SAME = 1e-6
+SAME = 1e-6
 """Decades below which two learning rates are the same."""
 
 _PROBED = (None, Refusal.NOISE, Refusal.UNSURE, Refusal.NO_PLATEAU, Refusal.STILL_DESCENDING)
@@ -73,6 +57,16 @@ class Round:
         return min(lr for lr, loss in self.end_losses.items() if loss <= enough)
 
     @property
+    def is_lowest(self) -> bool:
+        """Whether no probe lies below the best one."""
+        return self.best == min(self.end_losses)
+
+    @property
+    def is_highest(self) -> bool:
+        """Whether no probe lies above the best one."""
+        return self.best == max(self.end_losses)
+
+    @property
     def descends(self) -> bool:
         """Whether the best probe ends below the plateau by more than chance."""
         return self.plateau - min(self.end_losses.values()) >= SIGNIFICANT * self.noise
@@ -92,9 +86,9 @@ class Round:
         near = {
             math.log10(lr / best): loss
             for lr, loss in self.end_losses.items()
-            if abs(math.log10(lr / best)) <= COARSE + _SAME and math.isfinite(loss)
+            if abs(math.log10(lr / best)) <= COARSE + SAME and math.isfinite(loss)
         }
-        if len(near) < 3 or min(near) > -_SAME or max(near) < _SAME:
+        if len(near) < 3 or min(near) > -SAME or max(near) < SAME:
             return best
         curvature, slope, _ = np.polyfit(list(near), list(near.values()), 2)
         return float(best * 10 ** np.clip(-slope / (2 * curvature), -COARSE, COARSE)) if curvature > 0 else best
@@ -159,7 +153,7 @@ def finer_lrs(made: Round, highest_lr: float) -> list[float]:
 def _missing(made: Round, distance: float, highest_lr: float) -> list[float]:
     """Return the neighbours of the best probe that are not made yet, the lower first: it is the safer one."""
     wanted = (made.best / 10**distance, min(made.best * 10**distance, highest_lr))
-    return [lr for lr in wanted if all(abs(math.log10(lr / other)) > _SAME for other in made.end_losses)]
+    return [lr for lr in wanted if all(abs(math.log10(lr / other)) > SAME for other in made.end_losses)]
 
 
 def settled(made: Round, at_half: Round, analysis: Analysis) -> bool:
@@ -173,112 +167,9 @@ def settled(made: Round, at_half: Round, analysis: Analysis) -> bool:
         at_half: The same probes after half of their steps.
         analysis: What the sweep says.
     """
-    if not made.descends:
+    if not made.descends or made.is_lowest or made.is_highest:
         return False
     looks = [at_half.vertex] if at_half.descends else []
     if shows_descent(analysis) and analysis.landmarks is not None:
         looks.append(analysis.landmarks.minimum_lr)
     return any(abs(math.log10(look / made.vertex)) <= COARSE for look in looks)
-
-
-def for_length(lr: float, steps: int, train_steps: int) -> float:
-    """Return the constant learning rate for a training of `train_steps` from the best one for `steps`."""
-    return lr * float(min(1.0, steps / train_steps) ** DRIFT)
-
-
-def conclude(
-    analysis: Analysis,
-    made: Round,
-    schedule: Schedule,
-    highest_lr: float,
-    *,
-    sure: bool,
-    train_steps: int | None = None,
-) -> Analysis:
-    """Return `analysis` with the suggestion that the probes give, or the reason why they give none.
-
-    Args:
-        analysis: What the sweep says.
-        made: The longest probes.
-        schedule: What the learning rate is for.
-        highest_lr: No probe went beyond it.
-        sure: Whether the answer had settled.
-        train_steps: Updates of the real training, if known.
-    """
-    if not made.descends:
-        return analysis if analysis.reason is Refusal.STILL_DESCENDING else _refused(analysis, made)
-    beyond = made.best >= highest_lr * (1 - _SAME)
-    if beyond and analysis.reason is Refusal.STILL_DESCENDING:
-        return analysis
-    constant = for_length(made.vertex, made.steps, train_steps or LONG)
-    lr = peak_lr(constant, schedule)
-    low, high = _range(made)
-    low *= constant / made.vertex  # what is too low for a short training may do for a long one, what is too high not
-    return replace(
-        analysis,
-        status=Status.OK,
-        reason=None,
-        message=f"{len(made.end_losses)} trainings of {made.steps} steps are best at {made.vertex:.3g}, "
-        f"{_beside(made.vertex, analysis)}",
-        method="probes",
-        suggested_lr=lr,
-        suggested_lrs=for_schedules(constant),
-        safe_range=(min(low, constant) * lr / constant, max(high, constant) * lr / constant),
-        confidence=round(_confidence(analysis) * (1.0 if sure else 0.5), 2),
-        candidates=(*analysis.candidates, Candidate("probes", constant, _length(made, train_steps))),
-    )
-
-
-def _length(made: Round, train_steps: int | None) -> str:
-    known = f"{train_steps} steps" if train_steps else f"{LONG} steps or so; train.steps tells how many"
-    return f"where short trainings are best, for one of {known}"
-
-
-def _range(made: Round) -> tuple[float, float]:
-    """Return the learning rates between which probes make most of the best one's drop, interpolated in log(LR)."""
-    ends = sorted((math.log10(lr), loss) for lr, loss in made.end_losses.items() if math.isfinite(loss))
-    lowest = min(loss for _, loss in ends)
-    level = made.plateau - DESCENT_SHARE * (made.plateau - lowest)
-    good = [index for index, (_, loss) in enumerate(ends) if loss <= level]
-    first, last = good[0], good[-1]
-    low = _crossing(ends[first - 1], ends[first], level) if first else ends[first][0]
-    high = _crossing(ends[last + 1], ends[last], level) if last + 1 < len(ends) else ends[last][0]
-    return 10**low, 10**high
-
-
-def _crossing(outside: tuple[float, float], inside: tuple[float, float], level: float) -> float:
-    share = (level - inside[1]) / (outside[1] - inside[1])
-    return inside[0] + share * (outside[0] - inside[0])
-
-
-def _confidence(analysis: Analysis) -> float:
-    """Return 2 standard errors in 2 + s: a descent of 5 standard errors gives 0.71, one of 20 gives 0.91."""
-    if not shows_descent(analysis) or analysis.landmarks is None:
-        return HIDDEN
-    return analysis.landmarks.significance / (analysis.landmarks.significance + 2)
-
-
-def _beside(best: float, analysis: Analysis) -> str:
-    if not shows_descent(analysis) or analysis.landmarks is None:
-        return "where the sweep goes by too fast to show a descent."
-    minimum = analysis.landmarks.minimum_lr
-    if best < minimum / FAR:
-        return f"{minimum / best:.1f} times below the sweep, which warms up as it goes: a cold start takes less."
-    if best > minimum * FAR:
-        return f"{best / minimum:.1f} times above the minimum of the sweep, which spends but a few steps there."
-    return "where the sweep is best as well."
-
-
-def _refused(analysis: Analysis, made: Round) -> Analysis:
-    return replace(
-        analysis,
-        status=Status.NO_SUGGESTION,
-        reason=Refusal.NOISE,
-        message=f"No descent stands out from the noise between batches, neither in the sweep nor in trainings of "
-        f"{made.steps} steps: raise probes.max_steps, use larger batches, or check that the data can be learned.",
-        method=None,
-        suggested_lr=None,
-        suggested_lrs={},
-        safe_range=None,
-        confidence=0.0,
-    )
