@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lrfind.analysis.conclude import conclude
@@ -30,12 +30,14 @@ class Observer:
 
     Attributes:
         on_sweep: Called before each sweep with the number of its steps.
+        on_probe: Called before each short training with the number of its steps.
         on_step: Called for each loss with its index, learning rate and loss.
         on_note: Called with a sentence that the user should read.
         on_error: Called with the fault that cut a sweep short, of which the part before it is kept.
     """
 
     on_sweep: Callable[[int], None] = lambda steps: None
+    on_probe: Callable[[int], None] = lambda steps: None
     on_step: Callable[[int, float, float], None] | None = None
     on_note: Callable[[str], None] = lambda note: None
     on_error: Callable[[LrfindError], None] = lambda error: None
@@ -183,7 +185,7 @@ class _Prober:
     def __init__(self, job: Job, outcome: Sweeps, observer: Observer, landmarks: Landmarks, sweep_steps: int) -> None:
         self._job = job
         self._outcome = outcome
-        self._observer = observer
+        self._observer = replace(observer, on_sweep=observer.on_probe)
         self._landmarks = landmarks
         self._sweep_steps = sweep_steps
         self._first = 0

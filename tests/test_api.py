@@ -105,7 +105,7 @@ def test_the_same_config_gives_the_same_record_but_for_the_time() -> None:
 def test_noise_is_probed_ever_longer_and_then_refused() -> None:
     notes: list[str] = []
     steps: list[int] = []
-    observer = Observer(on_sweep=steps.append, on_note=notes.append)
+    observer = Observer(on_sweep=steps.append, on_probe=steps.append, on_note=notes.append)
     result = run_it(config(step=noise(), probes={"max_steps": 100}), observer)
     assert steps == [100] + 4 * [50] + 4 * [100]
     assert [probe.steps for probe in result.probes] == steps[1:]

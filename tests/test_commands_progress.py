@@ -71,6 +71,15 @@ def test_a_second_sweep_starts_without_the_numbers_of_the_first(monkeypatch: pyt
     assert "1.25" not in after
 
 
+def test_a_probe_is_called_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sweep_and_probe(observer: Observer) -> None:
+        a_run(observer)
+        observer.on_probe(4)
+
+    screen = seen(sweep_and_probe, monkeypatch, terminal=True, quiet=False)
+    assert 0 <= screen.find("sweep") < screen.find("probe")
+
+
 def test_the_cursor_comes_back_when_a_run_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     monkeypatch.setenv("TERM", "xterm")

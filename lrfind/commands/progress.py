@@ -27,7 +27,7 @@ def watched(console: Console, *, quiet: bool) -> Iterator[Observer]:
         yield Observer(on_note=_printer(console), on_error=report_error)
         return
     columns = (
-        TextColumn("sweep"),
+        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[now]}"),
@@ -47,8 +47,12 @@ def _on_bar(progress: Progress) -> Observer:
     def on_step(index: int, lr: float, loss: float) -> None:
         progress.update(task, completed=index + 1, now=f"LR {lr:.2e}  loss {loss:.4g}")
 
+    def on_start(description: str) -> Callable[[int], None]:
+        return lambda steps: progress.reset(task, total=steps, description=description, now="")
+
     return Observer(
-        on_sweep=lambda steps: progress.reset(task, total=steps, now=""),
+        on_sweep=on_start("sweep"),
+        on_probe=on_start("probe"),
         on_step=on_step,
         on_note=_printer(progress.console),
         on_error=report_error,
