@@ -6,11 +6,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Threads of several processes on the same cores slow each other down by an order of magnitude; torch reads this as
 # it is imported, also in the processes that the tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

@@ -193,6 +193,8 @@ def _refusal(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> tuple[Refusal, 
             f"The loss stays at {fitted.plateau:.4g} whatever the learning rate: raise sweep.end_lr, or check that "
             "the loss depends on the trainable parameters."
         )
+    if _starts_blown_up(sweep, fitted):
+        return _diverged_at_once(sweep)
     if landmarks.significance < SIGNIFICANT:
         if _rises_at_once(fitted):
             return _diverged_at_once(sweep)
@@ -229,6 +231,17 @@ def _rises_at_once(fitted: Fit) -> bool:
     """Tell whether the loss has left its plateau upwards before the learning rate has risen tenfold."""
     log_lrs = fitted.curve.log_lrs
     return bool(np.any(fitted.smoothed[log_lrs < log_lrs[0] + 1] > fitted.plateau + 3 * fitted.noise))
+
+
+def _starts_blown_up(sweep: Sweep, fitted: Fit) -> bool:
+    """Tell whether the plateau is none, but losses that the very first updates have blown up.
+
+    The loss before any update then lies below them all, by three times what the curve ever falls below it, or more.
+    """
+    before, points = sweep.losses[0], fitted.curve.response[: plateau_points(fitted.curve)]
+    rise = fitted.plateau - before
+    fall = before - float(np.min(fitted.smoothed))
+    return rise > max(3 * fall, 2 * fitted.noise) and before < float(np.min(points))
 
 
 def _still_descending(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> bool:
