@@ -165,7 +165,7 @@ def test_a_sweep_that_starts_in_the_descent_is_refused(start: float) -> None:
 
 def test_a_plateau_of_losses_that_have_blown_up_is_none() -> None:
     """With Adam, far too high a learning rate throws the weights away once, and from there they find their way back."""
-    blown = sweep_of(lambda x: 800 - 790 / (1 + math.exp(-5 * (x + 3))), noise=200)
+    blown = sweep_of(lambda x: 800 - 790 / (1 + math.exp(-5 * (x + 3))), noise=50)
     analysis = analyze(Sweep(0, blown.lrs, (2.3, *blown.losses[1:]), blown.stop_reason))
     assert analysis.reason is Refusal.DIVERGED_AT_ONCE
     assert analyze(blown).reason is not Refusal.DIVERGED_AT_ONCE

@@ -241,7 +241,7 @@ def _starts_blown_up(sweep: Sweep, fitted: Fit) -> bool:
     before, points = sweep.losses[0], fitted.curve.response[: plateau_points(fitted.curve)]
     rise = fitted.plateau - before
     fall = before - float(np.min(fitted.smoothed))
-    return rise > max(3 * fall, 2 * fitted.noise) and before < float(np.min(points))
+    return rise > max(3 * fall, SIGNIFICANT * fitted.noise) and before < float(np.min(points))
 
 
 def _still_descending(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> bool:
