@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -11,20 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lrfind.commands.report import Format, one_format, read_code, save, show, tell_files
 from lrfind.commands.streams import console_for_people, print_result, stdout_for_result, tell
-from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, StoppedError
+from lrfind.errors import ExitCode, StoppedError
 
 if TYPE_CHECKING:
     from lrfind.config.schema import Config
     from lrfind.record import Result
-
-
-class Format(str, enum.Enum):
-    """What is printed to stdout."""
-
-    TEXT = "text"
-    JSON = "json"
-    LR = "lr"
 
 
 def run(
@@ -69,7 +61,7 @@ def run(
         "refine": ("--refine", refine or None),
     }
     given = {key: flag for key, flag in flags.items() if flag[1] is not None}
-    form = _one_format(str(config), form, as_json=as_json)
+    form = one_format(str(config), form, as_json=as_json)
     try:
         with stdout_for_result():
             settings = _ready(config, overrides or (), given)
@@ -77,12 +69,6 @@ def run(
     except KeyboardInterrupt as interrupt:
         raise StoppedError from interrupt
     raise typer.Exit(code)
-
-
-def _one_format(source: str, form: Format, *, as_json: bool) -> Format:
-    if as_json and form not in (Format.TEXT, Format.JSON):
-        raise ConfigError(source, [Fault("--json", f"is short for --format json, got --format {form.value} as well")])
-    return Format.JSON if as_json else form
 
 
 def _ready(path: Path, overrides: Sequence[str], flags: Mapping[str, tuple[str, Any]]) -> Config:
@@ -130,10 +116,10 @@ def _run(config: Config, path: Path, form: Format, *, quiet: bool) -> ExitCode:
     people = console_for_people()
     with stdout_for_result(), watched(people, quiet=quiet) as observer:
         result = run_pipeline(config, str(path), observer)
-    files, fault = _save(result, Path(config.output.dir) / path.stem, config.output.plot)
+    files, fault = save(result, Path(config.output.dir) / path.stem, config.output.plot)
     if not quiet:
         _tell_of(result, form, files)
-    _print(result, form, files)
+    show(result, form, files)
     if fault:
         tell(f"lrfind: {fault}")
     return ExitCode.FAILED if fault else exit_code(result)
@@ -146,64 +132,16 @@ def _tell_of(result: Result, form: Format, files: list[Path]) -> None:
     sweep = result.sweeps[-1]
     if sweep.stop_reason is StopReason.INTERRUPTED:
         tell(f"lrfind: interrupted after {len(sweep.losses)} steps; what was measured is kept")
-    if form is not Format.TEXT:
-        for file in files:
-            tell(f"wrote {file}")
-
-
-def _save(result: Result, stem: Path, plot: str) -> tuple[list[Path], str | None]:
-    """Write the record and the plot; return what was written, and what could not be."""
-    from lrfind.document import to_json
-    from lrfind.output.files import write_atomically
-
-    files = []
-    try:
-        record = stem.with_name(f"{stem.name}.lrfind.json")
-        write_atomically(record, (to_json(result) + "\n").encode())
-        files.append(record)
-        if plot != "none":
-            from lrfind.output.plot import save_plot
-
-            picture = stem.with_name(f"{stem.name}.lrfind.{plot}")
-            save_plot(result, picture)
-            files.append(picture)
-    except OutputError as error:
-        return files, str(error)
-    return files, None
-
-
-def _print(result: Result, form: Format, files: list[Path]) -> None:
-    from lrfind.document import to_json
-    from lrfind.output.text import format_lr
-
-    if form is Format.JSON:
-        print_result(to_json(result))
-    elif form is Format.TEXT:
-        _print_report(result, files)
-    elif result.analysis.suggested_lr is not None:
-        print_result(format_lr(result.analysis.suggested_lr))
-    else:
-        tell(f"lrfind: no learning rate: {result.analysis.message}")
-
-
-def _print_report(result: Result, files: list[Path]) -> None:
-    from rich.console import Console
-
-    from lrfind.output.text import report
-
-    console = Console()
-    with console.capture() as captured:
-        report(result, console, files)
-    print_result(captured.get().rstrip("\n"))
+    tell_files(form, files)
 
 
 def exit_code(result: Result) -> ExitCode:
     """Return the exit code that tells a shell how a run went."""
-    from lrfind.record import Status, StopReason
+    from lrfind.record import StopReason
 
     ends = [*(sweep.stop_reason for sweep in result.sweeps), *(probe.stop_reason for probe in result.probes)]
     if StopReason.INTERRUPTED in ends:
         return ExitCode.INTERRUPTED
     if result.error is not None:
         return ExitCode.FAILED
-    return ExitCode.OK if result.analysis.status is Status.OK else ExitCode.NO_SUGGESTION
+    return read_code(result)
