@@ -16,13 +16,18 @@ MAY_IMPORT = {
     "errors": set(),
     "record": {"errors"},
     "document": {"record", "errors"},
+    "history": {"record", "errors"},
     "config": {"config", "errors"},
     "training": {"training", "record", "errors"},
     "analysis": {"analysis", "record"},
     "output": {"output", "record", "errors"},
     "search": {"training", "analysis", "record", "errors"},
+    "reread": {"__init__", "analysis", "history", "document", "record", "errors"},
     "api": {"__init__", "search", "config", "training", "analysis", "record", "errors"},
-    "commands": {"__init__", "commands", "search", "api", "config", "output", "document", "record", "errors"},
+    "commands": {
+        *("__init__", "commands", "search", "api", "reread", "config", "output"),
+        *("analysis", "history", "document", "record", "errors"),
+    },
     "__main__": {"commands"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

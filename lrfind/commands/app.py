@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 import lrfind
+from lrfind.commands.analyze import analyze
 from lrfind.commands.run import run
 from lrfind.commands.streams import flush, open_closed_streams, report_error, tell
 from lrfind.errors import ExitCode, LrfindError
@@ -41,6 +42,7 @@ def _root(
 
 
 app.command()(run)
+app.command()(analyze)
 
 
 def main(arguments: list[str] | None = None) -> int:
