@@ -13,6 +13,7 @@ import typer
 
 import lrfind
 from lrfind.commands.analyze import analyze
+from lrfind.commands.plot import plot
 from lrfind.commands.run import run
 from lrfind.commands.streams import flush, open_closed_streams, report_error, tell
 from lrfind.errors import ExitCode, LrfindError
@@ -43,6 +44,7 @@ def _root(
 
 app.command()(run)
 app.command()(analyze)
+app.command()(plot)
 
 
 def main(arguments: list[str] | None = None) -> int:
