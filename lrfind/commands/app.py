@@ -15,6 +15,7 @@ import lrfind
 from lrfind.commands.analyze import analyze
 from lrfind.commands.plot import plot
 from lrfind.commands.run import run
+from lrfind.commands.schedule import schedule
 from lrfind.commands.streams import flush, open_closed_streams, report_error, tell
 from lrfind.errors import ExitCode, LrfindError
 
@@ -45,6 +46,7 @@ def _root(
 app.command()(run)
 app.command()(analyze)
 app.command()(plot)
+app.command()(schedule)
 
 
 def main(arguments: list[str] | None = None) -> int:

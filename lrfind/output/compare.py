@@ -126,8 +126,8 @@ def _row(axes: Axes, result: Result, index: int, color: str, marker: str) -> Non
         axes.plot(found.safe_range, [index, index], color=color, linewidth=7, alpha=0.45, solid_capstyle="butt")
     if found.suggested_lr is not None:
         axes.plot([found.suggested_lr], [index], marker, **_mark(color))
-    else:  # what it looks like above is said all the same
-        axes.plot([0.01], [index], marker, transform=axes.get_yaxis_transform(), **_mark(color))
+    else:  # how it looks above is said all the same, but at no learning rate
+        axes.axhline(index, color=color, linestyle=":", linewidth=2.2)
 
 
 def _mark(color: str) -> dict[str, Any]:
