@@ -13,6 +13,7 @@ import typer
 
 import lrfind
 from lrfind.commands.analyze import analyze
+from lrfind.commands.check import check
 from lrfind.commands.plot import plot
 from lrfind.commands.run import run
 from lrfind.commands.schedule import schedule
@@ -44,6 +45,7 @@ def _root(
 
 
 app.command()(run)
+app.command()(check)
 app.command()(analyze)
 app.command()(plot)
 app.command()(schedule)
