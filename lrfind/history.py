@@ -17,6 +17,9 @@ from lrfind.record import StopReason, Sweep
 Tool = Literal["torch-lr-finder", "ignite", "lightning"]
 """A finder whose history holds a running average of the losses, by its own default."""
 
+LEAST_LR, MOST_LR = 1e-100, 1e100
+"""No training has others, and beyond them the products and quotients of learning rates leave the range of a float."""
+
 MOST_POINTS = 2000
 """More losses than this are averaged by twos, threes, ...: a learning rate that is read from them stays the same, and
 smoothing takes memory by their square."""
@@ -185,7 +188,7 @@ def check_rising(lrs: Sequence[float], source: str) -> None:
     """
     before = 0.0
     for index, lr in enumerate(lrs):
-        if not before < lr < math.inf:
+        if not (before < lr and LEAST_LR <= lr <= MOST_LR):
             after = f" after {before:g}" if index else ""
             raise RecordError(
                 f"{source}: expected learning rates above 0 that rise from one to the next, got {lr:g}{after} as "

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,8 +13,9 @@ from lrfind.analysis.schedules import MEAN_SHARE, Schedule
 from lrfind.analysis.suggest import Method, analyze
 from lrfind.document import from_json
 from lrfind.errors import RecordError
-from lrfind.history import Tool, check_rising, to_sweep
+from lrfind.history import Tool, to_sweep
 from lrfind.record import Analysis, Probe, Result
+from lrfind.sanity import consistent
 
 METHODS: tuple[Method, ...] = ("auto", "steepest", "descent_end", "valley", "minimum")
 
@@ -35,7 +34,7 @@ def read(text: str, source: str, tool: Tool | None = None, *, after_update: bool
     """
     if tool is None and not after_update and _is_record(text):
         try:
-            return _consistent(from_json(text), source)
+            return consistent(from_json(text), source)
         except RecordError as error:
             raise RecordError(str(error) if str(error).startswith(source) else f"{source}: {error}") from error
     sweep = to_sweep(text, source, tool, after_update=after_update)
@@ -98,12 +97,12 @@ def _with_probes(analysis: Analysis, result: Result, schedule: Schedule) -> Anal
         assert analysis.landmarks is not None  # for mypy, which forgets it in here
         return round_of(part, length, analysis.landmarks, len(analysis.smoothed))
 
-    coarse = _coarse(probes, of, highest, int(probing.get("max_probes", 6)))
+    coarse = _coarse(probes, of, highest, probing.get("max_probes", 6))
     if coarse is None:
         return analysis
     made = of(coarse)
     sure = settled(made, of(coarse, steps // 2), analysis)
-    if not sure and steps < int(probing.get("max_steps", 0)):
+    if not sure and steps < probing.get("max_steps", 0):
         return analysis
     finer = probes[len(coarse) :]
     whole = len(finer) == len(finer_lrs(made, highest)) and not any(probe.stop_reason.cut_short for probe in finer)
@@ -123,8 +122,7 @@ def _coarse(probes: Sequence[Probe], of: Any, highest_lr: float, most: int) -> S
 
 
 def _highest_lr(result: Result) -> float:
-    highest = _section(result.config, "sweep").get("end_lr")
-    return float(highest) if isinstance(highest, (int, float)) else result.sweep.lrs[-1]
+    return float(_section(result.config, "sweep").get("end_lr", result.sweep.lrs[-1]))
 
 
 def _section(config: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -149,54 +147,3 @@ def _is_record(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(document, dict) and ("sweeps" in document or "schema" in document)
-
-
-def _consistent(result: Result, source: str) -> Result:
-    """Return a result whose parts fit together, which those of a record edited by hand may not."""
-    for sweep, smoothed in zip(result.sweeps, result.smoothed, strict=True):
-        check_rising(sweep.lrs, source)
-        if not len(sweep.lrs) == len(sweep.losses) == len(smoothed):
-            raise RecordError(
-                f"{source}: sweeps: expected as many lrs as losses and smoothed, got {len(sweep.lrs)}, "
-                f"{len(sweep.losses)} and {len(smoothed)}; read the record as it was written"
-            )
-    for key, (kind, value) in _typed(result).items():
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise RecordError(f"{source}: {key}: expected {kind.__name__}, got {value!r}")
-    found = result.analysis
-    lrs: dict[str, list[float | None]] = {
-        "suggested_lr": [found.suggested_lr],
-        "suggested_lrs": list(found.suggested_lrs.values()),
-        "safe_range": list(found.safe_range or ()),
-        "candidates": [candidate.lr for candidate in found.candidates],
-        "probes": [probe.lr for probe in result.probes],
-    }
-    for key, values in lrs.items():
-        if not all(value is None or _is_lr(value) for value in values):
-            raise RecordError(f"{source}: {key}: expected learning rates above 0, got {values}")
-    if len(found.safe_range or (0, 0)) != 2:
-        raise RecordError(f"{source}: safe_range: expected two numbers, got {list(found.safe_range or ())}")
-    return result
-
-
-def _typed(result: Result) -> dict[str, tuple[Any, Any]]:
-    """Return the values that are printed, drawn or counted with, by their key, each with its type."""
-    found, number = result.analysis, numbers.Real
-    return {
-        "title": (str, result.title),
-        "message": (str, found.message),
-        "config": (dict, result.config),
-        "timing": (dict, result.timing),
-        "suggested_lrs": (dict, found.suggested_lrs),
-        "confidence": (number, found.confidence),
-        **{f"probes.{index}.steps": (int, probe.steps) for index, probe in enumerate(result.probes)},
-        **{
-            f"landmarks.{key}": (number, value)
-            for key, value in (vars(found.landmarks) if found.landmarks else {}).items()
-            if value is not None
-        },
-    }
-
-
-def _is_lr(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf

@@ -100,14 +100,16 @@ def _length(epochs: int | None, steps: int | None, *, needed: bool) -> Length | 
 
 def _rates(result: Result) -> Rates | None:
     """Return the learning rates for schedules, whatever schedule the record is for; None without a suggestion."""
+    from lrfind.analysis.schedules import for_schedules
     from lrfind.output.schedulers import Rates
 
     found = result.analysis
-    if found.suggested_lr is None or found.safe_range is None or not found.suggested_lrs:
+    if found.suggested_lr is None or found.safe_range is None:
         return None
-    scale = found.suggested_lrs.get("constant", found.suggested_lr) / found.suggested_lr
+    constant = found.suggested_lrs.get("constant", found.suggested_lr)
+    scale = constant / found.suggested_lr
     low, high = found.safe_range
-    return Rates(found.suggested_lrs, low * scale, high * scale)
+    return Rates({**for_schedules(constant), **found.suggested_lrs}, low * scale, high * scale)
 
 
 def _save(name: str | None, rates: Rates, length: Length, folder: Path, file: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -154,7 +155,8 @@ def _optimizer_node(result: Result) -> Mapping[str, Any] | None:
 def _is_literal(key: str, value: Any) -> bool:
     is_name = key.isidentifier() and not keyword.iskeyword(key) and not key.startswith("_")
     items = value if isinstance(value, list) else [value]
-    return is_name and all(item is None or isinstance(item, (bool, int, float, str)) for item in items)
+    plain = all(item is None or isinstance(item, (bool, int, float, str)) for item in items)
+    return is_name and plain and all(math.isfinite(item) for item in items if isinstance(item, float))
 
 
 def _notes(plan: Plan, result: Result) -> Iterator[str]:
