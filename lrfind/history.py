@@ -208,10 +208,13 @@ def _raw(losses: Sequence[float], tool: Tool) -> list[float]:
 
 
 def _until_not_finite(columns: _Columns) -> _Columns:
-    """Return the columns up to the first loss that is not finite, which is what ends a sweep."""
-    ends = [index + 1 for index, loss in enumerate(columns.losses) if not math.isfinite(loss)]
-    end = ends[0] if ends else len(columns.losses)
-    return _Columns(columns.lrs[:end], columns.losses[:end])
+    """Return the columns up to the first loss that is not finite, which is what ends a sweep.
+
+    One whose square is not finite counts as one of them: it cannot be told from an explosion, nor be computed with.
+    """
+    losses = [loss if math.isfinite(loss * loss) else math.nan for loss in columns.losses]
+    end = next((index + 1 for index, loss in enumerate(losses) if math.isnan(loss)), len(losses))
+    return _Columns(columns.lrs[:end], losses[:end])
 
 
 def _thinned(columns: _Columns) -> _Columns:

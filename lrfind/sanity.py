@@ -116,7 +116,7 @@ def _settings(result: Result, section: str, *keys: str) -> list[Any]:
 
 
 def _is_lr(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 and _fits(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and LEAST_LR <= value <= MOST_LR
 
 
 def _fits(number: float) -> bool:
