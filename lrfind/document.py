@@ -73,7 +73,7 @@ def from_json(text: str) -> Result:
                 "read this record with the lrfind version that wrote it"
             )
         return _result_from(document)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise RecordError(f"not a record of lrfind: {type(error).__name__}: {error}") from error
 
 

@@ -40,6 +40,8 @@ class ExitCode(enum.IntEnum):
     """The command line or the config is at fault."""
     NO_SUGGESTION = 3
     """The sweep ran, but no learning rate can be trusted."""
+    OUTSIDE = 4
+    """`check`: the learning rate lies outside the safe range, or the suggestion has drifted."""
     INTERRUPTED = 130
     """Interrupted; what was measured is kept."""
 

@@ -16,13 +16,20 @@ MAY_IMPORT = {
     "errors": set(),
     "record": {"errors"},
     "document": {"record", "errors"},
+    "history": {"record", "errors"},
+    "sanity": {"history", "record", "errors"},
+    "verdict": {"record", "errors"},
     "config": {"config", "errors"},
     "training": {"training", "record", "errors"},
     "analysis": {"analysis", "record"},
-    "output": {"output", "record", "errors"},
+    "output": {"output", "verdict", "record", "errors"},
     "search": {"training", "analysis", "record", "errors"},
+    "reread": {"__init__", "analysis", "history", "sanity", "document", "record", "errors"},
     "api": {"__init__", "search", "config", "training", "analysis", "record", "errors"},
-    "commands": {"__init__", "commands", "search", "api", "config", "output", "document", "record", "errors"},
+    "commands": {
+        *("__init__", "commands", "search", "api", "reread", "config", "output"),
+        *("analysis", "history", "verdict", "document", "record", "errors"),
+    },
     "__main__": {"commands"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -112,7 +112,11 @@ def test_what_to_do_next_with_an_optimizer_of_the_models_own() -> None:
     assert text.endswith("Next: train with lr=0.0063, set in configure_optimizers\n")
 
 
-@pytest.mark.parametrize("config", [{}, {"optimizer": 3}, {"optimizer": {"lr": 0.1}}])
+def test_what_to_do_next_with_a_curve_from_elsewhere() -> None:
+    assert printed(replace(example_result(), config={})).endswith("Next: train with lr=0.0063\n")
+
+
+@pytest.mark.parametrize("config", [{"optimizer": 3}, {"optimizer": {"lr": 0.1}}])
 def test_what_to_do_next_without_a_config(config: dict[str, object]) -> None:
     text = printed(replace(example_result(), config=config))
     assert text.endswith("Next: train with optimizer.lr=0.0063\n")

@@ -12,7 +12,11 @@ from typing import Annotated
 import typer
 
 import lrfind
+from lrfind.commands.analyze import analyze
+from lrfind.commands.check import check
+from lrfind.commands.plot import plot
 from lrfind.commands.run import run
+from lrfind.commands.schedule import schedule
 from lrfind.commands.streams import flush, open_closed_streams, report_error, tell
 from lrfind.errors import ExitCode, LrfindError
 
@@ -41,6 +45,10 @@ def _root(
 
 
 app.command()(run)
+app.command()(check)
+app.command()(analyze)
+app.command()(plot)
+app.command()(schedule)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import enum
 import json
 import math
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrfind.commands.streams import console_for_people, print_result, stdout_for_result, tell
-from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, StoppedError
+from lrfind.commands.pipeline import exit_code, ready, sweep
+from lrfind.commands.report import Format, one_format, save, show, tell_files
+from lrfind.commands.streams import print_result, stdout_for_result, tell
+from lrfind.errors import ExitCode, StoppedError
 
 if TYPE_CHECKING:
     from lrfind.config.schema import Config
     from lrfind.record import Result
-
-
-class Format(str, enum.Enum):
-    """What is printed to stdout."""
-
-    TEXT = "text"
-    JSON = "json"
-    LR = "lr"
 
 
 def run(
@@ -68,31 +60,16 @@ def run(
         "sweep.end_lr": ("--end-lr", end_lr),
         "refine": ("--refine", refine or None),
     }
-    given = {key: flag for key, flag in flags.items() if flag[1] is not None}
-    form = _one_format(str(config), form, as_json=as_json)
+    from lrfind.output.files import check_writable
+
+    form = one_format(str(config), form, as_json=as_json)
     try:
-        with stdout_for_result():
-            settings = _ready(config, overrides or (), given)
+        settings = ready(config, overrides or (), flags)
+        check_writable(Path(settings.output.dir))
         code = _dry_run(settings, str(config), form) if dry_run else _run(settings, config, form, quiet=quiet)
     except KeyboardInterrupt as interrupt:
         raise StoppedError from interrupt
     raise typer.Exit(code)
-
-
-def _one_format(source: str, form: Format, *, as_json: bool) -> Format:
-    if as_json and form not in (Format.TEXT, Format.JSON):
-        raise ConfigError(source, [Fault("--json", f"is short for --format json, got --format {form.value} as well")])
-    return Format.JSON if as_json else form
-
-
-def _ready(path: Path, overrides: Sequence[str], flags: Mapping[str, tuple[str, Any]]) -> Config:
-    """Return the config once all that can be found wrong before a long run has been looked for."""
-    from lrfind.api import read_config
-    from lrfind.output.files import check_writable
-
-    config = read_config(path, overrides, flags)
-    check_writable(Path(config.output.dir))
-    return config
 
 
 def _dry_run(config: Config, source: str, form: Format) -> ExitCode:
@@ -101,13 +78,13 @@ def _dry_run(config: Config, source: str, form: Format) -> ExitCode:
     with stdout_for_result():
         title, loss = try_out(config, source)
     usable = math.isfinite(loss)
-    sweep = config.sweep
+    settings = config.sweep
     plan = {
         "title": title,
-        "num_iter": sweep.num_iter,
-        "start_lr": sweep.start_lr,
-        "end_lr": sweep.end_lr,
-        "mode": sweep.mode,
+        "num_iter": settings.num_iter,
+        "start_lr": settings.start_lr,
+        "end_lr": settings.end_lr,
+        "mode": settings.mode,
         "first_loss": loss if usable else None,
     }
     if form is Format.JSON:
@@ -116,7 +93,7 @@ def _dry_run(config: Config, source: str, form: Format) -> ExitCode:
     elif form is Format.TEXT:
         print_result(
             f"{title}\n{'works' if usable else 'runs'}: one step was trained, with a loss of {loss:.4g}\n"
-            f"would sweep {sweep.num_iter} steps, {sweep.mode}, from {sweep.start_lr:g} to {sweep.end_lr:g}"
+            f"would sweep {settings.num_iter} steps, {settings.mode}, from {settings.start_lr:g} to {settings.end_lr:g}"
         )
     if not usable:
         tell(f"lrfind: the first loss is {loss}: look for it in the data, the model or the loss")
@@ -124,16 +101,11 @@ def _dry_run(config: Config, source: str, form: Format) -> ExitCode:
 
 
 def _run(config: Config, path: Path, form: Format, *, quiet: bool) -> ExitCode:
-    from lrfind.api import run as run_pipeline
-    from lrfind.commands.progress import watched
-
-    people = console_for_people()
-    with stdout_for_result(), watched(people, quiet=quiet) as observer:
-        result = run_pipeline(config, str(path), observer)
-    files, fault = _save(result, Path(config.output.dir) / path.stem, config.output.plot)
+    result = sweep(config, str(path), quiet=quiet)
+    files, fault = save(result, Path(config.output.dir) / path.stem, config.output.plot)
     if not quiet:
         _tell_of(result, form, files)
-    _print(result, form, files)
+    show(result, form, files)
     if fault:
         tell(f"lrfind: {fault}")
     return ExitCode.FAILED if fault else exit_code(result)
@@ -143,66 +115,7 @@ def _tell_of(result: Result, form: Format, files: list[Path]) -> None:
     """Say on stderr what a person would want to know beside the result."""
     from lrfind.record import StopReason
 
-    sweep = result.sweeps[-1]
-    if sweep.stop_reason is StopReason.INTERRUPTED:
-        tell(f"lrfind: interrupted after {len(sweep.losses)} steps; what was measured is kept")
-    if form is not Format.TEXT:
-        for file in files:
-            tell(f"wrote {file}")
-
-
-def _save(result: Result, stem: Path, plot: str) -> tuple[list[Path], str | None]:
-    """Write the record and the plot; return what was written, and what could not be."""
-    from lrfind.document import to_json
-    from lrfind.output.files import write_atomically
-
-    files = []
-    try:
-        record = stem.with_name(f"{stem.name}.lrfind.json")
-        write_atomically(record, (to_json(result) + "\n").encode())
-        files.append(record)
-        if plot != "none":
-            from lrfind.output.plot import save_plot
-
-            picture = stem.with_name(f"{stem.name}.lrfind.{plot}")
-            save_plot(result, picture)
-            files.append(picture)
-    except OutputError as error:
-        return files, str(error)
-    return files, None
-
-
-def _print(result: Result, form: Format, files: list[Path]) -> None:
-    from lrfind.document import to_json
-    from lrfind.output.text import format_lr
-
-    if form is Format.JSON:
-        print_result(to_json(result))
-    elif form is Format.TEXT:
-        _print_report(result, files)
-    elif result.analysis.suggested_lr is not None:
-        print_result(format_lr(result.analysis.suggested_lr))
-    else:
-        tell(f"lrfind: no learning rate: {result.analysis.message}")
-
-
-def _print_report(result: Result, files: list[Path]) -> None:
-    from rich.console import Console
-
-    from lrfind.output.text import report
-
-    console = Console()
-    with console.capture() as captured:
-        report(result, console, files)
-    print_result(captured.get().rstrip("\n"))
-
-
-def exit_code(result: Result) -> ExitCode:
-    """Return the exit code that tells a shell how a run went."""
-    from lrfind.record import Status
-
-    if result.interrupted:
-        return ExitCode.INTERRUPTED
-    if result.error is not None:
-        return ExitCode.FAILED
-    return ExitCode.OK if result.analysis.status is Status.OK else ExitCode.NO_SUGGESTION
+    last = result.sweeps[-1]
+    if last.stop_reason is StopReason.INTERRUPTED:
+        tell(f"lrfind: interrupted after {len(last.losses)} steps; what was measured is kept")
+    tell_files(form, files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -29,6 +30,19 @@ _RIGHT_OF_AXES = 0.35
 def printable(text: str) -> str:
     """Return `text` on one line, with a space for whatever cannot be printed."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def shortened(text: str, most: int) -> str:
+    """Return `text` on one line of at most `most` characters, its middle left out if need be."""
+    text = printable(text)
+    half = (most - 1) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
+
+
+def widest(picture: Figure, texts: Sequence[str], size: float = 10) -> float:
+    """Return the width of the widest of `texts`, in inches."""
+    renderer = FigureCanvasAgg(picture).get_renderer()  # type: ignore[no-untyped-call]
+    return max((_width(renderer, text, FontProperties(size=size)) for text in texts), default=0.0)
 
 
 def arrange(picture: Figure, axes: Axes, title: str, subtitle: str) -> None:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lrfind.errors import OutputError
 from lrfind.output import layout
 from lrfind.output.curve import (
     Frame,
@@ -24,21 +18,17 @@ from lrfind.output.curve import (
     format_range,
     frame_of,
     loss_at,
-    lr_ticks,
     probe_points,
     purpose,
     raw_points,
     smooth_points,
     tick_labels,
 )
-from lrfind.output.files import write_atomically
+from lrfind.output.picture import BLUE, FORMATS, GREEN, ORANGE, SKY, VERMILLION, lr_axis, own_settings, save_picture
 from lrfind.record import Candidate, Landmarks, Result
 
-FORMATS = ("png", "svg", "pdf")
-"""Suffixes that `save_plot` knows."""
+__all__ = ["FORMATS", "figure", "save_plot"]
 
-# The colour-blind-safe palette of Okabe and Ito (Wong 2011, Nature Methods 8, "Color blindness").
-_BLUE, _SKY, _VERMILLION, _GREEN, _ORANGE = "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#E69F00"
 _MARKERS = "sD^vPXph"
 
 
@@ -48,20 +38,12 @@ def save_plot(result: Result, path: Path) -> None:
     Raises:
         OutputError: The suffix is another one, or the file cannot be written.
     """
-    form = path.suffix.lower().removeprefix(".")
-    if form not in FORMATS:
-        raise OutputError(f"{path}: expected a name that ends in .png, .svg or .pdf, got {path.suffix or 'no suffix'}")
-    picture = io.BytesIO()
-    with _own_settings(), warnings.catch_warnings():
-        # A character that the font lacks is drawn as a box; nothing that a user could do about it.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        _draw(result).savefig(picture, format=form, metadata=_metadata(form, layout.printable(result.title)))
-    write_atomically(path, picture.getvalue())
+    save_picture(lambda: _draw(result), path, result.title)
 
 
 def figure(result: Result) -> Figure:
     """Return the picture of `result`: raw and smoothed loss over LR, and what was read from them."""
-    with _own_settings():
+    with own_settings():
         return _draw(result)
 
 
@@ -88,16 +70,10 @@ def _draw(result: Result) -> Figure:
 
 
 def _ruled(axes: Axes, frame: Frame) -> None:
-    axes.set_xscale("log")
-    axes.set_xlim(frame.lr_low, frame.lr_high)
+    lr_axis(axes, frame.lr_low, frame.lr_high)
     axes.set_ylim(frame.loss_low, frame.loss_high)
-    lrs, losses = lr_ticks(frame.lr_low, frame.lr_high, 10), even_ticks(frame.loss_low, frame.loss_high, 7)
-    axes.set_xticks(lrs, tick_labels(lrs))
-    axes.set_xticks([], minor=True)
+    losses = even_ticks(frame.loss_low, frame.loss_high, 7)
     axes.set_yticks(losses, tick_labels(losses))
-    axes.grid(color="#E4E4E4", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _diverged(axes: Axes, frame: Frame, start: float) -> None:
@@ -107,10 +83,10 @@ def _diverged(axes: Axes, frame: Frame, start: float) -> None:
 
 def _curve(axes: Axes, raw: list[Point], smooth: list[Point]) -> None:
     if raw:
-        axes.plot(*_columns(raw), ".", color=_SKY, markersize=6, markeredgewidth=0, label="mini-batch loss")
+        axes.plot(*_columns(raw), ".", color=SKY, markersize=6, markeredgewidth=0, label="mini-batch loss")
     if smooth:
         marker = "o" if len(smooth) == 1 else None
-        axes.plot(*_columns(smooth), marker=marker, color=_BLUE, linewidth=2.6, label="smoothed loss")
+        axes.plot(*_columns(smooth), marker=marker, color=BLUE, linewidth=2.6, label="smoothed loss")
     if not raw and not smooth:
         style: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "fontsize": 12}
         axes.text(0.5, 0.5, "no finite loss was measured after an update", **style)
@@ -158,18 +134,18 @@ def _tangent(axes: Axes, frame: Frame, curve: list[Point], landmarks: Landmarks)
     lrs = [landmarks.steepest_lr * 10**side for side in (-decades, decades)]
     losses = [loss + landmarks.steepest_slope * side for side in (-decades, decades)]
     label = f"steepest descent {format_lr(landmarks.steepest_lr)}"
-    axes.plot(lrs, losses, color=_ORANGE, linewidth=5, solid_capstyle="round", zorder=2.5, label=label)
+    axes.plot(lrs, losses, color=ORANGE, linewidth=5, solid_capstyle="round", zorder=2.5, label=label)
 
 
 def _suggestion(axes: Axes, frame: Frame, lr: float, safe_range: tuple[float, float] | None) -> None:
-    axes.axvline(lr, color=_VERMILLION, linewidth=2.4, zorder=3, label=f"suggested LR {format_lr(lr)}")
+    axes.axvline(lr, color=VERMILLION, linewidth=2.4, zorder=3, label=f"suggested LR {format_lr(lr)}")
     if safe_range:
         label = f"safe range {format_range(*safe_range)}"
-        axes.axvspan(*safe_range, color=_GREEN, alpha=0.18, linewidth=0, label=label)
+        axes.axvspan(*safe_range, color=GREEN, alpha=0.18, linewidth=0, label=label)
     across = frame.across(lr)
     side = "left" if across < 0.1 else "right" if across > 0.9 else "center"
     place: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "ha": side, "va": "bottom"}
-    axes.text(lr, 1.015, f"LR {format_lr(lr)}", color=_VERMILLION, weight="bold", fontsize=11, **place)
+    axes.text(lr, 1.015, f"LR {format_lr(lr)}", color=VERMILLION, weight="bold", fontsize=11, **place)
 
 
 def _alternatives(result: Result) -> dict[float, list[str]]:
@@ -192,16 +168,3 @@ def _finding(result: Result) -> str:
     if found.safe_range:
         parts.append(f"safe range {format_range(*found.safe_range)}")
     return ", ".join([*parts, f"confidence {found.confidence:.0%}"])
-
-
-@contextlib.contextmanager
-def _own_settings() -> Iterator[None]:
-    """Draw with matplotlib's defaults, whatever a matplotlibrc says, and with reproducible ids in SVG."""
-    defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
-    with matplotlib.rc_context({**defaults, "svg.hashsalt": "lrfind", "font.size": 10}):
-        yield
-
-
-def _metadata(form: str, title: str) -> dict[str, str | None]:
-    undated = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[form]
-    return {"Title": title, "Software" if form == "png" else "Creator": "lrfind", **undated}

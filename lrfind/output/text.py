@@ -107,6 +107,8 @@ def _facts(result: Result) -> Iterator[str]:
 def _next_step(result: Result) -> str:
     lr = result.analysis.suggested_lr
     if lr is not None:
+        if "optimizer" not in result.config:  # a curve that was recorded elsewhere
+            return f"train with lr={format_lr(lr)}"
         optimizer = result.config.get("optimizer", {})
         if optimizer is None:  # a LightningModule has its own
             return f"train with lr={format_lr(lr)}, set in configure_optimizers"

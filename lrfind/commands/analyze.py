@@ -1,0 +1,131 @@
+"""`lrfind analyze`: read a recorded curve again, also one recorded elsewhere."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from lrfind.commands.report import Format, PlotFormat, one_format, read_code, save, show, tell_files
+from lrfind.commands.streams import print_result, tell
+from lrfind.errors import ConfigError, ExitCode, Fault
+
+if TYPE_CHECKING:
+    from lrfind.analysis.schedules import Schedule as ScheduleName
+    from lrfind.analysis.suggest import Method as MethodName
+    from lrfind.history import Tool as ToolName
+    from lrfind.record import Result
+
+
+class Method(str, enum.Enum):
+    """The candidate to suggest."""
+
+    AUTO = "auto"
+    STEEPEST = "steepest"
+    DESCENT_END = "descent_end"
+    VALLEY = "valley"
+    MINIMUM = "minimum"
+
+
+class Schedule(str, enum.Enum):
+    """What the learning rate is for."""
+
+    CONSTANT = "constant"
+    COSINE = "cosine"
+    LINEAR = "linear"
+    ONECYCLE = "onecycle"
+
+
+class Tool(str, enum.Enum):
+    """A finder that writes a running average of its losses."""
+
+    TORCH_LR_FINDER = "torch-lr-finder"
+    IGNITE = "ignite"
+    LIGHTNING = "lightning"
+
+
+def analyze(
+    record: Annotated[
+        str | None, typer.Argument(metavar="RECORD", help="A record, CSV or JSON; - for stdin.", show_default=False)
+    ] = None,
+    method: Annotated[
+        Method | None, typer.Option(help="Read the curve so; default: as the record.", show_default=False)
+    ] = None,
+    schedule: Annotated[
+        Schedule | None,
+        typer.Option(help="What the LR is for; default: as the record, or constant.", show_default=False),
+    ] = None,
+    tool: Annotated[
+        Tool | None,
+        typer.Option("--from", help="The finder that wrote the curve: undo its averaging.", show_default=False),
+    ] = None,
+    after_update: Annotated[
+        bool, typer.Option("--after-update", help="Each loss was measured after the update at its LR.")
+    ] = False,
+    form: Annotated[Format, typer.Option("--format", help="What to print to stdout.")] = Format.TEXT,
+    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write record and plot to this folder.", show_default=False)
+    ] = None,
+    plot: Annotated[
+        PlotFormat | None, typer.Option(help="Format of the plot; without --out it is written here.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result and errors.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of records, and exit.")] = False,
+) -> None:
+    """Read the learning rate from a recorded curve, without training.
+
+    RECORD is what `lrfind run` wrote, or lr and loss from anywhere: a CSV with these columns, the history of
+    torch-lr-finder or Ignite, the results of Lightning's lr_find as JSON. The loss beside a learning rate is taken as
+    measured before its update, as in a training loop. Nothing is written without --out or --plot.
+
+    Exit codes: 0 an LR is suggested, 2 the curve cannot be read, 3 no LR can be trusted.
+
+    For example:
+
+    - `lrfind analyze digits.lrfind.json --schedule onecycle`
+    - `lrfind analyze history.csv --format lr`
+    - `lrfind analyze history.json --from torch-lr-finder --plot png`
+    - `lrfind run c.yaml --json | lrfind analyze - --method valley`
+    """
+    if schema:
+        print_result(_schema())
+        raise typer.Exit
+    if record is None:
+        raise ConfigError("lrfind analyze", [Fault("RECORD", "expected a file or - for stdin, got nothing")])
+    from lrfind.commands.source import load
+    from lrfind.reread import reread
+
+    form = one_format(record, form, as_json=as_json)
+    source = load(record, cast("ToolName | None", tool and tool.value), after_update=after_update)
+    result = reread(
+        source.result,
+        cast("MethodName | None", method and method.value),
+        cast("ScheduleName | None", schedule and schedule.value),
+    )
+    files, fault = _save(result, source.name, out, plot)
+    if not quiet:
+        tell_files(form, files)
+    show(result, form, files)
+    if fault:
+        tell(f"lrfind: {fault}")
+    raise typer.Exit(ExitCode.FAILED if fault else read_code(result))
+
+
+def _save(result: Result, name: str, out: Path | None, plot: PlotFormat | None) -> tuple[list[Path], str | None]:
+    """Write what the flags ask for: with --out record and plot, with --plot alone the plot."""
+    if out is None and plot in (None, PlotFormat.NONE):
+        return [], None
+    from lrfind.output.files import check_writable
+
+    folder = out or Path()
+    check_writable(folder)
+    return save(result, folder / name, (plot or PlotFormat.PNG).value, record=out is not None)
+
+
+def _schema() -> str:
+    from importlib.resources import files
+
+    return files("lrfind").joinpath("record.schema.json").read_text(encoding="utf-8").rstrip()

@@ -1,0 +1,143 @@
+"""`lrfind check`: is the learning rate of a config in the safe range? For CI, before a long training."""
+
+from __future__ import annotations
+
+import enum
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lrfind.commands.pipeline import ready, sweep
+from lrfind.commands.report import save
+from lrfind.commands.streams import print_result, tell
+from lrfind.errors import ConfigError, ExitCode, Fault, StoppedError
+
+if TYPE_CHECKING:
+    from lrfind.config.schema import Config
+    from lrfind.record import Result
+    from lrfind.verdict import Verdict
+
+
+class CheckFormat(str, enum.Enum):
+    """What is printed to stdout."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+def check(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML config.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Overrides, such as optimizer.lr=0.1.")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(metavar="LR", help="The LR to judge; default: optimizer.lr of the config.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="RECORD", help="A record whose suggestion this one must be near.")
+    ] = None,
+    tolerance: Annotated[float, typer.Option(metavar="FACTOR", help="How near, as a factor either way.")] = 2.0,
+    form: Annotated[CheckFormat, typer.Option("--format", help="What to print to stdout.")] = CheckFormat.TEXT,
+    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write record and plot to this folder.", show_default=False)
+    ] = None,
+    device: Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps, ...")] = None,
+    seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of the weights and the batch order.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result and errors.")] = False,
+) -> None:
+    """Check that the learning rate of a config is safe to train with.
+
+    Sweeps as `lrfind run` does, and judges the LR by the safe range; with --against also whether the suggestion has
+    drifted from that of a record. Nothing is written without --out.
+
+    Exit codes: 0 inside, 1 the run failed, 2 usage or config fault, 3 no LR can be trusted, 4 outside the safe range or
+    drifted, 130 interrupted.
+
+    For example:
+
+    - `lrfind check train.yaml && python train.py`
+    - `lrfind check train.yaml --lr 0.1 --format markdown >> "$GITHUB_STEP_SUMMARY"`
+    - `lrfind check train.yaml --against main.lrfind.json --tolerance 2`
+    """
+    form = _form(str(config), form, as_json=as_json)
+    try:
+        settings = ready(config, overrides or (), {"device": ("--device", device), "seed": ("--seed", seed)})
+        judged = _lr(settings, lr, str(config), needed=against is None)
+        baseline = _baseline(against, tolerance, str(config))
+        code = _check(settings, config, judged, baseline, tolerance, form, out, quiet)
+    except KeyboardInterrupt as interrupt:
+        raise StoppedError from interrupt
+    raise typer.Exit(code)
+
+
+def _form(source: str, form: CheckFormat, *, as_json: bool) -> CheckFormat:
+    if as_json and form is CheckFormat.MARKDOWN:
+        raise ConfigError(source, [Fault("--json", "is short for --format json, got --format markdown as well")])
+    return CheckFormat.JSON if as_json else form
+
+
+def _lr(config: Config, lr: float | None, source: str, *, needed: bool) -> float | None:
+    """Return the learning rate to judge; None if there is none and none is needed."""
+    flag = "--lr" if lr is not None else "optimizer.lr"
+    value = lr if lr is not None else (config.optimizer or {}).get("lr")
+    if value is None and needed:
+        raise ConfigError(
+            source, [Fault(flag, "expected the learning rate that is trained with, got none; set it, or say --lr")]
+        )
+    if value is not None and not (isinstance(value, (int, float)) and 0 < value < math.inf):
+        raise ConfigError(source, [Fault(flag, f"expected a number above 0, got {value!r}")])
+    return value
+
+
+def _baseline(against: str | None, tolerance: float, source: str) -> Result | None:
+    if not 1 <= tolerance < math.inf:
+        raise ConfigError(source, [Fault("--tolerance", f"expected a factor of at least 1, got {tolerance:g}")])
+    if against is None:
+        return None
+    from lrfind.commands.source import load
+    from lrfind.verdict import baseline_rate
+
+    baseline = load(against).result
+    baseline_rate(baseline, baseline)  # a baseline without a suggestion is found before the sweep
+    return baseline
+
+
+def _check(
+    settings: Config,
+    config: Path,
+    lr: float | None,
+    baseline: Result | None,
+    tolerance: float,
+    form: CheckFormat,
+    out: Path | None,
+    quiet: bool,
+) -> ExitCode:
+    from lrfind.output.files import check_writable
+    from lrfind.verdict import judge
+
+    if out is not None:
+        check_writable(out)
+    result = sweep(settings, str(config), quiet=quiet)
+    files, fault = ([], None) if out is None else save(result, out / config.stem, settings.output.plot)
+    verdict = judge(result, lr, baseline, tolerance)
+    _print(verdict, form)
+    if not quiet:
+        for file in files:
+            tell(f"wrote {file}")
+    if fault:
+        tell(f"lrfind: {fault}")
+    return ExitCode.FAILED if fault else verdict.exit_code
+
+
+def _print(verdict: Verdict, form: CheckFormat) -> None:
+    from lrfind.output.verdict import as_document, as_markdown, as_text
+
+    if form is CheckFormat.JSON:
+        print_result(json.dumps(as_document(verdict), indent=2, allow_nan=False))
+    else:
+        print_result(as_markdown(verdict) if form is CheckFormat.MARKDOWN else as_text(verdict))

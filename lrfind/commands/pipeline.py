@@ -1,0 +1,49 @@
+"""From a config to a result, as every command that trains does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrfind.commands.report import read_code
+from lrfind.commands.streams import console_for_people, stdout_for_result
+from lrfind.errors import ExitCode
+
+if TYPE_CHECKING:
+    from lrfind.config.schema import Config
+    from lrfind.record import Result
+
+
+def ready(path: Path, overrides: Sequence[str], flags: Mapping[str, tuple[str, Any]]) -> Config:
+    """Return the config once all that can be found wrong before a long run has been looked for.
+
+    Args:
+        path: The config.
+        overrides: Each `key=value`.
+        flags: The flag and its value, by config key; a value of None was not given.
+    """
+    from lrfind.api import read_config
+
+    given = {key: flag for key, flag in flags.items() if flag[1] is not None}
+    with stdout_for_result():
+        return read_config(path, overrides, given)
+
+
+def sweep(config: Config, source: str, *, quiet: bool) -> Result:
+    """Run the pipeline, and show people how it goes."""
+    from lrfind.api import run
+    from lrfind.commands.progress import watched
+
+    people = console_for_people()
+    with stdout_for_result(), watched(people, quiet=quiet) as observer:
+        return run(config, source, observer)
+
+
+def exit_code(result: Result) -> ExitCode:
+    """Return the exit code that tells a shell how a run went."""
+    if result.interrupted:
+        return ExitCode.INTERRUPTED
+    if result.error is not None:
+        return ExitCode.FAILED
+    return read_code(result)

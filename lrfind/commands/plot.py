@@ -1,0 +1,149 @@
+"""`lrfind plot`: draw a record, or several to be compared."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lrfind.commands.report import console_for_result, print_parts
+from lrfind.commands.streams import print_result, tell
+from lrfind.errors import ConfigError, Fault
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from lrfind.commands.source import Source
+    from lrfind.record import Result
+
+
+def plot(
+    records: Annotated[
+        list[str], typer.Argument(metavar="RECORD...", help="Records, CSV or JSON; - for stdin.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="PNG, SVG or PDF by its suffix; default: beside the record."),
+    ] = None,
+    terminal: Annotated[bool, typer.Option("--terminal", help="Draw with characters; a file only with --out.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not say what was written.")] = False,
+) -> None:
+    """Draw one record, or compare up to 12 in one picture and a table.
+
+    A RECORD is what `lrfind run` wrote, or a curve of lr and loss as `lrfind analyze` reads it. To be compared, each
+    loss is drawn from 1 at its plateau to 0 at its minimum.
+
+    Exit codes: 0 drawn, 2 a record cannot be read or the picture not be written.
+
+    For example:
+
+    - `lrfind plot digits.lrfind.json --out digits.svg`
+    - `lrfind plot sgd.lrfind.json adam.lrfind.json --out optimizers.png`
+    - `lrfind run c.yaml --json | lrfind plot - --terminal`
+    """
+    from lrfind.commands.source import load_all
+
+    if as_json and terminal:
+        raise ConfigError("lrfind plot", [Fault("--json", "leaves no room on stdout for --terminal; drop one of them")])
+    sources = load_all(records)
+    _check_count(sources)
+    names = _names(sources)
+    path = out or (None if terminal else _beside(sources))
+    if path is not None:
+        _save(sources, names, path)
+        if not quiet:
+            tell(f"wrote {path}")
+    if as_json:
+        rows = [_row(name, source.result) for name, source in zip(names, sources, strict=True)]
+        print_result(json.dumps(rows, indent=2, allow_nan=False))
+    else:
+        print_parts(*_sketches(sources, names, wanted=terminal), _table(sources, names))
+
+
+def _check_count(sources: Sequence[Source]) -> None:
+    most = 12  # as output.compare.MOST, which is not imported before something is drawn
+    if len(sources) > most:
+        raise ConfigError(
+            "lrfind plot", [Fault("RECORD", f"expected at most {most} records, got {len(sources)}; compare fewer")]
+        )
+
+
+def _names(sources: Sequence[Source]) -> list[str]:
+    from lrfind.output.names import unique
+
+    return unique([(source.folder.name or str(source.folder), source.name) for source in sources])
+
+
+def _beside(sources: Sequence[Source]) -> Path:
+    """Return the path of a picture whose name was not given."""
+    first = sources[0]
+    return first.folder / f"{first.name if len(sources) == 1 else 'comparison'}.lrfind.png"
+
+
+def _save(sources: Sequence[Source], names: Sequence[str], path: Path) -> None:
+    if len(sources) == 1:
+        from lrfind.output.plot import save_plot
+
+        save_plot(sources[0].result, path)
+    else:
+        from lrfind.output.compare import Named, save_comparison
+
+        named = [Named(name, source.result) for name, source in zip(names, sources, strict=True)]
+        save_comparison(named, path)
+
+
+def _row(name: str, result: Result) -> dict[str, Any]:
+    found = result.analysis
+    return {
+        "name": name,
+        "title": result.title,
+        "status": found.status.value,
+        "reason": found.reason.value if found.reason else None,
+        "suggested_lr": found.suggested_lr,
+        "safe_range": found.safe_range,
+        "confidence": found.confidence,
+    }
+
+
+def _table(sources: Sequence[Source], names: Sequence[str]) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+
+    from lrfind.output.curve import format_lr, format_range
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("record", overflow="fold")
+    table.add_column("LR", justify="right")
+    table.add_column("safe range", justify="right")
+    table.add_column("confidence", justify="right")
+    for name, source in zip(names, sources, strict=True):
+        found = source.result.analysis
+        lr = f"none ({found.reason.value})" if found.reason else "none"
+        table.add_row(
+            name,
+            lr if found.suggested_lr is None else format_lr(found.suggested_lr),
+            format_range(*found.safe_range) if found.safe_range else "-",
+            f"{found.confidence:.0%}",
+        )
+    return table
+
+
+def _sketches(sources: Sequence[Source], names: Sequence[str], *, wanted: bool) -> list[RenderableType]:
+    if not wanted:
+        return []
+    from rich.text import Text
+
+    from lrfind.output.terminal import sketch
+
+    console, size = console_for_result(), shutil.get_terminal_size()
+    height = min(max(size.lines // len(sources) - 4, 12), 24)
+    parts: list[RenderableType] = []
+    for name, source in zip(names, sources, strict=True):
+        parts += [Text(name, style="bold")] * (len(sources) > 1)
+        parts += [sketch(source.result, min(console.width, 120), height, console.options.ascii_only), Text("")]
+    return parts

@@ -1,0 +1,175 @@
+"""`lrfind schedule`: a PyTorch scheduler for the learning rate that was found."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lrfind.commands.report import PlotFormat, console_for_result, print_parts
+from lrfind.commands.streams import print_result, tell
+from lrfind.errors import ConfigError, ExitCode, Fault
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from lrfind.output.schedulers import Length, Rates
+    from lrfind.record import Result
+
+_WIDE = 110
+"""Columns from which a table has room for the names of the classes."""
+
+
+def schedule(
+    record: Annotated[
+        str, typer.Argument(metavar="RECORD", help="A record, CSV or JSON; - for stdin.", show_default=False)
+    ],
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The schedule; without it, all of them in a table.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs of the training.")] = None,
+    steps_per_epoch: Annotated[int | None, typer.Option(min=1, metavar="N", help="Updates in each of them.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print class and arguments as JSON.")] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the picture.")] = Path(),
+    plot: Annotated[PlotFormat, typer.Option(help="Save a picture of the LR over the training.")] = PlotFormat.NONE,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not say what was written.")] = False,
+) -> None:
+    """Set up a PyTorch LR scheduler for the learning rate that was found.
+
+    Prints Python code that runs as it stands: imports, the optimizer of the config, the scheduler, and a loop that
+    shows where `step()` is called. Without --scheduler, prints what there is and which LR each takes.
+
+    Exit codes: 0 printed, 2 usage fault or unreadable record, 3 the record suggests no LR.
+
+    For example:
+
+    - `lrfind schedule digits.lrfind.json`
+    - `lrfind schedule digits.lrfind.json --scheduler onecycle --epochs 10 --steps-per-epoch 28 > schedule.py`
+    - `lrfind schedule digits.lrfind.json --epochs 10 --steps-per-epoch 28 --plot png`
+    """
+    from lrfind.commands.source import load
+
+    scheduler = _known(scheduler)
+    length = _length(epochs, steps_per_epoch, needed=bool(scheduler or as_json or plot is not PlotFormat.NONE))
+    source = load(record)
+    rates = _rates(source.result)
+    if rates is None:
+        tell(f"lrfind: no learning rate to schedule: {source.result.analysis.message}")
+        raise typer.Exit(ExitCode.NO_SUGGESTION)
+    if plot is not PlotFormat.NONE and length is not None:
+        path = _save(scheduler, rates, length, out, f"{source.name}.lrfind.{scheduler or 'schedules'}.{plot.value}")
+        if not quiet:
+            tell(f"wrote {path}")
+    if scheduler is None:
+        _print_all(rates, length, source.result, as_json=as_json)
+    elif length is not None:
+        _print_one(scheduler, rates, length, source.result, as_json=as_json)
+
+
+def _known(name: str | None) -> str | None:
+    """Return the name of a schedule, which may be given by its class as well."""
+    from lrfind.output.schedulers import KINDS
+
+    classes = {kind.scheduler.lower(): key for key, kind in KINDS.items()}
+    if name is None or name in KINDS:
+        return name
+    if name.lower() in classes:
+        return classes[name.lower()]
+    near = difflib.get_close_matches(name.lower(), KINDS, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ConfigError(
+        "lrfind schedule", [Fault("--scheduler", f"expected one of {', '.join(KINDS)}, got {name}{hint}")]
+    )
+
+
+def _length(epochs: int | None, steps: int | None, *, needed: bool) -> Length | None:
+    from lrfind.output.schedulers import Length
+
+    if epochs is not None and steps is not None:
+        return Length(epochs, steps)
+    flags = {"--epochs": epochs, "--steps-per-epoch": steps}
+    missing = [flag for flag, value in flags.items() if value is None]
+    if needed or len(missing) == 1:
+        why = "a schedule is set up for a training of known length; steps are updates of the weights"
+        raise ConfigError("lrfind schedule", [Fault(flag, f"expected a number, got none; {why}") for flag in missing])
+    return None
+
+
+def _rates(result: Result) -> Rates | None:
+    """Return the learning rates for schedules, whatever schedule the record is for; None without a suggestion."""
+    from lrfind.analysis.schedules import for_schedules
+    from lrfind.output.schedulers import Rates
+
+    found = result.analysis
+    if found.suggested_lr is None or found.safe_range is None:
+        return None
+    constant = found.suggested_lrs.get("constant", found.suggested_lr)
+    scale = constant / found.suggested_lr
+    low, high = found.safe_range
+    return Rates({**for_schedules(constant), **found.suggested_lrs}, low * scale, high * scale)
+
+
+def _save(name: str | None, rates: Rates, length: Length, folder: Path, file: str) -> Path:
+    from lrfind.output.files import check_writable
+    from lrfind.output.schedule_plot import save_schedule, save_schedules
+    from lrfind.output.schedulers import plan
+
+    check_writable(folder)
+    if name is None:
+        save_schedules(rates, length, folder / file)
+    else:
+        save_schedule(name, plan(name, rates, length), length, folder / file)
+    return folder / file
+
+
+def _print_one(name: str, rates: Rates, length: Length, result: Result, *, as_json: bool) -> None:
+    from lrfind.output.scheduler_code import code, document
+    from lrfind.output.schedulers import plan
+
+    planned = plan(name, rates, length)
+    if as_json:
+        print_result(json.dumps(document(name, planned, length, result), indent=2, allow_nan=False))
+    else:
+        print_result(code(name, planned, length, result).rstrip())
+
+
+def _print_all(rates: Rates, length: Length | None, result: Result, *, as_json: bool) -> None:
+    from lrfind.output.scheduler_code import document
+    from lrfind.output.schedulers import KINDS, plan
+
+    if as_json and length is not None:
+        documents = [document(name, plan(name, rates, length), length, result) for name in KINDS]
+        print_result(json.dumps(documents, indent=2, allow_nan=False))
+    else:
+        print_parts(_table(rates), "", _explanation(rates))
+
+
+def _table(rates: Rates) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+
+    from lrfind.output.curve import format_lr, format_range
+    from lrfind.output.schedulers import KINDS, rate_of
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    wide = console_for_result().width >= _WIDE
+    for column in ("scheduler", "LR", *["class"] * wide, "what it does"):
+        table.add_column(column, overflow="fold", no_wrap=column != "what it does")
+    for name, kind in KINDS.items():
+        lr = rate_of(kind, rates)
+        cell = format_range(rates.low, lr) if kind.rate == "range" else format_lr(lr)
+        table.add_row(name, cell, *[kind.scheduler] * wide, kind.note)
+    return table
+
+
+def _explanation(rates: Rates) -> str:
+    from lrfind.output.curve import format_lr
+
+    return (
+        f"A schedule that decays to 0 has a mean of half its peak, so its peak may be twice the constant LR of "
+        f"{format_lr(rates.suggested['constant'])}. Staircases stay at their top for long, and take the constant one.\n"
+        "Code for one of them: --scheduler NAME --epochs E --steps-per-epoch N"
+    )

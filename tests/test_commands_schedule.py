@@ -1,0 +1,134 @@
+"""`lrfind schedule` as its users drive it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli import Project, open_project, shell
+from helpers import END_LR, example_result, refused_result
+
+from lrfind.document import to_json
+from lrfind.output.schedulers import KINDS
+
+LENGTH = ("--epochs", "10", "--steps-per-epoch", "28")
+PEAKS = {"constant": END_LR, "cosine": 2 * END_LR, "linear": 2 * END_LR, "onecycle": 1.97 * END_LR}
+
+
+@pytest.fixture
+def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
+    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
+        yield opened
+
+
+@pytest.fixture
+def record(project: Project) -> Path:
+    path = project.folder / "good.lrfind.json"
+    path.write_text(to_json(example_result(suggested_lrs=PEAKS)))
+    return path
+
+
+def test_without_a_name_all_are_listed_with_their_rates(project: Project, record: Path) -> None:
+    outcome = project.main("schedule", str(record))
+    assert (outcome.code, outcome.err) == (0, "")
+    cells = {line.split()[0]: line.split()[1] for line in outcome.out.splitlines() if len(line.split()) > 1}
+    assert [name for name in KINDS if name not in cells] == []
+    assert (cells["constant"], cells["cosine"], cells["cyclic"]) == ("0.0063", "0.0126", "0.002")
+    assert max(map(len, outcome.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", [*KINDS, "OneCycleLR"])
+def test_code_is_printed_and_compiles(project: Project, record: Path, name: str) -> None:
+    outcome = project.main("schedule", str(record), "--scheduler", name, *LENGTH)
+    assert (outcome.code, outcome.err) == (0, "")
+    compile(outcome.out, "schedule.py", "exec")
+    assert "EPOCHS, STEPS_PER_EPOCH = 10, 28" in outcome.out
+
+
+def test_json_names_class_and_arguments(project: Project, record: Path) -> None:
+    one = project.main("schedule", str(record), "--scheduler", "onecycle", *LENGTH, "--json").json
+    assert one["class"] == "torch.optim.lr_scheduler.OneCycleLR"
+    assert one["arguments"]["max_lr"] == pytest.approx(1.97 * END_LR, rel=0.01)
+    assert one["arguments"]["total_steps"] == 280
+    assert one["optimizer"] == {"class": "torch.optim.SGD", "arguments": {"lr": 0.0124, "momentum": 0.9}}
+    every = json.loads(project.main("schedule", str(record), *LENGTH, "--json").out)
+    assert [each["scheduler"] for each in every] == list(KINDS)
+    assert one in every
+
+
+def test_the_bounds_of_a_cycle_are_those_of_a_constant_rate_whatever_the_record_is_for(project: Project) -> None:
+    path = project.folder / "cosine.lrfind.json"
+    doubled = example_result(suggested_lrs=PEAKS, suggested_lr=2 * END_LR, safe_range=(4e-3, 8e-2))
+    path.write_text(to_json(doubled))
+    cyclic = project.main("schedule", str(path), "--scheduler", "cyclic", *LENGTH, "--json").json
+    assert (cyclic["arguments"]["base_lr"], cyclic["arguments"]["max_lr"]) == (2e-3, 4e-2)
+
+
+def test_a_picture_is_saved(project: Project, record: Path) -> None:
+    one = project.main(
+        "schedule", str(record), "--scheduler", "step", *LENGTH, "--plot", "svg", "--out", str(project.out)
+    )
+    every = project.main("schedule", str(record), *LENGTH, "--plot", "png", "--out", str(project.out), "--quiet")
+    assert sorted(path.name for path in project.out.iterdir()) == ["good.lrfind.schedules.png", "good.lrfind.step.svg"]
+    one.says("wrote", "good.lrfind.step.svg")
+    assert every.err == ""
+
+
+def test_a_refusal_has_no_schedule(project: Project) -> None:
+    path = project.folder / "noise.lrfind.json"
+    path.write_text(to_json(refused_result()))
+    outcome = project.main("schedule", str(path))
+    assert (outcome.code, outcome.out) == (3, "")
+    outcome.says("no learning rate to schedule", "sweep.num_iter")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--scheduler", "onecycl", *LENGTH), ("--scheduler: expected one of", "did you mean onecycle?")),
+        (("--scheduler", "onecycle"), ("--epochs: expected a number", "--steps-per-epoch: expected a number")),
+        (("--scheduler", "onecycle", "--epochs", "3"), ("--steps-per-epoch: expected a number",)),
+        (("--epochs", "3"), ("--steps-per-epoch: expected a number",)),
+        (("--json",), ("--epochs: expected a number",)),
+        (("--plot", "png"), ("--epochs: expected a number",)),
+    ],
+)
+def test_bad_usage_is_said(project: Project, record: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    outcome = project.main("schedule", str(record), *arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    outcome.says(*words)
+
+
+def test_no_epochs_and_no_record_are_said(project: Project, record: Path) -> None:
+    assert project.main("schedule", str(record), "--scheduler", "step", "--epochs", "0").code == 2
+    outcome = project.main("schedule", str(project.folder / "none.json"))
+    assert (outcome.code, outcome.out) == (2, "")
+    outcome.says("no such file")
+
+
+def test_a_record_is_piped_in_and_a_closed_pipe_is_silent(record: Path) -> None:
+    outcome = shell(f'cat {record} | "$@"; exit $?', "schedule", "-")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert shell('"$@" | head -1', "schedule", str(record)).err == ""
+
+
+def test_no_torch_is_loaded(record: Path) -> None:
+    code = (
+        "import sys; from lrfind.commands.app import main; code = main(sys.argv[1:]); "
+        "heavy = {'torch', 'hydra', 'omegaconf', 'matplotlib'} & set(sys.modules); "
+        "sys.exit(f'{code} {heavy}' if code or heavy else 0)"
+    )
+    command = [sys.executable, "-c", code, "schedule", str(record), "--scheduler", "wsd", *LENGTH]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_help_has_examples(project: Project) -> None:
+    outcome = project.main("schedule", "--help")
+    assert (outcome.code, outcome.err) == (0, "")
+    for words in ("lrfind schedule digits.lrfind.json", "--scheduler", "--steps-per-epoch", "--plot"):
+        assert words in outcome.out

@@ -1,0 +1,99 @@
+"""The JSON Schema that is shipped: every record obeys it, and what it says is what the dataclasses say."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from cli import Project, open_project
+from helpers import example_result, example_sweep, refused_result
+
+from lrfind.document import SCHEMA, to_json
+from lrfind.record import Candidate, Group, Landmarks, Probe, Refusal, Result, Status, StopReason, Sweep
+
+DOCUMENT: dict[str, Any] = json.loads(files("lrfind").joinpath("record.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
+    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
+        yield opened
+
+
+def obeys(record: Any) -> None:
+    jsonschema.Draft202012Validator(DOCUMENT).validate(record)
+
+
+def test_it_is_a_schema_of_this_layout() -> None:
+    jsonschema.Draft202012Validator.check_schema(DOCUMENT)
+    assert DOCUMENT["properties"]["schema"]["const"] == SCHEMA
+
+
+def test_it_knows_every_field_and_value() -> None:
+    properties = DOCUMENT["properties"]
+    assert set(properties) == set(json.loads(to_json(example_result())))
+    parts = {"groups": Group, "candidates": Candidate, "probes": Probe}
+    for key, kind in parts.items():
+        assert list(properties[key]["items"]["properties"]) == [field.name for field in dataclasses.fields(kind)]
+    landmarks = [field.name for field in dataclasses.fields(Landmarks)]
+    assert list(properties["landmarks"]["properties"]) == landmarks
+    sweep = [field.name for field in dataclasses.fields(Sweep)]
+    assert list(properties["sweeps"]["items"]["properties"]) == [*sweep, "smoothed", "used"]
+    assert properties["status"]["enum"] == [status.value for status in Status]
+    assert properties["reason"]["enum"] == [*(reason.value for reason in Refusal), None]
+    assert properties["stop_reason"]["enum"] == [reason.value for reason in StopReason]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        example_result(),
+        refused_result(),
+        example_result(example_sweep(lambda lr: math.inf), smooth=None),
+        refused_result(landmarks=None, candidates=(), sweep=Sweep(0, (), (), StopReason.INTERRUPTED)),
+    ],
+    ids=["suggestion", "refusal", "not finite", "nothing"],
+)
+def test_records_obey(result: Result) -> None:
+    obeys(json.loads(to_json(result)))
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("probes.enabled=false",), ("--refine",), ("--end-lr", "1e-4")], ids=" ".join
+)
+def test_the_json_of_run_and_analyze_obeys(project: Project, arguments: tuple[str, ...]) -> None:
+    obeys(project.run("--json", *arguments).json)
+    obeys(project.main("analyze", str(project.record), "--json", "--method", "minimum").json)
+
+
+def test_the_json_of_a_curve_from_elsewhere_obeys(project: Project) -> None:
+    path = project.folder / "curve.csv"
+    path.write_text("lr,loss\n" + "".join(f"{1e-7 * 1.2**i},{2.0 if i < 20 else 'nan'}\n" for i in range(40)))
+    obeys(project.main("analyze", str(path), "--json").json)
+
+
+@pytest.mark.parametrize(
+    "change", [{"schema": 2}, {"status": "fine"}, {"suggested_lr": "high"}, {"safe_range": [1]}, {"more": 1}]
+)
+def test_what_is_no_record_does_not(change: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        obeys(json.loads(to_json(example_result())) | change)
+
+
+def test_analyze_prints_it(project: Project) -> None:
+    outcome = project.main("analyze", "--schema")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.json == DOCUMENT
+
+
+def test_it_is_beside_the_package_as_the_build_takes_all_of_it() -> None:
+    root = Path(__file__).parent.parent
+    assert (root / "lrfind" / "record.schema.json").is_file()
+    assert 'packages = ["lrfind"]' in (root / "pyproject.toml").read_text()

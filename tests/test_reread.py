@@ -1,0 +1,161 @@
+"""Reading a recorded sweep again: the same conclusion, another method, and records that do not fit together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from helpers import example_result, example_sweep
+
+from lrfind.analysis.probes import conclude, finer_lrs, next_lr, round_of, settled
+from lrfind.analysis.schedules import Schedule
+from lrfind.analysis.suggest import Method, analyze
+from lrfind.document import to_json
+from lrfind.errors import RecordError
+from lrfind.record import Analysis, Probe, Result, StopReason
+from lrfind.reread import METHODS, read, reread
+
+HIGHEST = 10.0
+
+
+def end_loss(lr: float) -> float:
+    """What a probe comes to: best at 0.02, and up from 0.6 on."""
+    return 2.3 - 1.9 / (1 + (lr / 0.02 - 1) ** 2) + (9.0 if lr > 0.6 else 0.0)
+
+
+def probed(*, refine: bool = False, steps: int = 40, max_steps: int = 40) -> Result:
+    """Return a result whose probes were made as `lrfind.search` makes them."""
+    sweep = example_sweep()
+    analysis = analyze(sweep)
+    probes: list[Probe] = []
+    assert analysis.landmarks is not None
+    made = None
+
+    def of(length: int) -> Any:
+        assert analysis.landmarks is not None
+        return round_of(probes, length, analysis.landmarks, len(sweep.lrs))
+
+    def train(lr: float) -> None:
+        probes.append(Probe(lr, steps, (2.3,) * (steps // 2) + (end_loss(lr),) * (steps // 2), StopReason.COMPLETED))
+
+    while (lr := next_lr(made, analysis.landmarks.minimum_lr, HIGHEST, 6)) is not None:
+        train(lr)
+        made = of(steps)
+    assert made is not None
+    sure = settled(made, of(steps // 2), analysis)
+    if refine:
+        for lr in finer_lrs(made, HIGHEST):
+            train(lr)
+        made = of(steps)
+    config = {
+        "probes": {"max_probes": 6, "max_steps": max_steps},
+        "sweep": {"end_lr": HIGHEST},
+        "train": {"schedule": "constant"},
+        "analysis": {"method": "auto"},
+    }
+    concluded = conclude(analysis, made, "constant", HIGHEST, sure=sure)
+    result = example_result(sweep)
+    return replace(
+        result, analysis=concluded, smoothed=(analysis.smoothed,), probes=tuple(probes), config=config, groups=()
+    )
+
+
+@pytest.mark.parametrize("refine", [False, True], ids=["coarse", "refined"])
+def test_what_was_concluded_from_probes_is_concluded_again(refine: bool) -> None:
+    result = probed(refine=refine)
+    assert result.analysis.method == "probes"
+    assert to_json(reread(read(to_json(result), "r.json"))) == to_json(result)
+
+
+def test_probes_of_refining_that_were_cut_short_leave_the_coarse_ones() -> None:
+    whole = probed(refine=True)
+    cut = replace(whole.probes[-1], losses=(2.3,), stop_reason=StopReason.INTERRUPTED)
+    assert reread(replace(whole, probes=(*whole.probes[:-1], cut))).analysis == probed().analysis
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_probes_that_were_cut_short_say_nothing(kept: int) -> None:
+    result = probed()
+    assert reread(replace(result, probes=result.probes[:kept])).analysis == analyze(result.sweep)
+    cut = replace(result.probes[kept], stop_reason=StopReason.FAILED)
+    assert reread(replace(result, probes=(*result.probes[:kept], cut))).analysis == analyze(result.sweep)
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_another_method_reads_the_curve_alone(method: Method) -> None:
+    result = probed()
+    again = reread(result, method)
+    assert again.analysis == analyze(result.sweep, method)
+    assert again.probes == result.probes
+    assert again.config["analysis"]["method"] == method
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "onecycle"])
+def test_another_schedule_scales_the_suggestion(schedule: Schedule) -> None:
+    result = probed()
+    again = reread(result, schedule=schedule)
+    assert again.analysis.suggested_lr == pytest.approx(result.analysis.suggested_lrs[schedule])
+    assert again.config["train"]["schedule"] == schedule
+
+
+def test_the_settings_of_the_record_are_kept() -> None:
+    result = replace(probed(), config={"train": {"schedule": "cosine"}, "analysis": {"method": "valley"}})
+    assert reread(result).analysis == analyze(result.sweep, "valley", "cosine")
+
+
+def test_a_setting_that_is_not_known_names_the_flag() -> None:
+    with pytest.raises(RecordError, match=r"analysis\.method.*'magic'; say --method"):
+        reread(replace(probed(), config={"analysis": {"method": "magic"}}))
+
+
+def test_a_curve_from_elsewhere_is_read_with_its_name() -> None:
+    sweep = example_sweep()
+    result = read(json.dumps({"lr": sweep.lrs, "loss": sweep.losses}), "history.json")
+    assert result.title == "history.json"
+    assert replace(result.analysis) == analyze(sweep)
+    assert reread(result) == result
+
+
+def changed(**changes: Any) -> str:
+    document = json.loads(to_json(probed())) | changes
+    return json.dumps(document)
+
+
+def sweep_of(**changes: Any) -> list[dict[str, Any]]:
+    return [json.loads(to_json(probed()))["sweeps"][0] | changes]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (changed(schema=99), "schema: expected 1, got 99"),
+        (changed(sweeps=[]), "not a record of lrfind"),
+        (changed(sweeps="none"), "not a record of lrfind"),
+        (changed(status="fine"), "not a record of lrfind"),
+        (changed(sweeps=sweep_of(lrs=[1.0, 2.0])), "expected as many lrs as losses"),
+        (changed(sweeps=sweep_of(lrs=[1.0, 0.5])), "got 0.5 after 1 as number 2"),
+        (changed(sweeps=sweep_of(losses=["high"])), "not a record of lrfind"),
+        (changed(suggested_lr="high"), "suggested_lr: expected learning rates above 0, got ['high']"),
+        (changed(suggested_lrs=[1]), "suggested_lrs: expected an object, got [1]"),
+        (changed(safe_range=[1.0]), "safe_range: expected two numbers"),
+        (changed(safe_range=[0, 1]), "safe_range: expected learning rates above 0"),
+        (changed(candidates=[{"method": "x", "lr": -1, "note": ""}]), "candidates: expected"),
+        (changed(confidence="much"), "confidence: expected"),
+        (changed(landmarks={"plateau_loss": 1}), "not a record of lrfind"),
+        (changed(config=[]), "config: expected an object, got []"),
+        ('{"schema": 1}', "not a record of lrfind"),
+    ],
+)
+def test_a_record_that_does_not_fit_together_is_said(text: str, words: str) -> None:
+    with pytest.raises(RecordError) as raised:
+        read(text, "r.json")
+    assert str(raised.value).startswith("r.json: ")
+    assert words in str(raised.value)
+
+
+def test_nothing_of_the_analysis_is_lost() -> None:
+    result = probed()
+    assert isinstance(read(to_json(result), "r.json").analysis, Analysis)
+    assert read(to_json(result), "r.json") == result
