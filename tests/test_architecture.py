@@ -14,15 +14,16 @@ PACKAGE = Path(__file__).parent.parent / "lrfind"
 MAY_IMPORT = {
     "__init__": set(),
     "errors": set(),
+    "launch": {"errors"},
     "record": {"errors"},
     "document": {"record", "errors"},
     "config": {"config", "errors"},
-    "training": {"training", "record", "errors"},
+    "training": {"training", "launch", "record", "errors"},
     "analysis": {"analysis", "record"},
     "output": {"output", "record", "errors"},
     "search": {"training", "analysis", "record", "errors"},
-    "api": {"__init__", "search", "config", "training", "analysis", "record", "errors"},
-    "commands": {"__init__", "commands", "search", "api", "config", "output", "document", "record", "errors"},
+    "api": {"__init__", "search", "config", "training", "launch", "analysis", "record", "errors"},
+    "commands": {"__init__", "commands", "search", "api", "config", "output", "document", "launch", "record", "errors"},
     "__main__": {"commands"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -253,7 +253,7 @@ class FakeEvent:
 def late_losses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeEvent, "recorded", 0)
     monkeypatch.setattr(sweep_module.torch, "Event", FakeEvent)
-    monkeypatch.setattr(sweep_module, "_reader", sweep_module._LateReader)
+    monkeypatch.setattr(sweep_module, "_reader", lambda device, steps, ranks: kind(device, steps))
 
 
 @pytest.mark.usefixtures("late_losses")

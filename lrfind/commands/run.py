@@ -13,6 +13,7 @@ import typer
 
 from lrfind.commands.streams import console_for_people, print_result, stdout_for_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, StoppedError
+from lrfind.launch import is_first
 
 if TYPE_CHECKING:
     from lrfind.config.schema import Config
@@ -91,7 +92,8 @@ def _ready(path: Path, overrides: Sequence[str], flags: Mapping[str, tuple[str, 
     from lrfind.output.files import check_writable
 
     config = read_config(path, overrides, flags)
-    check_writable(Path(config.output.dir))
+    if is_first():
+        check_writable(Path(config.output.dir))
     return config
 
 
@@ -101,6 +103,8 @@ def _dry_run(config: Config, source: str, form: Format) -> ExitCode:
     with stdout_for_result():
         title, loss = try_out(config, source)
     usable = math.isfinite(loss)
+    if not is_first():
+        return ExitCode.OK if usable else ExitCode.FAILED
     sweep = config.sweep
     plan = {
         "title": title,
@@ -128,8 +132,10 @@ def _run(config: Config, path: Path, form: Format, *, quiet: bool) -> ExitCode:
     from lrfind.commands.progress import watched
 
     people = console_for_people()
-    with stdout_for_result(), watched(people, quiet=quiet) as observer:
+    with stdout_for_result(), watched(people, quiet=quiet or not is_first()) as observer:
         result = run_pipeline(config, str(path), observer)
+    if not is_first():
+        return exit_code(result)
     files, fault = _save(result, Path(config.output.dir) / path.stem, config.output.plot)
     if not quiet:
         _tell_of(result, form, files)
