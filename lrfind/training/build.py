@@ -64,7 +64,7 @@ class Job:
     def recipe(self) -> Recipe:
         """How mini-batches become updates."""
         train = self.config.train
-        pieces = train.accumulate * (1 if self.ranks else train.world_size)
+        pieces = train.accumulate * self.world_size // (self.ranks.launch.size if self.ranks else 1)
         return Recipe(self.config.precision, pieces, train.clip_grad_norm, train.clip_grad_value)
 
     @property
@@ -88,15 +88,13 @@ class Job:
         whole = self.ranks.prepare(model) if self.ranks else None
         optimizer = self._optimizer(model, on_note)
         step = self._step(model, on_note)
-        batches = build_loader(self.config, self.source, self.device, self._share(on_note))
+        share = self.ranks.share if self.ranks else Share(world=self.world_size)
+        batches = build_loader(self.config, self.source, self.device, share)
         if self.ranks and whole is not None:
+            if self.config.data.loader is not None:
+                self._tell("Every process reads data.loader; let it give each a share of its own, by RANK.", on_note)
             model, step = self.ranks.join(whole, step, self.config.seed)
         return model, optimizer, step, batches
-
-    def _share(self, on_note: OnNote) -> Share:
-        if self.ranks and self.config.data.loader is not None:
-            self._tell("Every process reads data.loader; let it give each a share of its own, by RANK.", on_note)
-        return self.ranks.share if self.ranks else Share(world=self.world_size)
 
     def _model(self, on_note: OnNote) -> nn.Module:
         model = build_model(self.config, self.device)

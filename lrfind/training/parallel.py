@@ -125,7 +125,7 @@ class Ranks:
         while waits and not self.store.check([key]) and not self.fault():
             time.sleep(0.05)
         yield
-        if not waits:
+        if self.launch.local_rank == 0:
             self.store.set(key, "")
 
     @contextlib.contextmanager
