@@ -27,6 +27,7 @@ from typing import Any
 
 import torch
 import torch._dynamo
+import torch.distributed as dist
 from rich.progress import track
 from torch import nn
 from torch.nn import functional
@@ -36,9 +37,11 @@ from torchvision.models import resnet18
 from torchvision.transforms import v2
 
 from lrfind.config.schema import Config, DataConfig
+from lrfind.launch import is_first, read_launch
 from lrfind.training.build import build_loader
 from lrfind.training.fetch import endless
 from lrfind.training.ladder import ladder
+from lrfind.training.parallel import Ranks, meet
 from lrfind.training.step import default_step
 from lrfind.training.sweep import PLAIN, run_sweep
 from lrfind.training.update import Recipe as Update
@@ -206,6 +209,53 @@ def update_times(recipe: Recipe, rounds: int) -> dict[str, list[float]]:
     return in_turns(variants, rounds, recipe.name)
 
 
+def rank_times(recipe: Recipe, rounds: int, ranks: Ranks) -> dict[str, list[float]]:
+    """Return the seconds of DDP in this process of several: the bare loop, and the sweep. On CPUs, by gloo."""
+    loader = plain_loader(recipe, recipe.dataset())
+    lrs = ladder(1e-9, 1e-6, recipe.steps)
+
+    def bare() -> None:
+        model, optimizer = recipe.start()
+        model = nn.parallel.DistributedDataParallel(model)
+        for x, y in islice(recycled(loader), recipe.steps):
+            optimizer.zero_grad()
+            loss = functional.cross_entropy(model(x), y)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            mean = loss.detach().clone()
+            dist.all_reduce(mean)
+            (mean / ranks.launch.size).item()
+
+    def swept() -> None:
+        model, optimizer = recipe.start()
+        model, step = ranks.join(ranks.prepare(model), default_step(functional.cross_entropy), 0)
+        run_sweep(model, endless(loader), step, optimizer, lrs, device=DEVICE, seed=0, ranks=ranks)
+
+    return in_turns({"bare": bare, "sweep": swept}, rounds, recipe.name)
+
+
+def print_ranks(rounds: int) -> None:
+    """Time DDP in this process of several; the first prints the ratios of all recipes as JSON."""
+    launch = read_launch("ddp", 1, "benchmark")
+    assert launch is not None  # torchrun started it
+    ranks = meet("ddp", launch, DEVICE, "benchmark", find_unused=False)
+    figures = {}
+    for recipe in RECIPES:
+        times = rank_times(recipe, rounds, ranks)
+        figures[recipe.name] = ratio(times["sweep"], times["bare"])
+    if is_first():
+        print(json.dumps(figures), flush=True)
+    os._exit(0)  # the threads of gloo abort a process that ends otherwise
+
+
+def two_processes(rounds: int) -> dict[str, list[float]]:
+    """Return the ratio of the sweep to the bare loop, both by DDP in two processes on CPUs, of each recipe."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [*launcher, __file__, "--ranks", "--rounds", str(rounds)]
+    found: dict[str, list[float]] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return found
+
+
 def in_turns(variants: dict[str, Callable[[], None]], rounds: int, title: str) -> dict[str, list[float]]:
     """Return the seconds of each variant, a list over the rounds."""
     times: dict[str, list[float]] = {name: [] for name in variants}
@@ -298,6 +348,7 @@ def measure(rounds: int) -> dict[str, Any]:
             name: {update: ratio(times[update], times[f"bare {update}"]) for update in UPDATES}
             for name, times in updates.items()
         },
+        "ddp_to_bare": two_processes(rounds) if DEVICE.type == "cpu" else None,
         "memory_to_bare": ratio(*zip(*memory, strict=True)),
         "help_seconds": round(statistics.median(processes["help"]), 3),
         "run_to_import_torch": ratio(processes["run_digits"], processes["import_torch"]),
@@ -318,6 +369,9 @@ def table(figures: dict[str, Any]) -> str:
     for update in UPDATES:
         cells = (_cell(figures["updates_to_bare"][name][update]) for name in figures["recipes"])
         lines.append(f"| sweep / bare loop, same DataLoader: {update} | " + " | ".join(cells) + " |")
+    if ddp := figures.get("ddp_to_bare"):
+        cells = (_cell(ddp[name]) for name in figures["recipes"])
+        lines.append("| sweep / bare loop, both by DDP in two processes | " + " | ".join(cells) + " |")
     lines += [
         "",
         f"Peak memory of a ResNet-18 sweep / of its bare loop: {_cell(figures['memory_to_bare'])}. "
@@ -340,7 +394,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--save", type=Path, help="JSON file for the figures")
     parser.add_argument("--memory-of", choices=("bare", "sweep"), help=argparse.SUPPRESS)
+    parser.add_argument("--ranks", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.ranks:
+        print_ranks(arguments.rounds)
     if arguments.memory_of:
         print_memory(arguments.memory_of)
         return

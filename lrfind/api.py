@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import platform
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from lrfind.analysis.repeats import median_run, pooled
 from lrfind.config.check import check_targets
 from lrfind.config.load import load_config
 from lrfind.config.schema import Config
+from lrfind.launch import read_launch
 from lrfind.record import Repeat, Result
 from lrfind.search import Observer, best, ladder_of, one_sweep, probe, sweep_until_evident
 
@@ -31,9 +33,11 @@ def read_config(
 ) -> Config:
     """Return the config at `path` with every fault that can be found without building anything ruled out.
 
-    The arguments and errors are those of `lrfind.config.load.load_config` and `lrfind.config.check.check_targets`.
+    The arguments and errors are those of `lrfind.config.load.load_config`, `lrfind.launch.read_launch` and
+    `lrfind.config.check.check_targets`.
     """
     config = load_config(path, overrides, flags)
+    read_launch(config.parallel, config.train.world_size, str(path))
     with _collector_paused():
         return check_targets(config, str(path))
 
@@ -139,6 +143,13 @@ def try_out(config: Config, source: str) -> tuple[str, float]:
     return _title(job), sweep.losses[0]
 
 
+def agree_on_exit(code: int) -> int:
+    """Return the exit code that all processes of a training end with: `code`, if this one trained alone."""
+    parallel = sys.modules.get("lrfind.training.parallel")  # not loaded before anything is built
+    ranks = parallel.current() if parallel else None
+    return ranks.exit_code(code) if ranks else code
+
+
 def _build(config: Config, source: str) -> Job:
     with _collector_paused():
         from lrfind.training.build import build_job
@@ -164,9 +175,17 @@ def _title(job: Job) -> str:
     config = job.config
     batch = f"batch {config.data.batch_size}" if config.data.batch_size else "own loader"
     batch += f" x {config.train.accumulate}" if config.train.accumulate > 1 else ""
+    if job.world_size > 1:
+        batch += f" x {job.world_size} processes ({job.ranks.kind.upper() if job.ranks else 'in one'})"
     precision = () if config.precision == "fp32" else (config.precision,)
     optimizer = config.optimizer["_target_"].rpartition(".")[2] if config.optimizer else "own optimizer"
     return ", ".join((config.model["_target_"].rpartition(".")[2], optimizer, batch, *precision, str(job.device)))
+
+
+def _effective_batch_size(job: Job) -> int | None:
+    """Return the samples of an update over all processes; None with a loader that batches them itself."""
+    size = job.config.data.batch_size
+    return size * job.config.train.accumulate * job.world_size if size else None
 
 
 def _environment(job: Job) -> dict[str, Any]:
@@ -181,6 +200,8 @@ def _environment(job: Job) -> dict[str, Any]:
         "platform": platform.system(),
         "device": str(job.device),
         "device_name": _device_name(job),
+        "world_size": job.world_size,
+        "effective_batch_size": _effective_batch_size(job),
         "threads": torch.get_num_threads(),
         "seed": job.config.seed,
     }

@@ -47,9 +47,15 @@ class ExitCode(enum.IntEnum):
 
 
 class LrfindError(Exception):
-    """Base of all errors that are shown to the user as a message, without a traceback of lrfind's own."""
+    """Base of all errors that are shown to the user as a message, without a traceback of lrfind's own.
+
+    Attributes:
+        told: Of several processes that train together, whether another one tells the user; None if they did not
+            settle that, or there is but one.
+    """
 
     exit_code = ExitCode.FAILED
+    told: bool | None = None
 
 
 class UserCodeError(LrfindError):
@@ -98,6 +104,10 @@ def _way_out(error: Exception) -> str:
         )
     if "DataLoader worker" in text and ("exited unexpectedly" in text or "killed by signal" in text):
         return "a worker process died, as a rule for lack of memory; data.num_workers=0 shows what it died of"
+    if "find_unused_parameters=True" in text:
+        return "some parameters take no part in the loss: set train.find_unused_parameters=true, or freeze them"
+    if "mixed torch.Tensor and DTensor" in text:
+        return "a layer was used other than by calling it, which finds its shards alone: use parallel=ddp"
     if kind.__module__.startswith(("torch._dynamo", "torch._inductor")):
         return "torch.compile failed: mend what it names (it needs a C++ compiler), or set compile=false"
     return ""

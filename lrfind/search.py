@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -126,21 +127,23 @@ def one_sweep(
     from lrfind.training.sweep import run_sweep
 
     observer.on_sweep(len(lrs))
-    model, optimizer, step, batches = job.fresh(observer.on_note)
-    settings = job.config.sweep
-    return run_sweep(
-        model,
-        endless(batches, on_recycle, job.recipe.accumulate),
-        step,
-        optimizer,
-        lrs,
-        device=job.device,
-        seed=job.config.seed,
-        recipe=job.recipe,
-        warmup=(settings.start_lr,) * settings.warmup_steps,
-        stop_on_divergence=settings.stop_on_divergence,
-        on_step=observer.on_step,
-    )
+    with job.ranks.faults_settled() if job.ranks else contextlib.nullcontext():
+        model, optimizer, step, batches = job.fresh(observer.on_note)
+        settings = job.config.sweep
+        return run_sweep(
+            model,
+            endless(batches, on_recycle, job.recipe.accumulate),
+            step,
+            optimizer,
+            lrs,
+            device=job.device,
+            seed=job.config.seed,
+            recipe=job.recipe,
+            ranks=job.ranks,
+            warmup=(settings.start_lr,) * settings.warmup_steps,
+            stop_on_divergence=settings.stop_on_divergence,
+            on_step=observer.on_step,
+        )
 
 
 def probe(job: Job, outcome: Sweeps, analysis: Analysis, observer: Observer) -> Analysis:

@@ -136,6 +136,12 @@ def process(arguments: Sequence[str], env: Mapping[str, str] | None = None, **op
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
+def torchrun(arguments: Sequence[str], processes: int = 2) -> list[str]:
+    """Return the command that runs `lrfind` in several processes of torchrun."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [*launcher, "-m", "lrfind", *arguments]
+
+
 def shell(line: str, *arguments: str) -> Outcome:
     """Run a line of bash in which "$@" is `lrfind` with its arguments; the exit code is that of `lrfind`."""
     done = subprocess.run(

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from lrfind.errors import DataError, UserCodeError
-from lrfind.training.fetch import endless
+from lrfind.training.fetch import Share, endless
 
 
 def test_a_loader_is_read_again_when_it_runs_out_and_tells() -> None:
@@ -75,3 +75,25 @@ def test_data_of_fewer_batches_than_one_update_takes_is_an_error() -> None:
     assert list(islice(endless([1, 2, 3], at_least=3), 7)) == [1, 2, 3, 1, 2, 3, 1]
     with pytest.raises(DataError, match="got none"):
         next(endless([], at_least=4))
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+@pytest.mark.parametrize("samples", [24, 25, 47])
+def test_the_shares_of_all_processes_are_the_batches_of_one_that_takes_as_much(samples: int, ranks: int) -> None:
+    order = torch.randperm(samples)
+    shares = [Share(rank, ranks, ranks).of(order, 4) for rank in range(ranks)]
+    whole = Share().of(order, 4 * ranks)
+    simulated = Share(world=ranks).of(order, 4)
+    assert simulated.tolist() == whole.tolist() == order[: samples // (4 * ranks) * 4 * ranks].tolist()
+    assert {len(share) for share in shares} == {len(whole) // ranks}
+    for step in range(len(whole) // (4 * ranks)):
+        together = torch.cat([share[4 * step : 4 * step + 4] for share in shares])
+        assert set(together.tolist()) == set(whole[4 * ranks * step :][: 4 * ranks].tolist())
+    assert [list(Share(1, ranks, ranks).of(range(samples), 4))[:2]] == [[1, 1 + ranks]]
+
+
+def test_a_batch_shrinks_where_the_data_makes_none_for_every_process() -> None:
+    assert Share(world=3).batch_size(8, samples=23) == 7
+    assert Share(world=3).batch_size(8, samples=24) == 8
+    with pytest.raises(DataError, match="expected a sample for each of 3 processes, got 2"):
+        Share(world=3).batch_size(8, samples=2)

@@ -249,11 +249,16 @@ class FakeEvent:
         FakeEvent.recorded += self.LAG
 
 
-@pytest.fixture
-def late_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=["_LateReader", "_SteadyReader"])
+def late_losses(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sleep(seconds: float) -> None:
+        FakeEvent.recorded += 1  # the device works on
+
+    kind = getattr(sweep_module, request.param)
     monkeypatch.setattr(FakeEvent, "recorded", 0)
+    monkeypatch.setattr(sweep_module.time, "sleep", sleep)
     monkeypatch.setattr(sweep_module.torch, "Event", FakeEvent)
-    monkeypatch.setattr(sweep_module, "_reader", sweep_module._LateReader)
+    monkeypatch.setattr(sweep_module, "_reader", lambda device, steps, ranks: kind(device, steps))
 
 
 @pytest.mark.usefixtures("late_losses")
@@ -301,3 +306,28 @@ def test_on_an_accelerator_the_loop_never_waits() -> None:
         torch.cuda.set_sync_debug_mode("default")
     assert sweep.stop_reason is StopReason.COMPLETED
     assert len(sweep.losses) == 50
+
+
+def test_processes_read_the_same_losses_at_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_module.torch, "Event", FakeEvent)
+    monkeypatch.setattr(
+        sweep_module.time, "sleep", lambda seconds: setattr(FakeEvent, "recorded", FakeEvent.recorded + 2000)
+    )
+    arrived = []
+    for device_lag in (0, 3, 1000):  # of a fast process and a slow one
+        monkeypatch.setattr(FakeEvent, "LAG", device_lag)
+        monkeypatch.setattr(FakeEvent, "recorded", 0)
+        reader = sweep_module._SteadyReader(CPU, 20)
+        arrived.append([reader.push(torch.tensor(float(step))) for step in range(20)] + [reader.drain()])
+    lag = sweep_module._SteadyReader.LAG
+    assert arrived[0] == arrived[1] == arrived[2]
+    assert arrived[0] == [[]] * lag + [[step] for step in range(20 - lag)] + [[12, 13, 14, 15, 16, 17, 18, 19]]
+
+
+def test_losses_that_never_come_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_module.torch, "Event", FakeEvent)
+    monkeypatch.setattr(FakeEvent, "recorded", 0)
+    reader = sweep_module._SteadyReader(CPU, 9)
+    for step in range(6):
+        reader.push(torch.tensor(float(step)))
+    assert reader.drain(0.01) == [0, 1]

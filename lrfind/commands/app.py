@@ -6,6 +6,7 @@ import atexit
 import os
 import signal
 import sys
+import time
 from types import FrameType
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from lrfind.commands.run import run
 from lrfind.commands.schedule import schedule
 from lrfind.commands.streams import flush, open_closed_streams, report_error, tell
 from lrfind.errors import ExitCode, LrfindError
+from lrfind.launch import is_first
 
 app = typer.Typer(
     name="lrfind",
@@ -57,11 +59,22 @@ def main(arguments: list[str] | None = None) -> int:
     Args:
         arguments: What stands behind `lrfind`; those of this process by default.
     """
+    code = _main(arguments)
+    if "lrfind.api" in sys.modules:  # a run was made
+        from lrfind.api import agree_on_exit
+
+        code = agree_on_exit(code)
+    return code
+
+
+def _main(arguments: list[str] | None) -> int:
     try:
         app(args=arguments, prog_name="lrfind")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else ExitCode.FAILED
     except LrfindError as error:
+        if error.told is None and not is_first():
+            time.sleep(5)  # as a rule the first tells the same, and torchrun ends this one meanwhile
         report_error(error)
         return error.exit_code
     except OSError as error:  # of help or version, which write to stdout themselves
@@ -82,12 +95,16 @@ def entry() -> None:
 
     atexit.register(leave)  # registered first, so that it runs after the exit handlers of all that is imported
     open_closed_streams()
-    interrupt = _Interrupt()
+    interrupt = _Interrupt() if is_first() else _leave_at_once  # the others have nothing to keep
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)  # a killed run keeps what it measured, as with Ctrl-C
     code = main()
     flush(sys.stdout)
     flush(sys.stderr)
+
+
+def _leave_at_once(number: int, frame: FrameType | None) -> None:
+    os._exit(ExitCode.INTERRUPTED)
 
 
 class _Interrupt:

@@ -14,6 +14,7 @@ from lrfind.commands.pipeline import ready, sweep
 from lrfind.commands.report import save
 from lrfind.commands.streams import print_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault, StoppedError
+from lrfind.launch import is_first
 
 if TYPE_CHECKING:
     from lrfind.config.schema import Config
@@ -120,11 +121,13 @@ def _check(
     from lrfind.output.files import check_writable
     from lrfind.verdict import judge
 
-    if out is not None:
+    if out is not None and is_first():
         check_writable(out)
     result = sweep(settings, str(config), quiet=quiet)
-    files, fault = ([], None) if out is None else save(result, out / config.stem, settings.output.plot)
     verdict = judge(result, lr, baseline, tolerance)
+    if not is_first():
+        return verdict.exit_code
+    files, fault = ([], None) if out is None else save(result, out / config.stem, settings.output.plot)
     _print(verdict, form)
     if not quiet:
         for file in files:

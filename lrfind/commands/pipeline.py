@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lrfind.commands.report import read_code
 from lrfind.commands.streams import console_for_people, stdout_for_result
 from lrfind.errors import ExitCode
+from lrfind.launch import is_first
 
 if TYPE_CHECKING:
     from lrfind.config.schema import Config
@@ -36,7 +37,7 @@ def sweep(config: Config, source: str, *, quiet: bool) -> Result:
     from lrfind.commands.progress import watched
 
     people = console_for_people()
-    with stdout_for_result(), watched(people, quiet=quiet) as observer:
+    with stdout_for_result(), watched(people, quiet=quiet or not is_first()) as observer:
         return run(config, source, observer)
 
 

@@ -13,6 +13,7 @@ from lrfind.commands.pipeline import exit_code, ready, sweep
 from lrfind.commands.report import Format, one_format, save, show, tell_files
 from lrfind.commands.streams import print_result, stdout_for_result, tell
 from lrfind.errors import ExitCode, StoppedError
+from lrfind.launch import is_first
 
 if TYPE_CHECKING:
     from lrfind.config.schema import Config
@@ -65,7 +66,8 @@ def run(
     form = one_format(str(config), form, as_json=as_json)
     try:
         settings = ready(config, overrides or (), flags)
-        check_writable(Path(settings.output.dir))
+        if is_first():
+            check_writable(Path(settings.output.dir))
         code = _dry_run(settings, str(config), form) if dry_run else _run(settings, config, form, quiet=quiet)
     except KeyboardInterrupt as interrupt:
         raise StoppedError from interrupt
@@ -78,6 +80,8 @@ def _dry_run(config: Config, source: str, form: Format) -> ExitCode:
     with stdout_for_result():
         title, loss = try_out(config, source)
     usable = math.isfinite(loss)
+    if not is_first():
+        return ExitCode.OK if usable else ExitCode.FAILED
     settings = config.sweep
     plan = {
         "title": title,
@@ -102,6 +106,8 @@ def _dry_run(config: Config, source: str, form: Format) -> ExitCode:
 
 def _run(config: Config, path: Path, form: Format, *, quiet: bool) -> ExitCode:
     result = sweep(config, str(path), quiet=quiet)
+    if not is_first():
+        return exit_code(result)
     files, fault = save(result, Path(config.output.dir) / path.stem, config.output.plot)
     if not quiet:
         _tell_of(result, form, files)

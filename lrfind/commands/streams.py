@@ -63,7 +63,12 @@ def tell(text: str) -> None:
 
 
 def report_error(error: LrfindError) -> None:
-    """Print an error for people, below the traceback of the user's own code if there is one."""
+    """Print an error for people, below the traceback of the user's own code if there is one.
+
+    Of several processes that have settled it, one does.
+    """
+    if error.told:
+        return
     if isinstance(error, UserCodeError) and error.user_traceback:
         tell("Traceback in your code (most recent call last):")
         tell(error.user_traceback.rstrip())

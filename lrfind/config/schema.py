@@ -64,7 +64,7 @@ class DataConfig(Section):
     loader: Node | None = None
     """Instead of a data set: a call that returns an iterable of mini-batches."""
     batch_size: Whole | None = Field(default=None, ge=1)
-    """Samples in a mini-batch of the data set."""
+    """Samples in a mini-batch of the data set; under torchrun, of every process."""
     num_workers: Whole = Field(default=0, ge=0)
     """Worker processes that load the data set; 0 loads in the main process."""
     shuffle: bool = True
@@ -129,6 +129,11 @@ class TrainConfig(Section):
     """Updates of the real training, if known: the longer it is, the lower its best constant learning rate."""
     accumulate: Whole = Field(default=1, ge=1)
     """Mini-batches whose gradients are averaged in one update; the learning rate moves once per update."""
+    world_size: Whole = Field(default=1, ge=1)
+    """Processes of the real training. One process stands for all: it makes each update from as many times the
+    mini-batches. Under torchrun it need not be set."""
+    find_unused_parameters: bool = False
+    """Whether DDP looks in every step for parameters that take no part in the loss; it costs time."""
     clip_grad_norm: Positive | None = None
     """Norm of all gradients together above which they are scaled down."""
     clip_grad_value: Positive | None = None
@@ -224,6 +229,9 @@ class Config(Section):
     """Whether images and the weights of convolutions lie channels-last in memory."""
     compile: bool = False
     """Whether to `torch.compile` the model."""
+    parallel: Literal["ddp", "fsdp"] | None = None
+    """How the processes of torchrun train together: each with the whole model (DistributedDataParallel), or with a
+    shard of it (fully_shard)."""
     model: Node
     """The `torch.nn.Module` to train."""
     data: DataConfig

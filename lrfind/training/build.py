@@ -6,6 +6,7 @@ without a copy of the weights in memory.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -20,12 +21,15 @@ from torch.utils.data import IterableDataset
 from lrfind.config.check import NO_OPTIMIZER, default_of, first_parameter, resolve, takes
 from lrfind.config.schema import Config, DataConfig, ParamGroup
 from lrfind.errors import ConfigError, Fault, UserCodeError, user_code
+from lrfind.launch import read_launch
 from lrfind.record import Group
 from lrfind.training import lightning
 from lrfind.training.checkpoint import Checkpoint, read_checkpoint
 from lrfind.training.data import batches_of, check_size
 from lrfind.training.device import find_device, seed_everything
+from lrfind.training.fetch import ALL, Share
 from lrfind.training.groups import Selection, describe_groups, freeze, make_groups
+from lrfind.training.parallel import Ranks, meet
 from lrfind.training.precision import allow_tf32, problem_with
 from lrfind.training.step import Step, default_step
 from lrfind.training.update import Recipe
@@ -43,6 +47,7 @@ class Job:
         source: The data set, or the user's own loader.
         name: Name of the config, for error messages.
         checkpoint: The weights to start from, if there are any.
+        ranks: The processes that train together with this one; None if it trains alone.
         groups: The parameter groups of the optimizer; none before it was first built.
     """
 
@@ -51,6 +56,7 @@ class Job:
     source: Any
     name: str
     checkpoint: Checkpoint | None = None
+    ranks: Ranks | None = None
     groups: tuple[Group, ...] = ()
     _told: set[str] = field(default_factory=set)
 
@@ -58,7 +64,13 @@ class Job:
     def recipe(self) -> Recipe:
         """How mini-batches become updates."""
         train = self.config.train
-        return Recipe(self.config.precision, train.accumulate, train.clip_grad_norm, train.clip_grad_value)
+        pieces = train.accumulate * self.world_size // (self.ranks.launch.size if self.ranks else 1)
+        return Recipe(self.config.precision, pieces, train.clip_grad_norm, train.clip_grad_value)
+
+    @property
+    def world_size(self) -> int:
+        """Processes of the training: those that run, or those that this one stands for."""
+        return self.ranks.launch.size if self.ranks else self.config.train.world_size
 
     def fresh(
         self, on_note: OnNote = lambda note: None
@@ -73,9 +85,16 @@ class Job:
         """
         seed_everything(self.config.seed)
         model = self._model(on_note)
+        whole = self.ranks.prepare(model) if self.ranks else None
         optimizer = self._optimizer(model, on_note)
         step = self._step(model, on_note)
-        return model, optimizer, step, build_loader(self.config, self.source, self.device)
+        share = self.ranks.share if self.ranks else Share(world=self.world_size)
+        batches = build_loader(self.config, self.source, self.device, share)
+        if self.ranks and whole is not None:
+            if self.config.data.loader is not None:
+                self._tell("Every process reads data.loader; let it give each a share of its own, by RANK.", on_note)
+            model, step = self.ranks.join(whole, step, self.config.seed)
+        return model, optimizer, step, batches
 
     def _model(self, on_note: OnNote) -> nn.Module:
         model = build_model(self.config, self.device)
@@ -148,13 +167,26 @@ def build_job(config: Config, source: str) -> Job:
         DataError: The data set is empty.
         UserCodeError: A target raises, or returns what cannot be used.
     """
-    device = find_device(config.device, source)
+    launch = read_launch(config.parallel, config.train.world_size, source)
+    device = find_device(config.device, source, launch)
     if problem := problem_with(config.precision, device):
         raise ConfigError(source, [Fault("precision", problem)])
     allow_tf32(config.tf32)
+    if launch is None or config.parallel is None:
+        return _job(config, device, source, None)
+    if config.parallel == "fsdp" and config.train.optimizer_state:
+        raise ConfigError(source, [Fault("train.optimizer_state", "cannot be read into shards; use parallel=ddp")])
+    ranks = meet(config.parallel, launch, device, source, find_unused=config.train.find_unused_parameters)
+    with ranks.faults_settled():
+        return _job(config, device, source, ranks)
+
+
+def _job(config: Config, device: torch.device, source: str, ranks: Ranks | None) -> Job:
     checkpoint = read_checkpoint(config.train.checkpoint, source) if config.train.checkpoint else None
     seed_everything(config.seed)
-    return Job(config, device, build_source(config.data), source, checkpoint)
+    with ranks.in_turn(config.data.dataset) if ranks else contextlib.nullcontext():
+        data = build_source(config.data)
+    return Job(config, device, data, source, checkpoint, ranks)
 
 
 def build_source(config: DataConfig) -> Any:
@@ -171,7 +203,7 @@ def build_source(config: DataConfig) -> Any:
     return dataset
 
 
-def build_loader(config: Config, source: Any, device: torch.device) -> Iterable[Any]:
+def build_loader(config: Config, source: Any, device: torch.device, share: Share = ALL) -> Iterable[Any]:
     """Return the user's own loader as it is, or the batches of a data set in an order that the seed decides."""
     settings = config.data
     if settings.loader is not None or settings.batch_size is None:
@@ -186,6 +218,7 @@ def build_loader(config: Config, source: Any, device: torch.device) -> Iterable[
         num_workers=settings.num_workers,
         multiprocessing_context=settings.multiprocessing_context,
         collate_fn=_called_later("data.collate_fn", settings.collate_fn) if settings.collate_fn else None,
+        share=share,
     )
 
 

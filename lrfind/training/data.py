@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from torch.utils.data import (
 )
 
 from lrfind.errors import DataError, UserCodeError
-from lrfind.training.fetch import TensorBatches
+from lrfind.training.fetch import ALL, Share, TensorBatches
 
 
 def batches_of(
@@ -30,6 +31,7 @@ def batches_of(
     num_workers: int = 0,
     multiprocessing_context: str | None = None,
     collate_fn: Callable[[list[Any]], Any] | None = None,
+    share: Share = ALL,
 ) -> Iterable[Any]:
     """Return the mini-batches of one pass over `dataset`, to be read as often as needed.
 
@@ -44,6 +46,7 @@ def batches_of(
         num_workers: Processes that load; 0 loads in this one.
         multiprocessing_context: How they are started; None is the default of the platform.
         collate_fn: Makes a mini-batch of a list of samples; None stacks them.
+        share: The part of the data set to read. Of an IterableDataset it is every `ranks`-th sample.
     """
     generator = torch.Generator().manual_seed(seed)
     common: dict[str, Any] = {
@@ -51,18 +54,47 @@ def batches_of(
         "persistent_workers": num_workers > 0,
         "multiprocessing_context": multiprocessing_context,
         "pin_memory": device.type == "cuda",
-        "generator": torch.Generator().manual_seed(seed),  # seeds the workers
+        "generator": torch.Generator().manual_seed(seed + share.rank),  # seeds the workers
         "collate_fn": collate_fn,
     }
     # A last batch of fewer samples has another noise than the rest, and BatchNorm fails on a single one.
     if isinstance(dataset, IterableDataset):
-        return DataLoader(dataset, batch_size, drop_last=True, **common)
-    drop_last = len(dataset) >= batch_size
+        return DataLoader(_Slice(dataset, share) if share.ranks > 1 else dataset, batch_size, drop_last=True, **common)
+    size = share.batch_size(batch_size, len(dataset))
     stacked = type(dataset) is TensorDataset and collate_fn is None
     if stacked and device.type == "cpu" and shuffle and not num_workers:
-        return TensorBatches(dataset.tensors, batch_size, generator, drop_last=drop_last)
+        return TensorBatches(dataset.tensors, size, generator, share)
     sampler: Sampler[int] = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
-    return DataLoader(dataset, batch_sampler=BatchSampler(sampler, batch_size, drop_last), **common)
+    if share != ALL:
+        sampler = _SharedSampler(sampler, len(dataset), size, share)
+    return DataLoader(dataset, batch_sampler=BatchSampler(sampler, size, drop_last=True), **common)
+
+
+class _SharedSampler(Sampler[int]):
+    """A process's share of the indices that another sampler draws, all of them, so that the generators stay in step."""
+
+    def __init__(self, sampler: Sampler[int], samples: int, batch_size: int, share: Share) -> None:
+        self._sampler = sampler
+        self._samples = samples
+        self._batch_size = batch_size
+        self._share = share
+
+    def __iter__(self) -> Iterator[int]:
+        order: Sequence[int] = range(self._samples)
+        if not isinstance(self._sampler, SequentialSampler):
+            order = list(self._sampler)
+        return iter(self._share.of(order, self._batch_size))
+
+
+class _Slice(IterableDataset[Any]):
+    """Every `ranks`-th sample of a data set that can only be read through, in each of its workers."""
+
+    def __init__(self, dataset: IterableDataset[Any], share: Share) -> None:
+        self._dataset = dataset
+        self._share = share
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.islice(self._dataset, self._share.rank, None, self._share.ranks)
 
 
 def check_size(dataset: Any) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +12,42 @@ from torch import Tensor
 from lrfind.errors import DataError, user_code
 
 _END = object()
+Indices = TypeVar("Indices", Tensor, Sequence[int])
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of a data set that is this process's, in an order that all processes have in common.
+
+    Batch i of all processes together is what batch i of a single process would be, were it as large.
+
+    Attributes:
+        rank: Number of the process, from 0.
+        ranks: How many processes read the data.
+        world: Mini-batches that make one for all processes of the training: `ranks`, or more where one stands for many.
+    """
+
+    rank: int = 0
+    ranks: int = 1
+    world: int = 1
+
+    def batch_size(self, asked: int, samples: int) -> int:
+        """Return the samples of a mini-batch: what is asked for, or fewer where the data makes not one such.
+
+        Raises:
+            DataError: There are fewer samples than processes.
+        """
+        if samples < self.world:
+            raise DataError(f"data: expected a sample for each of {self.world} processes, got {samples}; start fewer")
+        return min(asked, samples // self.world)
+
+    def of(self, order: Indices, batch_size: int) -> Indices:
+        """Return this process's part of a pass; the samples that do not make a batch for every process are dropped."""
+        each = len(order) // (self.world * batch_size) * self.world * batch_size
+        return order[self.rank : each : self.ranks]
+
+
+ALL = Share()
 
 
 def endless(loader: Iterable[Any], on_recycle: Callable[[], None] = lambda: None, at_least: int = 1) -> Iterator[Any]:
@@ -52,7 +89,7 @@ def _enough(batches: Iterator[Any], at_least: int) -> Iterator[Any]:
     if 0 < count < at_least:
         raise DataError(
             f"train.accumulate: one update takes {at_least} mini-batches, but the data holds only {count}; "
-            "lower train.accumulate or data.batch_size"
+            "lower train.accumulate, train.world_size or data.batch_size"
         )
 
 
@@ -69,15 +106,14 @@ class TensorBatches:
     """
 
     def __init__(
-        self, tensors: Sequence[Tensor], batch_size: int, generator: torch.Generator, *, drop_last: bool
+        self, tensors: Sequence[Tensor], batch_size: int, generator: torch.Generator, share: Share = ALL
     ) -> None:
         self._tensors = tensors
         self._batch_size = batch_size
         self._generator = generator
-        self._drop_last = drop_last
+        self._share = share
 
     def __iter__(self) -> Iterator[list[Tensor]]:
         order = torch.randperm(len(self._tensors[0]), generator=self._generator)
-        for batch in torch.split(order, self._batch_size):
-            if len(batch) == self._batch_size or not self._drop_last:
-                yield [tensor.index_select(0, batch) for tensor in self._tensors]
+        for batch in torch.split(self._share.of(order, self._batch_size), self._batch_size):
+            yield [tensor.index_select(0, batch) for tensor in self._tensors]

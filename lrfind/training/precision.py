@@ -63,9 +63,11 @@ class LossScale:
         """Add the gradients of the scaled loss."""
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
 
-    def unscale(self) -> None:
-        """Make the gradients those of the loss itself, for clipping."""
+    def unscale(self) -> list[Tensor]:
+        """Make the gradients those of the loss itself; return what is above 0 where one of them is not finite."""
         self._scaler.unscale_(self._optimizer)
+        state = self._scaler._per_optimizer_states[id(self._optimizer)]
+        return list(state["found_inf_per_device"].values())
 
     def step(self) -> bool:
         """Update the weights unless a gradient is not finite, and move the scale; tell whether they were updated."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from lrfind.errors import UserCodeError, user_code
 from lrfind.record import StopReason, Sweep
 from lrfind.training.batch import describe
 from lrfind.training.groups import Rates
+from lrfind.training.parallel import Ranks
 from lrfind.training.step import Step
 from lrfind.training.update import Recipe, make_update
 
@@ -22,6 +24,8 @@ OnStep = Callable[[int, float, float], None]
 """on_step(index, learning rate, loss), called once the loss of a step has been read."""
 
 PLAIN = Recipe()
+PATIENCE_SECONDS = 5.0
+"""To wait for losses that are outstanding when a sweep is cut short, and may never come."""
 
 
 class SweepFailedError(UserCodeError):
@@ -42,6 +46,7 @@ def run_sweep(
     device: torch.device,
     seed: int,
     recipe: Recipe = PLAIN,
+    ranks: Ranks | None = None,
     warmup: Sequence[float] = (),
     stop_on_divergence: bool = True,
     on_step: OnStep | None = None,
@@ -61,6 +66,7 @@ def run_sweep(
         device: Where the batches are sent.
         seed: Goes into the record.
         recipe: How mini-batches become an update: precision, accumulation, clipping.
+        ranks: The processes that train together with this one, all of which end the sweep at the same step.
         warmup: Learning rates of updates made beforehand, which are not recorded.
         stop_on_divergence: Whether to stop when the loss blows up. A non-finite loss always stops the sweep.
         on_step: Called for each loss that was read.
@@ -69,9 +75,9 @@ def run_sweep(
         UserCodeError: The very first step raises.
         SweepFailedError: A later step raises; it carries what was measured.
     """
-    reader = _reader(device, len(lrs))
+    reader = _reader(device, len(lrs), ranks)
     rates = Rates(optimizer)
-    update = make_update(model, step, optimizer, batches, device, recipe)
+    update = make_update(model, step, optimizer, batches, device, recipe, ranks)
     trace = _Trace(seed, lrs, StopRule() if stop_on_divergence else None, on_step)
     started = 0
     try:
@@ -88,18 +94,27 @@ def run_sweep(
                 trace.extend(reader.push(loss))
                 if trace.stopped:
                     break
-    except KeyboardInterrupt:
-        trace.extend(reader.drain())
-        return trace.sweep(StopReason.INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        trace.extend(reader.drain(PATIENCE_SECONDS))
+        return _interrupted(trace, ranks, interrupt)
     except UserCodeError as error:
         if not started:
             raise
-        trace.extend(reader.drain())
+        trace.extend(reader.drain(PATIENCE_SECONDS))
         if trace.stopped:  # by a loss from before the fault, read only now: the steps behind it are surplus
             return trace.sweep(trace.stopped)
         raise SweepFailedError(error, trace.sweep(StopReason.FAILED)) from error
+    if ranks and started < len(lrs) and not trace.stopped:
+        ranks.out_of_data()
     trace.extend(reader.drain())
     return trace.sweep(StopReason.COMPLETED if started == len(lrs) else StopReason.DATA_ENDED)
+
+
+def _interrupted(trace: _Trace, ranks: Ranks | None, interrupt: KeyboardInterrupt) -> Sweep:
+    """Return what was measured before an interrupt, unless torchrun makes it because another process has failed."""
+    if ranks and (fault := ranks.fault()):
+        raise SweepFailedError(UserCodeError(fault), trace.sweep(StopReason.FAILED)) from interrupt
+    return trace.sweep(StopReason.INTERRUPTED)
 
 
 class _Trace:
@@ -188,8 +203,8 @@ class _Reader(Protocol):
     def push(self, loss: Tensor) -> list[float]:
         """Take the loss of a step; return the losses, in order, that have become known."""
 
-    def drain(self) -> list[float]:
-        """Return all losses that are still outstanding, waiting for them if need be."""
+    def drain(self, seconds: float = math.inf) -> list[float]:
+        """Return all losses that are still outstanding, or become known in that time."""
 
 
 class _HostReader:
@@ -198,7 +213,7 @@ class _HostReader:
     def push(self, loss: Tensor) -> list[float]:
         return [loss.item()]
 
-    def drain(self) -> list[float]:
+    def drain(self, seconds: float = math.inf) -> list[float]:
         return []
 
 
@@ -212,17 +227,20 @@ class _LateReader:
         self._read = 0
 
     def push(self, loss: Tensor) -> list[float]:
+        self._record(loss)
+        return self._take(lambda event: event.query())
+
+    def drain(self, seconds: float = math.inf) -> list[float]:
+        if self._pending:
+            self._pending[-1].synchronize()
+        return self._take(lambda event: True)
+
+    def _record(self, loss: Tensor) -> None:
         index = self._read + len(self._pending)
         self._host[index].copy_(loss.detach().reshape(()), non_blocking=True)
         event = torch.Event(self._device)
         event.record()
         self._pending.append(event)
-        return self._take(lambda event: event.query())
-
-    def drain(self) -> list[float]:
-        if self._pending:
-            self._pending[-1].synchronize()
-        return self._take(lambda event: True)
 
     def _take(self, ready: Callable[[torch.Event], bool]) -> list[float]:
         start = self._read
@@ -232,5 +250,35 @@ class _LateReader:
         return self._host[start : self._read].tolist() if self._read > start else []
 
 
-def _reader(device: torch.device, steps: int) -> _Reader:
-    return _HostReader() if device.type == "cpu" else _LateReader(device, steps)
+class _SteadyReader(_LateReader):
+    """Reads the loss of each step a fixed number of steps later, so that all processes see the same at each step.
+
+    It looks again and again rather than waiting in the driver, from which no signal wakes it when another process
+    has died and its share of a sum never comes.
+    """
+
+    LAG = 8
+    """Steps that are queued on the device while the host waits: enough for it never to run dry."""
+
+    def push(self, loss: Tensor) -> list[float]:
+        self._record(loss)
+        return self._take(lambda event: len(self._pending) > self.LAG and _comes(event, math.inf))
+
+    def drain(self, seconds: float = math.inf) -> list[float]:
+        end = time.monotonic() + seconds
+        return self._take(lambda event: _comes(event, end))
+
+
+def _comes(event: torch.Event, end: float) -> bool:
+    """Wait for an event until that time; return whether it came."""
+    while not event.query():
+        if time.monotonic() > end:
+            return False
+        time.sleep(1e-4)
+    return True
+
+
+def _reader(device: torch.device, steps: int, ranks: Ranks | None) -> _Reader:
+    if device.type == "cpu":
+        return _HostReader()
+    return _SteadyReader(device, steps) if ranks else _LateReader(device, steps)

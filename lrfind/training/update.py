@@ -13,6 +13,7 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from lrfind.errors import UserCodeError
 from lrfind.training.batch import to_device
+from lrfind.training.parallel import Ranks
 from lrfind.training.precision import LossScale, Precision, under_autocast
 from lrfind.training.step import Step, check_loss
 
@@ -25,7 +26,7 @@ class Recipe:
 
     Attributes:
         precision: fp32, or autocast in bf16 or fp16; fp16 with a scaled loss.
-        accumulate: Mini-batches of one update; their gradients are averaged.
+        accumulate: Mini-batches of one update, on each process; their gradients are averaged.
         clip_grad_norm: Norm of all gradients together above which they are scaled down; None does not clip.
         clip_grad_value: Absolute value that gradients are clipped to, element by element; None does not clip.
     """
@@ -51,6 +52,7 @@ class Update:
         batches: Iterable[Any],
         device: torch.device,
         recipe: Recipe,
+        ranks: Ranks | None = None,
     ) -> None:
         self.batch: Any = None
         self._model = model
@@ -60,6 +62,7 @@ class Update:
         self._device = device
         self._moves = device.type != "cpu"  # loaders make their batches on the host
         self._pieces = recipe.accumulate
+        self._ranks = ranks
         self._clip = _clipping(model, recipe)
         self._checked = False
 
@@ -71,23 +74,28 @@ class Update:
         return loss
 
     def _gradients(self) -> Tensor | None:
-        """Set the gradients to those of the next mini-batches, and return their mean loss."""
+        """Set the gradients to those of the next mini-batches, and return their mean loss, that of all processes."""
         self._optimizer.zero_grad()
         total: Tensor | None = None
-        for _ in range(self._pieces):
+        average: Callable[[], Tensor] | None = None
+        for left in reversed(range(self._pieces)):
             batch = next(self._batches, _END)
             if batch is _END:
                 return None
             self.batch = batch
+            if self._ranks and self._pieces > 1:
+                self._ranks.sync_gradients(self._model, not left)
             loss = self._step(self._model, to_device(batch, self._device) if self._moves else batch)
             if not self._checked:
                 check_loss(loss)
                 self._checked = True
             if self._pieces > 1:
                 loss = loss / self._pieces
-            self._backward(loss)
             total = loss.detach() if total is None else total + loss.detach()
-        return total
+            if self._ranks and not left:
+                average = self._ranks.mean(total)  # on its way while the gradients are computed
+            self._backward(loss)
+        return average() if average else total
 
     def _backward(self, loss: Tensor) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
@@ -113,8 +121,9 @@ class ScaledUpdate(Update):
         batches: Iterable[Any],
         device: torch.device,
         recipe: Recipe,
+        ranks: Ranks | None = None,
     ) -> None:
-        super().__init__(model, step, optimizer, batches, device, recipe)
+        super().__init__(model, step, optimizer, batches, device, recipe, ranks)
         self._scale = LossScale(optimizer, device)
         self._backward = self._scale.backward  # type: ignore[method-assign]
         self._updated = False
@@ -139,8 +148,11 @@ class ScaledUpdate(Update):
         return torch.tensor(math.inf)
 
     def _updates(self) -> bool:
+        if self._clip or self._ranks:
+            found = self._scale.unscale()
+            if self._ranks:
+                self._ranks.agree_on_overflow(found)
         if self._clip:
-            self._scale.unscale()
             self._clip()
         updated = self._scale.step()
         self._updated = self._updated or updated
@@ -154,10 +166,11 @@ def make_update(
     batches: Iterable[Any],
     device: torch.device,
     recipe: Recipe,
+    ranks: Ranks | None = None,
 ) -> Update:
-    """Return what makes the updates of that recipe; `batches` is read as they are made."""
+    """Return what makes the updates of that recipe, in step with `ranks`; `batches` is read as they are made."""
     kind = ScaledUpdate if recipe.precision == "fp16" else Update
-    return kind(model, step, optimizer, batches, device, recipe)
+    return kind(model, step, optimizer, batches, device, recipe, ranks)
 
 
 def _clipping(model: nn.Module, recipe: Recipe) -> Callable[[], object] | None:

@@ -1,0 +1,74 @@
+"""A model and its step in one module, and the same in shards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+
+
+class Parcel:
+    """A mini-batch that wrappers pass on as it is: they would take it apart to move what lies there already."""
+
+    def __init__(self, batch: Any) -> None:
+        self.batch = batch
+
+
+class Whole(nn.Module):
+    """All that a step computes with a model, as one forward.
+
+    DDP and FSDP act when their `forward` is called. So whatever a step does with the model - a `training_step`, a
+    method of its own, several calls - is done in here, with the model itself.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def set_step(self, step: Callable[[nn.Module, Any], Tensor]) -> None:
+        """Compute `step` in the forward; if it is a module, its parameters stay its own."""
+        self._step = (step,)
+
+    def forward(self, parcel: Parcel) -> Tensor:
+        """Return the loss of a mini-batch."""
+        return self._step[0](self.model, parcel.batch)
+
+
+def through_forward(model: nn.Module, batch: Any) -> Tensor:
+    """Do the step of a `Whole`, whatever wraps it."""
+    loss: Tensor = model(Parcel(batch))
+    return loss
+
+
+def shard(whole: Whole, device: torch.device, size: int) -> None:
+    """Shard a model over `size` processes, all of which then start from the weights of the first.
+
+    Each child of the model with parameters is a unit, which is gathered when it is called; containers that cannot be
+    called are gone into, and what is left, such as parameters that children share, is a unit of its own.
+    """
+    from torch.distributed.fsdp import fully_shard
+
+    with torch.no_grad():
+        for tensor in chain(whole.parameters(), whole.buffers()):
+            dist.broadcast(tensor, src=0)
+    mesh = init_device_mesh(device.type, (size,))
+    units = list(_units(whole.model))
+    uses = Counter(parameter for unit in units for parameter in set(unit.parameters()))
+    for unit in units:
+        if all(uses[parameter] == 1 for parameter in unit.parameters()):
+            fully_shard(unit, mesh=mesh)
+    fully_shard(whole, mesh=mesh)
+
+
+def _units(model: nn.Module) -> Iterator[nn.Module]:
+    for child in model.children():
+        if isinstance(child, (nn.ModuleList, nn.ModuleDict)):
+            yield from _units(child)
+        elif next(child.parameters(), None) is not None:
+            yield child
