@@ -120,6 +120,12 @@ def test_the_first_process_alone_speaks_and_writes(folder: Path, ddp: Outcome) -
     assert ddp.json["environment"]["effective_batch_size"] == 128
 
 
+def test_seeds_are_repeated_by_processes_that_have_met_once(folder: Path) -> None:
+    outcome = run(torchrun(of(folder, "repeated", "parallel=ddp", "sweep.repeats=2", "sweep.num_iter=40")))
+    assert [repeat["seed"] for repeat in outcome.json["repeats"]] == [0, 1]
+    assert outcome.json["error"] is None
+
+
 def test_a_fault_of_one_process_is_told_once_and_the_curve_is_kept(folder: Path) -> None:
     outcome = run(torchrun(of(folder, "raising", "parallel=ddp", "loss={_target_: own.raising}")))
     assert outcome.code == 1

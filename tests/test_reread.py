@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from helpers import example_result, example_sweep
 
-from lrfind.analysis.probes import conclude, finer_lrs, next_lr, round_of, settled
+from lrfind.analysis.conclude import conclude
+from lrfind.analysis.probes import finer_lrs, next_lr, round_of, settled
 from lrfind.analysis.schedules import Schedule
 from lrfind.analysis.suggest import Method, analyze
 from lrfind.document import to_json

@@ -208,11 +208,13 @@ _current: list[Ranks] = []
 
 
 def meet(kind: Kind, launch: Launch, device: torch.device, source: str, *, find_unused: bool) -> Ranks:
-    """Return the processes of this training once all of them are there.
+    """Return the processes of this training once all of them are there; they meet once, however many seeds are run.
 
     Raises:
         ConfigError: They do not find each other.
     """
+    if _current:
+        return _current[0]
     where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
     try:
         store, _, _ = next(rendezvous("env://", launch.rank, launch.size, timeout=MEET))
