@@ -5,7 +5,7 @@ import math
 import pytest
 from probe_rounds import HIGHEST, STEPS, analysis_with, round_at, valley
 
-from lrfind.analysis.conclude import DRIFT, HIDDEN, LONG, conclude, for_length
+from lrfind.analysis.conclude import CERTAIN, DRIFT, HIDDEN, LONG, conclude, for_length
 from lrfind.record import Refusal, Status
 
 
@@ -50,6 +50,7 @@ def test_confidence_grows_with_the_descent_and_falls_without_one() -> None:
         return conclude(analysis_with(significance), valley(0.01), "constant", HIGHEST, sure=sure).confidence
 
     assert confidence(1.0) == HIDDEN < confidence(5.0) < 0.9 < confidence(20.0) < 1.0
+    assert confidence(1e6) == CERTAIN
     assert confidence(20.0, sure=False) == pytest.approx(confidence(20.0) / 2, abs=0.01)
 
 

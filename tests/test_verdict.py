@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from helpers import END_LR, example_result, example_sweep, refused_result
+from helpers import END_LR, example_result, refused_result
 
 from lrfind.errors import ExitCode, RecordError
-from lrfind.record import StopReason
 from lrfind.verdict import Finding, judge
 
 LOW, HIGH = 2e-3, 4e-2  # of the example
@@ -74,7 +73,7 @@ def test_without_a_suggestion_nothing_can_be_judged() -> None:
 
 
 def test_a_run_that_was_cut_short_is_not_judged() -> None:
-    interrupted = judge(example_result(example_sweep(stop_reason=StopReason.INTERRUPTED)), END_LR, None, 2.0)
+    interrupted = judge(replace(example_result(), interrupted=True), END_LR, None, 2.0)
     assert (interrupted.finding, interrupted.exit_code) == (Finding.CUT_SHORT, ExitCode.INTERRUPTED)
     failed = judge(replace(example_result(), error="step 7: no memory"), END_LR, None, 2.0)
     assert (failed.finding, failed.exit_code) == (Finding.CUT_SHORT, ExitCode.FAILED)

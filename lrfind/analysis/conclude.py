@@ -18,6 +18,9 @@ it fell between trainings of 25 and of 200 steps, on average over 35 tasks."""
 LONG = 1000
 """Steps that a training is taken to have if `train.steps` does not say."""
 
+CERTAIN = 0.99
+"""More is never claimed."""
+
 HIDDEN = 0.6
 """Confidence of a suggestion that rests on the probes alone: the share of such suggestions, where the sweep had shown
 no descent, that were within 5 % of the best in brute-forced trainings."""
@@ -97,7 +100,7 @@ def _confidence(analysis: Analysis) -> float:
     """Return 2 standard errors in 2 + s: a descent of 5 standard errors gives 0.71, one of 20 gives 0.91."""
     if not shows_descent(analysis) or analysis.landmarks is None:
         return HIDDEN
-    return analysis.landmarks.significance / (analysis.landmarks.significance + 2)
+    return min(analysis.landmarks.significance / (analysis.landmarks.significance + 2), CERTAIN)
 
 
 def _beside(best: float, analysis: Analysis) -> str:
