@@ -114,17 +114,30 @@ def targets_table(rows: Sequence[Scored], answers: Answers) -> list[str]:
     runs = [flag for flags in right.values() for flag in flags]
     wrong = [case for case, flags in right.items() if not all(flags)]
     cells = (
+        *_headline_targets(rows),
         (f"confidence ≥ {SURE}: within 5 %", "≥ 90 %", f"{reliable} of {sure.count if sure else 0} runs"),
         ("safe range: holds the best LR", "≥ 90 %", holds),
         (f"safe range: share of its LRs with regret ≤ {TOLERABLE}", "≥ 90 %", inside),
-        ("safe range: median width in decades", "-", median_of(widths(rows))),
+        ("safe range: median width in decades", "≤ 1.5", median_of(widths(rows))),
         ("decades outside the 5 % band, median", "0", outside),
-        ("spread over seeds: sd of log10(LR), median task", "≤ 0.1", "-" if seeds is None else f"{seeds:.2f}"),
-        ("refused, though there is something to learn", "0 %", f"{refused} of {len(rows)} runs"),
+        ("spread over seeds: sd of log10(LR), median task", "≤ 0.12", "-" if seeds is None else f"{seeds:.2f}"),
+        ("refused, though there is something to learn", "≤ 2 %", f"{refused} of {len(rows)} runs"),
         ("refused for the right reason, where no LR can be read", "100 %", f"{share(runs)} of {len(runs)} runs"),
     )
     lines = [*table_head(["lrfind", "target", "measured"]), *map(table_row, cells)]
     return [*lines, "", f"Not always refused for the right reason: {'; '.join(wrong)}."] if wrong else lines
+
+
+def _headline_targets(rows: Sequence[Scored]) -> list[tuple[str, str, str]]:
+    if not rows:
+        return []
+    lost = [regrets(rows, schedule) for schedule in SCHEDULES]
+    return [
+        ("mean regret", "≤ 0.02", pair(f"{each.mean:.3f}" for each in lost)),
+        ("within 5 %", "≥ 93 %", pair(percent(each.within) for each in lost)),
+        ("failed", "0 %", pair(percent(each.failed) for each in lost)),
+        ("mean iterations", "≤ 160", f"{statistics.mean(row.pick['iterations'] for row in rows):.0f}"),
+    ]
 
 
 def refused_rightly(answers: Answers) -> dict[str, list[bool]]:
