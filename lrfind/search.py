@@ -14,8 +14,8 @@ from lrfind.analysis.probes import (
     next_lr,
     round_of,
     settled,
-    shows_descent,
     starting_lr,
+    sweep_minimum,
 )
 from lrfind.analysis.suggest import analyze, next_length
 from lrfind.errors import DataError, LrfindError
@@ -159,7 +159,7 @@ def probe(job: Job, outcome: Sweeps, analysis: Analysis, observer: Observer) -> 
         return analysis
     prober = _Prober(job, outcome, observer, landmarks, len(analysis.smoothed))
     # What the sweep did not show in its few steps at each learning rate takes longer to show in a training.
-    steps = settings.steps * (1 if shows_descent(analysis) else 2) * (2 if config.refine else 1)
+    steps = settings.steps * (1 if sweep_minimum(analysis) else 2) * (2 if config.refine else 1)
     steps = min(steps, settings.max_steps)
     while True:
         made = prober.train_round(start, steps, highest, settings.max_probes)

@@ -6,8 +6,9 @@ import math
 from dataclasses import replace
 
 from lrfind.analysis.landmarks import DESCENT_SHARE
-from lrfind.analysis.probes import SAME, Round, shows_descent
+from lrfind.analysis.probes import SAME, Round, sweep_minimum
 from lrfind.analysis.schedules import Schedule, for_schedules, peak_lr
+from lrfind.analysis.suggest import refused
 from lrfind.record import Analysis, Candidate, Refusal, Status
 
 DRIFT = 0.15
@@ -54,7 +55,7 @@ def conclude(
         train_steps: Updates of the real training, if known.
     """
     if refusal := _refusal(made, highest_lr):
-        return _refused(analysis, *refusal)
+        return refused(*refusal, analysis.smoothed, analysis.landmarks, analysis.candidates)
     constant = for_length(made.vertex, made.steps, train_steps or LONG)
     lr = peak_lr(constant, schedule)
     low, high = _range(made)
@@ -97,16 +98,16 @@ def _crossing(outside: tuple[float, float], inside: tuple[float, float], level: 
 
 
 def _confidence(analysis: Analysis) -> float:
-    """Return 2 standard errors in 2 + s: a descent of 5 standard errors gives 0.71, one of 20 gives 0.91."""
-    if not shows_descent(analysis) or analysis.landmarks is None:
+    """Return s / (s + 2) for a descent of s standard errors: 0.71 for 5 of them, 0.91 for 20."""
+    if analysis.landmarks is None or sweep_minimum(analysis) is None:
         return HIDDEN
     return min(analysis.landmarks.significance / (analysis.landmarks.significance + 2), CERTAIN)
 
 
 def _beside(best: float, analysis: Analysis) -> str:
-    if not shows_descent(analysis) or analysis.landmarks is None:
+    minimum = sweep_minimum(analysis)
+    if minimum is None:
         return "where the sweep goes by too fast to show a descent."
-    minimum = analysis.landmarks.minimum_lr
     if best < minimum / FAR:
         return f"{minimum / best:.1f} times below the sweep, which warms up as it goes: a cold start takes less."
     if best > minimum * FAR:
@@ -132,17 +133,3 @@ def _refusal(made: Round, highest_lr: float) -> tuple[Refusal, str] | None:
             f"({made.best:.3g}) is best: raise probes.max_probes, or lower sweep.start_lr and sweep.end_lr."
         )
     return None
-
-
-def _refused(analysis: Analysis, reason: Refusal, message: str) -> Analysis:
-    return replace(
-        analysis,
-        status=Status.NO_SUGGESTION,
-        reason=reason,
-        message=message,
-        method=None,
-        suggested_lr=None,
-        suggested_lrs={},
-        safe_range=None,
-        confidence=0.0,
-    )

@@ -117,14 +117,15 @@ def starting_lr(analysis: Analysis, highest_lr: float) -> float | None:
     landmarks = analysis.landmarks
     if landmarks is None or analysis.reason not in _PROBED:
         return None
-    if shows_descent(analysis):
-        return min(landmarks.minimum_lr, highest_lr)
+    if minimum := sweep_minimum(analysis):
+        return min(minimum, highest_lr)
     return (landmarks.divergence_lr or highest_lr) / MARGIN
 
 
-def shows_descent(analysis: Analysis) -> bool:
-    """Tell whether a descent stands out from the noise of the sweep."""
-    return analysis.landmarks is not None and analysis.landmarks.significance >= SIGNIFICANT
+def sweep_minimum(analysis: Analysis) -> float | None:
+    """Return the learning rate of the sweep's minimum; None where no descent stands out from its noise."""
+    landmarks = analysis.landmarks
+    return landmarks.minimum_lr if landmarks and landmarks.significance >= SIGNIFICANT else None
 
 
 def next_lr(made: Round | None, start_lr: float, highest_lr: float, most: int) -> float | None:
@@ -169,7 +170,5 @@ def settled(made: Round, at_half: Round, analysis: Analysis) -> bool:
     """
     if not made.descends or made.is_lowest or made.is_highest:
         return False
-    looks = [at_half.vertex] if at_half.descends else []
-    if shows_descent(analysis) and analysis.landmarks is not None:
-        looks.append(analysis.landmarks.minimum_lr)
-    return any(abs(math.log10(look / made.vertex)) <= COARSE for look in looks)
+    looks = (at_half.vertex if at_half.descends else None, sweep_minimum(analysis))
+    return any(look and abs(math.log10(look / made.vertex)) <= COARSE for look in looks)

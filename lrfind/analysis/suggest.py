@@ -56,13 +56,13 @@ def analyze(sweep: Sweep, method: Method = "auto", schedule: Schedule = "constan
     """
     seen = curve(sweep)
     if seen is None or len(seen.response) + 1 < MIN_POINTS:
-        return _refused(*_too_short(sweep), sweep)
+        return refused(*_too_short(sweep), _smoothed(sweep))
     fitted = fit(seen)
     landmarks = find_landmarks(fitted, blew_up=sweep.stop_reason in _BLOWN_UP)
     candidates = _candidates(fitted, landmarks)
     refusal = _refusal(sweep, fitted, landmarks)
     if refusal is not None:
-        return _refused(*refusal, sweep, fitted, landmarks, candidates)
+        return refused(*refusal, _smoothed(sweep, fitted), landmarks, candidates)
     chosen = "descent_end" if method == "auto" else method
     return _suggested(sweep, fitted, landmarks, candidates, chosen, schedule)
 
@@ -122,13 +122,15 @@ def _suggested(
 ) -> Analysis:
     lr = next(candidate.lr for candidate in candidates if candidate.method == method)
     if lr is None:
-        return _refused(Refusal.NOISE, f"{method} finds nothing on this curve; use analysis.method=auto", sweep)
+        return refused(
+            Refusal.NOISE, f"{method} finds nothing on this curve; use analysis.method=auto", _smoothed(sweep)
+        )
     edge = (landmarks.divergence_lr or math.inf) / MARGIN
     lr, highest = min(lr, edge), min(landmarks.minimum_lr, edge)
     sure = confidence(fitted, lr, lambda other: min(_reread(other, method) or math.inf, edge))
     sure *= min(1.0, landmarks.significance / EVIDENT)
     if sure < SURE:
-        return _refused(Refusal.UNSURE, _unsure(sure), sweep, fitted, landmarks, candidates)
+        return refused(Refusal.UNSURE, _unsure(sure), _smoothed(sweep, fitted), landmarks, candidates)
     return Analysis(
         status=Status.OK,
         reason=None,
@@ -253,14 +255,14 @@ def _still_descending(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> bool:
     return at_the_end and float(fitted.slope[-1]) <= landmarks.steepest_slope / 4
 
 
-def _refused(
+def refused(
     reason: Refusal,
     message: str,
-    sweep: Sweep,
-    fitted: Fit | None = None,
+    smoothed: tuple[float, ...],
     landmarks: Landmarks | None = None,
     candidates: tuple[Candidate, ...] = (),
 ) -> Analysis:
+    """Return an analysis without a suggestion; the arguments are its attributes."""
     return Analysis(
         status=Status.NO_SUGGESTION,
         reason=reason,
@@ -272,10 +274,10 @@ def _refused(
         confidence=0.0,
         candidates=candidates,
         landmarks=landmarks,
-        smoothed=_smoothed(sweep, fitted),
+        smoothed=smoothed,
     )
 
 
-def _smoothed(sweep: Sweep, fitted: Fit | None) -> tuple[float, ...]:
+def _smoothed(sweep: Sweep, fitted: Fit | None = None) -> tuple[float, ...]:
     values = [] if fitted is None else fitted.smoothed.tolist()
     return tuple(values + [math.nan] * (len(sweep.lrs) - len(values)))

@@ -31,41 +31,21 @@ def configure(model):
 {train}
 '''
 
-_PER_UPDATE = '''\
-def train(model, batches, loss):
-    """Train `model` for EPOCHS epochs on `batches`: STEPS_PER_EPOCH pairs of input and target."""
+_TRAIN = '''\
+def train(model, batches, loss{argument}):
+    """Train `model` for EPOCHS epochs on `batches`: STEPS_PER_EPOCH pairs of input and target.{explained}"""
     optimizer, scheduler = configure(model)
     for _ in range(EPOCHS):
         for x, y in batches:
             optimizer.zero_grad()
             loss(model(x), y).backward()
             optimizer.step()
-            scheduler.step()  # after every update'''
+{step}'''
 
-_PER_EPOCH = '''\
-def train(model, batches, loss):
-    """Train `model` for EPOCHS epochs on `batches`: STEPS_PER_EPOCH pairs of input and target."""
-    optimizer, scheduler = configure(model)
-    for _ in range(EPOCHS):
-        for x, y in batches:
-            optimizer.zero_grad()
-            loss(model(x), y).backward()
-            optimizer.step()
-        scheduler.step()  # after every epoch'''
-
-_PER_VALIDATION = '''\
-def train(model, batches, loss, validate):
-    """Train `model` for EPOCHS epochs on `batches`: STEPS_PER_EPOCH pairs of input and target.
+_VALIDATE = """
 
     `validate(model)` returns the validation loss.
     """
-    optimizer, scheduler = configure(model)
-    for _ in range(EPOCHS):
-        for x, y in batches:
-            optimizer.zero_grad()
-            loss(model(x), y).backward()
-            optimizer.step()
-        scheduler.step(validate(model))  # after every epoch'''
 
 
 def code(name: str, plan: Plan, length: Length, result: Result) -> str:
@@ -74,7 +54,6 @@ def code(name: str, plan: Plan, length: Length, result: Result) -> str:
     module, _, optimizer = target.rpartition(".")
     schedulers = sorted({node.name for node in _nodes(plan.node)})
     imports = [f"from {module} import {optimizer}", f"from {MODULE} import {', '.join(schedulers)}"]
-    needs_loss = plan.node.name == "ReduceLROnPlateau"
     return _CODE.format(
         heading=f"# lrfind, {name} schedule: {_one_line(result.title)}",
         imports="\n".join(imports),
@@ -84,7 +63,18 @@ def code(name: str, plan: Plan, length: Length, result: Result) -> str:
         notes="".join(f"    # {note}\n" for note in _notes(plan, result)),
         optimizer=f"{optimizer}(model.parameters(), {_keywords({'lr': plan.lr, **arguments})})",
         scheduler=_call(plan.node),
-        train=_PER_VALIDATION if needs_loss else _PER_UPDATE if plan.per == "update" else _PER_EPOCH,
+        train=_train(plan),
+    )
+
+
+def _train(plan: Plan) -> str:
+    """Return the loop, with `step()` where the scheduler wants it."""
+    depth = 12 if plan.per == "update" else 8
+    watches = plan.node.name == "ReduceLROnPlateau"
+    return _TRAIN.format(
+        argument=", validate" if watches else "",
+        explained=_VALIDATE if watches else "",
+        step=f"{' ' * depth}scheduler.step({'validate(model)' if watches else ''})  # after every {plan.per}",
     )
 
 

@@ -18,7 +18,7 @@ from lrfind.training.batch import describe
 from lrfind.training.groups import Rates
 from lrfind.training.parallel import Ranks
 from lrfind.training.step import Step
-from lrfind.training.update import Recipe, make_update
+from lrfind.training.update import Recipe, kind_of_update
 
 OnStep = Callable[[int, float, float], None]
 """on_step(index, learning rate, loss), called once the loss of a step has been read."""
@@ -77,7 +77,7 @@ def run_sweep(
     """
     reader = _reader(device, len(lrs), ranks)
     rates = Rates(optimizer)
-    update = make_update(model, step, optimizer, batches, device, recipe, ranks)
+    update = kind_of_update(recipe)(model, step, optimizer, batches, device, recipe, ranks)
     trace = _Trace(seed, lrs, StopRule() if stop_on_divergence else None, on_step)
     started = 0
     try:

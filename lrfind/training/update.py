@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -38,7 +39,9 @@ class Recipe:
 
 
 class Update:
-    """Makes one update after the other; what the recipe does not ask for costs nothing.
+    """Makes one update after the other, in step with `ranks`; what the recipe does not ask for costs nothing.
+
+    The batches are read as the updates are made.
 
     Attributes:
         batch: The mini-batch that was taken last, for error messages; None before the first.
@@ -113,20 +116,14 @@ class ScaledUpdate(Update):
     """Updates skipped in a row before it is given up: the scale, halved each time, has gone from 2^16 to 2^-14 by then,
     and what overflows below 1 is no longer the scale's fault."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        step: Step,
-        optimizer: torch.optim.Optimizer,
-        batches: Iterable[Any],
-        device: torch.device,
-        recipe: Recipe,
-        ranks: Ranks | None = None,
-    ) -> None:
-        super().__init__(model, step, optimizer, batches, device, recipe, ranks)
-        self._scale = LossScale(optimizer, device)
-        self._backward = self._scale.backward  # type: ignore[method-assign]
-        self._updated = False
+    _updated = False
+
+    @cached_property
+    def _scale(self) -> LossScale:
+        return LossScale(self._optimizer, self._device)
+
+    def _backward(self, loss: Tensor) -> None:
+        self._scale.backward(loss)
 
     def __call__(self) -> Tensor | None:
         """Return the loss before the update that was made in the end; None if the data ended before that.
@@ -159,18 +156,9 @@ class ScaledUpdate(Update):
         return updated
 
 
-def make_update(
-    model: nn.Module,
-    step: Step,
-    optimizer: torch.optim.Optimizer,
-    batches: Iterable[Any],
-    device: torch.device,
-    recipe: Recipe,
-    ranks: Ranks | None = None,
-) -> Update:
-    """Return what makes the updates of that recipe, in step with `ranks`; `batches` is read as they are made."""
-    kind = ScaledUpdate if recipe.precision == "fp16" else Update
-    return kind(model, step, optimizer, batches, device, recipe, ranks)
+def kind_of_update(recipe: Recipe) -> type[Update]:
+    """Return the class whose updates are those of a recipe."""
+    return ScaledUpdate if recipe.precision == "fp16" else Update
 
 
 def _clipping(model: nn.Module, recipe: Recipe) -> Callable[[], object] | None:
