@@ -84,6 +84,7 @@ def _run_seed(config: Config, source: str, observer: Observer) -> Result:
         probes=tuple(outcome.probes),
         groups=job.groups,
         title=_title(job),
+        source=source,
         config=config.model_dump(mode="json"),
         environment=_environment(job),
         timing=clock.seconds,

@@ -31,6 +31,8 @@ SCHEMA = 1
 
 _ANALYSIS_KEYS = ("status", "reason", "message", "suggested_lr", "suggested_lrs", "safe_range", "confidence", "method")
 
+_RUN_KEYS = ("title", "source", "config", "environment", "timing", "error", "interrupted")
+
 
 def to_json(result: Result) -> str:
     """Return the JSON document of a result as text; the same result gives the same text."""
@@ -52,6 +54,7 @@ def to_json(result: Result) -> str:
         "repeats": [vars(repeat) for repeat in result.repeats],
         "spread": result.spread,
         "title": result.title,
+        "source": result.source,
         "config": result.config,
         "environment": result.environment,
         "timing": result.timing,
@@ -110,7 +113,7 @@ def _result_from(document: dict[str, Any]) -> Result:
         ),
         repeats=tuple(Repeat(**repeat) for repeat in document["repeats"]),
         groups=tuple(Group(**group) for group in document["groups"]),
-        **{name: document[name] for name in ("title", "config", "environment", "timing", "error", "interrupted")},
+        **{name: document[name] for name in _RUN_KEYS},
     )
 
 

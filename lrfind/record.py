@@ -204,6 +204,7 @@ class Result:
         used: Index of the sweep that the suggestion comes from.
         analysis: What was read from that sweep.
         title: One line that says what was swept (model, optimizer, batch size, device).
+        source: The config as the user named it; None where there was none.
         config: The resolved config.
         environment: Versions, device and seed.
         timing: Seconds, by stage.
@@ -227,6 +228,7 @@ class Result:
     groups: tuple[Group, ...] = ()
     repeats: tuple[Repeat, ...] = ()
     interrupted: bool = False
+    source: str | None = None
 
     @property
     def cut_short(self) -> bool:
