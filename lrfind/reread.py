@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import lrfind
-from lrfind.analysis.conclude import conclude
-from lrfind.analysis.probes import Round, finer_lrs, next_lr, round_of, settled
+from lrfind.analysis.checking import Plan, checked_by_probes
 from lrfind.analysis.schedules import MEAN_SHARE, Schedule
 from lrfind.analysis.suggest import Method, analyze
 from lrfind.document import from_json
@@ -95,47 +95,26 @@ def _for_schedule(analysis: Analysis, schedule: Schedule) -> Analysis:
 
 
 def _with_probes(analysis: Analysis, result: Result, schedule: Schedule) -> Analysis:
-    """Return `analysis` as the recorded probes change it, by the steps of `lrfind.search.probe`.
-
-    Probes of a round that was cut short, or that was to be followed by longer ones, say nothing.
-    """
-    if not result.probes or analysis.landmarks is None:
+    """Return `analysis` as the recorded probes change it, asked for in the order in which they were made."""
+    probing = _section(result.config, "probes")
+    if not result.probes or not {"steps", "max_steps", "max_probes"} <= set(probing):
         return analysis
-    steps = result.probes[-1].steps
-    probes = [probe for probe in result.probes if probe.steps == steps]
-    probing, highest = _section(result.config, "probes"), _highest_lr(result)
+    plan = Plan(
+        probing["steps"],
+        probing["max_steps"],
+        probing["max_probes"],
+        bool(result.config.get("refine")),
+        float(_section(result.config, "sweep").get("end_lr", result.sweep.lrs[-1])),
+        schedule,
+        _section(result.config, "train").get("steps"),
+    )
+    recorded = iter(result.probes)
 
-    def of(part: Sequence[Probe], length: int = steps) -> Round:
-        assert analysis.landmarks is not None  # for mypy, which forgets it in here
-        return round_of(part, length, analysis.landmarks, len(analysis.smoothed))
+    def train(lr: float, steps: int) -> Probe | None:
+        probe = next(recorded, None)
+        return probe if probe and probe.steps == steps and math.isclose(probe.lr, lr, rel_tol=1e-6) else None
 
-    coarse = _coarse(probes, of, highest, probing.get("max_probes", 6))
-    if coarse is None:
-        return analysis
-    made = of(coarse)
-    sure = settled(made, of(coarse, steps // 2), analysis)
-    if not sure and steps < probing.get("max_steps", 0):
-        return analysis
-    finer = probes[len(coarse) :]
-    whole = len(finer) == len(finer_lrs(made, highest)) and not any(probe.stop_reason.cut_short for probe in finer)
-    if finer and whole:
-        made = of(probes)
-    train_steps = _section(result.config, "train").get("steps")
-    return conclude(analysis, made, schedule, highest, sure=sure, train_steps=train_steps)
-
-
-def _coarse(probes: Sequence[Probe], of: Any, highest_lr: float, most: int) -> Sequence[Probe] | None:
-    """Return the probes of a round until the best one had its neighbours; None if it was cut short before."""
-    for count in range(1, len(probes) + 1):
-        if probes[count - 1].stop_reason.cut_short:
-            return None
-        if next_lr(of(probes[:count]), probes[0].lr, highest_lr, most) is None:
-            return probes[:count]
-    return None
-
-
-def _highest_lr(result: Result) -> float:
-    return float(_section(result.config, "sweep").get("end_lr", result.sweep.lrs[-1]))
+    return checked_by_probes(analysis, plan, train)
 
 
 def _section(config: Mapping[str, Any], name: str) -> dict[str, Any]:

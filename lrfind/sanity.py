@@ -61,6 +61,7 @@ def _typed(result: Result) -> dict[str, tuple[type, Any]]:
     found, number = result.analysis, numbers.Real
     values: dict[str, tuple[type, Any]] = {
         "title": (str, result.title),
+        "source": (str, result.source or ""),
         "message": (str, found.message),
         "config": (dict, result.config),
         "timing": (dict, result.timing),
@@ -105,7 +106,8 @@ def _counts(result: Result) -> dict[str, list[Any]]:
     """Return the values that must be whole numbers above 0, by their key."""
     return {
         "probes.steps": [probe.steps for probe in result.probes],
-        "config.probes": _settings(result, "probes", "max_probes", "max_steps"),
+        "config.probes": _settings(result, "probes", "steps", "max_steps", "max_probes"),
+        "config.train.steps": [steps for steps in _settings(result, "train", "steps") if steps is not None],
     }
 
 

@@ -7,19 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lrfind.analysis.conclude import conclude
-from lrfind.analysis.probes import (
-    Round,
-    finer_lrs,
-    next_lr,
-    round_of,
-    settled,
-    starting_lr,
-    sweep_minimum,
-)
+from lrfind.analysis.checking import Plan, checked_by_probes
 from lrfind.analysis.suggest import analyze, next_length
 from lrfind.errors import DataError, LrfindError
-from lrfind.record import Analysis, Landmarks, Probe, StopReason, Sweep
+from lrfind.record import Analysis, Probe, StopReason, Sweep
 
 if TYPE_CHECKING:
     from lrfind.training.build import Job
@@ -147,33 +138,32 @@ def one_sweep(
 
 
 def probe(job: Job, outcome: Sweeps, analysis: Analysis, observer: Observer) -> Analysis:
-    """Check what a sweep says by short trainings, longer ones as long as the answer moves with their length.
+    """Check what a sweep says by short trainings, which are added to `outcome`.
 
-    The probes are added to `outcome`. Where they cannot be made, as with data that can be read but once, the analysis
-    stays as it is.
+    Where they cannot be made, as with data that can be read but once, the analysis stays as it is.
     """
-    config = job.config
-    settings, landmarks, highest = config.probes, analysis.landmarks, config.sweep.end_lr
-    start = starting_lr(analysis, highest) if probing(job) else None
-    if start is None or landmarks is None:
+    if not probing(job):
         return analysis
-    prober = _Prober(job, outcome, observer, landmarks, len(analysis.smoothed))
-    # What the sweep did not show in its few steps at each learning rate takes longer to show in a training.
-    steps = settings.steps * (1 if sweep_minimum(analysis) else 2) * (2 if config.refine else 1)
-    steps = min(steps, settings.max_steps)
-    while True:
-        made = prober.train_round(start, steps, highest, settings.max_probes)
-        if made is None:
-            return analysis
-        sure = settled(made, prober.at_half(steps), analysis)
-        if sure or steps >= settings.max_steps:
-            break
-        start = made.best if made.descends else start
-        steps = min(2 * steps, settings.max_steps)
-        observer.on_note(f"Not settled yet; training {steps} steps at one learning rate after the other.")
-    if config.refine and made.descends:
-        made = prober.train_at(finer_lrs(made, highest), steps) or made
-    return conclude(analysis, made, config.train.schedule, highest, sure=sure, train_steps=config.train.steps)
+    config = job.config
+    plan = Plan(
+        config.probes.steps,
+        config.probes.max_steps,
+        config.probes.max_probes,
+        config.refine,
+        config.sweep.end_lr,
+        config.train.schedule,
+        config.train.steps,
+    )
+
+    def train(lr: float, steps: int) -> Probe | None:
+        if outcome.probes and steps > outcome.probes[-1].steps:
+            observer.on_note(f"Not settled yet; training {steps} steps at one learning rate after the other.")
+        made = _probe(job, lr, steps, outcome, observer)
+        if made:
+            outcome.probes.append(made)
+        return made
+
+    return checked_by_probes(analysis, plan, train)
 
 
 def probing(job: Job) -> bool:
@@ -182,59 +172,20 @@ def probing(job: Job) -> bool:
     return config.probes.enabled and config.analysis.method == "auto"
 
 
-class _Prober:
-    """Makes probes, each from the same start and on the same mini-batches, and keeps them."""
-
-    def __init__(self, job: Job, outcome: Sweeps, observer: Observer, landmarks: Landmarks, sweep_steps: int) -> None:
-        self._job = job
-        self._outcome = outcome
-        self._observer = replace(observer, on_sweep=observer.on_probe)
-        self._landmarks = landmarks
-        self._sweep_steps = sweep_steps
-        self._first = 0
-
-    def train_round(self, start_lr: float, steps: int, highest_lr: float, most: int) -> Round | None:
-        """Train at one learning rate after the other until the best has neighbours; None if that was cut short."""
-        self._first = len(self._outcome.probes)
-        made: Round | None = None
-        while (lr := next_lr(made, start_lr, highest_lr, most)) is not None:
-            made = self.train_at([lr], steps)
-            if made is None:
-                return None
-        return made
-
-    def train_at(self, lrs: Sequence[float], steps: int) -> Round | None:
-        """Train at more learning rates, and return all of the round; None if that was cut short."""
-        for lr in lrs:
-            probe = self._train(lr, steps)
-            if probe is None:
-                return None
-            self._outcome.probes.append(probe)
-            if probe.stop_reason.cut_short:
-                return None
-        return self._round(steps)
-
-    def _train(self, lr: float, steps: int) -> Probe | None:
-        """Train at one learning rate; None if nothing could be measured. The sweep is there all the same."""
-        try:
-            sweep = one_sweep(self._job, (lr,) * steps, self._observer)
-        except KeyboardInterrupt:
-            return Probe(lr, steps, (), StopReason.INTERRUPTED)
-        except DataError:
-            self._observer.on_note("The data cannot be read a second time, so the sweep is not checked by trainings.")
-            return None
-        except LrfindError as error:
-            self._outcome.error = str(error)
-            self._observer.on_error(error)
-            sweep = getattr(error, "partial", Sweep(0, (), (), StopReason.FAILED))
-        return Probe(lr, steps, sweep.losses, sweep.stop_reason)
-
-    def at_half(self, steps: int) -> Round:
-        """Return what the probes of the last round said after half of their steps."""
-        return self._round(steps // 2)
-
-    def _round(self, steps: int) -> Round:
-        return round_of(self._outcome.probes[self._first :], steps, self._landmarks, self._sweep_steps)
+def _probe(job: Job, lr: float, steps: int, outcome: Sweeps, observer: Observer) -> Probe | None:
+    """Train at one learning rate; None if nothing could be measured. The sweep is there all the same."""
+    try:
+        sweep = one_sweep(job, (lr,) * steps, replace(observer, on_sweep=observer.on_probe))
+    except KeyboardInterrupt:
+        return Probe(lr, steps, (), StopReason.INTERRUPTED)
+    except DataError:
+        observer.on_note("The data cannot be read a second time, so the sweep is not checked by trainings.")
+        return None
+    except LrfindError as error:
+        outcome.error = str(error)
+        observer.on_error(error)
+        sweep = getattr(error, "partial", Sweep(0, (), (), StopReason.FAILED))
+    return Probe(lr, steps, sweep.losses, sweep.stop_reason)
 
 
 def _once(tell: Callable[[str], None], note: str) -> Callable[[], None]:

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from helpers import example_result, example_sweep
 
-from lrfind.analysis.conclude import conclude
-from lrfind.analysis.probes import finer_lrs, next_lr, round_of, settled
+from lrfind.analysis.checking import Plan, checked_by_probes
 from lrfind.analysis.schedules import Schedule
 from lrfind.analysis.suggest import Method, analyze
 from lrfind.document import to_json
@@ -26,37 +25,26 @@ def end_loss(lr: float) -> float:
     return 2.3 - 1.9 / (1 + (lr / 0.02 - 1) ** 2) + (9.0 if lr > 0.6 else 0.0)
 
 
-def probed(*, refine: bool = False, steps: int = 40, max_steps: int = 40) -> Result:
+def probed(*, refine: bool = False) -> Result:
     """Return a result whose probes were made as `lrfind.search` makes them."""
     sweep = example_sweep()
     analysis = analyze(sweep)
     probes: list[Probe] = []
-    assert analysis.landmarks is not None
-    made = None
 
-    def of(length: int) -> Any:
-        assert analysis.landmarks is not None
-        return round_of(probes, length, analysis.landmarks, len(sweep.lrs))
-
-    def train(lr: float) -> None:
+    def train(lr: float, steps: int) -> Probe:
         probes.append(Probe(lr, steps, (2.3,) * (steps // 2) + (end_loss(lr),) * (steps // 2), StopReason.COMPLETED))
+        return probes[-1]
 
-    while (lr := next_lr(made, analysis.landmarks.minimum_lr, HIGHEST, 6)) is not None:
-        train(lr)
-        made = of(steps)
-    assert made is not None
-    sure = settled(made, of(steps // 2), analysis)
-    if refine:
-        for lr in finer_lrs(made, HIGHEST):
-            train(lr)
-        made = of(steps)
+    settings = {"steps": 40 // (2 if refine else 1), "max_steps": 40, "max_probes": 6}
+    plan = Plan(**settings, refine=refine, highest_lr=HIGHEST, schedule="constant", train_steps=None)
+    concluded = checked_by_probes(analysis, plan, train)
     config = {
-        "probes": {"max_probes": 6, "max_steps": max_steps},
+        "probes": settings,
+        "refine": refine,
         "sweep": {"end_lr": HIGHEST},
         "train": {"schedule": "constant"},
         "analysis": {"method": "auto"},
     }
-    concluded = conclude(analysis, made, "constant", HIGHEST, sure=sure)
     result = example_result(sweep)
     return replace(
         result, analysis=concluded, smoothed=(analysis.smoothed,), probes=tuple(probes), config=config, groups=()
