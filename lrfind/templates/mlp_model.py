@@ -24,6 +24,6 @@ def table(file: str | None = None) -> TensorDataset:
         file: The CSV, which may be gzipped; the digits, 64 pixels each, if there is none.
     """
     columns = torch.from_numpy(np.loadtxt(file or DIGITS, delimiter=",", dtype=np.float32, ndmin=2))
-    features, label = columns[:, :-1], columns[:, -1].long()  # a regression takes columns[:, -1:] as it is
+    features, label = columns[:, :-1], columns[:, -1].long()  # of a regression: columns[:, -1:], scaled likewise
     deviation = features.std(dim=0).clamp(min=1e-6)  # a column that never changes stays 0
     return TensorDataset((features - features.mean(dim=0)) / deviation, label)
