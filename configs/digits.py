@@ -1,6 +1,6 @@
 """Real handwritten digits, 8x8 pixels, and the networks that the digits configs train on them.
 
-The file `data/digits.csv.gz` is the one that scikit-learn ships: 1797 samples of the test set of E. Alpaydin and
+The data comes with lrfind, and is that which scikit-learn ships: 1797 samples of the test set of E. Alpaydin and
 C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998 (CC BY 4.0).
 """
 
@@ -11,10 +11,14 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
+import lrfind
+
+DIGITS = Path(lrfind.__file__).parent / "templates" / "digits.csv.gz"
+
 
 def digits() -> TensorDataset:
     """Return (image, label) pairs: images of shape (1, 8, 8) from 0 to 1, labels 0 to 9."""
-    table = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",", dtype=np.int64)
+    table = np.loadtxt(DIGITS, delimiter=",", dtype=np.int64)
     images = torch.from_numpy(table[:, :64]).reshape(-1, 1, 8, 8) / 16
     return TensorDataset(images, torch.from_numpy(table[:, 64]))
 

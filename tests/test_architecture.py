@@ -33,7 +33,9 @@ MAY_IMPORT = {
     },
     "__main__": {"commands"},
 }
-MODULES = sorted(PACKAGE.rglob("*.py"))
+TEMPLATES = PACKAGE / "templates"
+"""What `lrfind init` writes for its users: code of theirs, which no room may import."""
+MODULES = sorted(module for module in PACKAGE.rglob("*.py") if module.parent != TEMPLATES)
 
 
 def room(module: Path) -> str:

@@ -203,7 +203,7 @@ def test_diabetes_without_scikit_learn_says_what_to_install(monkeypatch: pytest.
 
 
 def test_the_digits_are_those_of_scikit_learn() -> None:
-    table = np.loadtxt(ROOT / "configs" / "data" / "digits.csv.gz", delimiter=",")
+    table = np.loadtxt(ROOT / "lrfind" / "templates" / "digits.csv.gz", delimiter=",")
     bundled = load_digits()
     np.testing.assert_array_equal(table, np.column_stack([bundled.data, bundled.target]))
 

@@ -15,6 +15,7 @@ import typer
 import lrfind
 from lrfind.commands.analyze import analyze
 from lrfind.commands.check import check
+from lrfind.commands.init import init
 from lrfind.commands.plot import plot
 from lrfind.commands.run import run
 from lrfind.commands.schedule import schedule
@@ -46,6 +47,7 @@ def _root(
     """Find the learning rate of a PyTorch training."""
 
 
+app.command()(init)
 app.command()(run)
 app.command()(check)
 app.command()(analyze)

@@ -10,16 +10,23 @@ from pathlib import Path
 
 from lrfind.errors import OutputError
 
+WAY_OUT = "make room there, or name another folder with --out or output.dir"
 
-def write_atomically(path: Path, data: bytes) -> None:
+
+def write_atomically(path: Path, data: bytes, way_out: str = WAY_OUT) -> None:
     """Write `data` to `path`, so that a reader sees the old file or the new one, never a part of it.
 
     A link is followed, and what is no regular file (a device, a pipe) is written to directly.
 
+    Args:
+        path: The file.
+        data: All that it will hold.
+        way_out: What the user can do where it cannot be written.
+
     Raises:
         OutputError: The file cannot be written; the old one, if any, is as it was.
     """
-    with _faults(path):
+    with _faults(path, way_out):
         target = path.resolve()
         if target.exists() and not target.is_file():
             target.write_bytes(data)
@@ -27,13 +34,17 @@ def write_atomically(path: Path, data: bytes) -> None:
             _replace(target, data)
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, way_out: str = WAY_OUT) -> None:
     """Make `folder` if it does not exist, and make sure that files can be written in it.
+
+    Args:
+        folder: The folder.
+        way_out: What the user can do where it cannot be written to.
 
     Raises:
         OutputError: It cannot be made, or no file can be written in it.
     """
-    with _faults(folder):
+    with _faults(folder, way_out):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(prefix=".lrfind-", dir=folder) as probe:
             probe.write(b"probe")
@@ -54,11 +65,8 @@ def _replace(target: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _faults(path: Path) -> Iterator[None]:
+def _faults(path: Path, way_out: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}; "
-            "make room there, or name another folder with --out or output.dir"
-        ) from error
+        raise OutputError(f"cannot write {path}: {error.strerror or error}; {way_out}") from error

@@ -1,0 +1,122 @@
+"""`lrfind init`: a commented starter config that runs as it is, and the Python beside it."""
+
+from __future__ import annotations
+
+import enum
+import importlib.util
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import lrfind
+from lrfind.commands.streams import print_result, tell
+from lrfind.errors import ConfigError, Fault
+
+TEMPLATES = Path(lrfind.__file__).parent / "templates"
+WAY_OUT = "make room there, or name a FILE in another folder"
+
+
+class Template(str, enum.Enum):
+    """The starter configs: `<name>.yaml` in the folder of the templates, and `<name>_model.py` beside it."""
+
+    CNN = "cnn"
+    MLP = "mlp"
+    HUGGINGFACE = "huggingface"
+    LIGHTNING = "lightning"
+    FINETUNE = "finetune"
+    CUSTOM = "custom"
+
+
+NEEDS = {Template.HUGGINGFACE: "transformers", Template.LIGHTNING: "lightning"}
+"""The package that a template is for, where lrfind does not bring it along."""
+
+
+def init(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The config to write.")] = Path("lrfind.yaml"),
+    template: Annotated[Template, typer.Option(metavar="NAME", help="One of the above.")] = Template.CNN,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+) -> None:
+    """Write a commented starter config that runs as it is, and the Python beside it.
+
+    Comments in FILE say where your model, data, loss and optimizer go; code of your own goes to the module beside it,
+    which is named after it: lrfind_model.py for lrfind.yaml. Nothing is downloaded. The templates:
+
+    - `cnn`: a small CNN that classifies images
+    - `mlp`: an MLP, written in YAML alone, on a table such as a CSV file
+    - `huggingface`: a text classifier of transformers, its tokenizer and collator
+    - `lightning`: a LightningModule with its own optimizer
+    - `finetune`: torchvision's ResNet-18 with a new last layer, and less learning rate for the rest
+    - `custom`: a loader, a training step and an optimizer function of your own
+
+    Prints the paths of what was written, the config first.
+
+    Exit codes: 0 written, 2 a file exists already or cannot be written.
+
+    For example:
+
+    - `lrfind init && lrfind run lrfind.yaml`
+    - `lrfind init configs/bert.yaml --template huggingface`
+    """
+    from lrfind.output.files import check_writable, write_atomically
+
+    _check_name(file)
+    texts = _texts(template, file)
+    check_writable(file.parent, WAY_OUT)
+    _check_free(list(texts), force=force)
+    for path, text in reversed(texts.items()):  # the config last: once it is there, all that it names is
+        write_atomically(path, text.encode(), WAY_OUT)
+    print_result("\n".join(map(str, texts)))
+    _tell_next(template, *texts)
+
+
+def _check_name(file: Path) -> None:
+    if os.path.lexists(file) and file.is_dir():
+        problem = f"expected a file, got a folder; name a file in it: {file / 'lrfind.yaml'}"
+    elif file.suffix not in (".yaml", ".yml"):
+        problem = f"expected a name that ends in .yaml, got {file}; name it {file.with_suffix('.yaml')}"
+    elif not str(file).isprintable():  # it is written into the config, and printed as one line
+        problem = f"expected a name that can be printed, got {str(file)!r}; name it otherwise"
+    else:
+        return
+    raise ConfigError("lrfind init", [Fault("FILE", problem)])
+
+
+def _texts(template: Template, file: Path) -> dict[Path, str]:
+    """Return what to write at which path: the config, then its module."""
+    shipped = f"{template.value}_model"
+    config = (TEMPLATES / f"{template.value}.yaml").read_text(encoding="utf-8")
+    config = config.replace(shipped, _module(file)).replace(f"{template.value}.yaml", shlex.quote(str(file)))
+    code = (TEMPLATES / f"{shipped}.py").read_text(encoding="utf-8")
+    return {file: config, file.with_name(f"{_module(file)}.py"): code}
+
+
+def _module(file: Path) -> str:
+    """Return the name of the module beside a config.
+
+    It is not the bare name of the config: `lrfind.py` or `torch.py` would hide the package of that name.
+    """
+    name = re.sub(r"\W", "_", file.stem, flags=re.ASCII)
+    return f"_{name}_model" if name[0].isdigit() else f"{name}_model"
+
+
+def _check_free(paths: list[Path], *, force: bool) -> None:
+    faults = []
+    for path in filter(os.path.lexists, paths):
+        if path.is_dir():
+            faults.append(Fault(str(path), "is a folder; name another FILE"))
+        elif not force:
+            faults.append(Fault(str(path), "exists already; name another FILE, or replace it with --force"))
+    if faults:
+        raise ConfigError("lrfind init", faults)
+
+
+def _tell_next(template: Template, config: Path, module: Path) -> None:
+    tell(f"wrote the template {template.value}: your settings go to {config}, your code to {module}")
+    package = NEEDS.get(template)
+    if package and importlib.util.find_spec(package) is None:
+        tell(f"{package} is not installed; first: pip install {package}")
+    tell(f"Next: lrfind run {shlex.quote(str(config))}")
