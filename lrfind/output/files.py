@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from lrfind.errors import OutputError
 
+FLAGS = "--out or output.dir"
 
-def write_atomically(path: Path, data: bytes) -> None:
+
+def write_atomically(path: Path, data: bytes, flags: str = FLAGS) -> None:
     """Write `data` to `path`, so that a reader sees the old file or the new one, never a part of it.
 
     A link is followed, and what is no regular file (a device, a pipe) is written to directly.
 
+    Args:
+        path: Where to write.
+        data: What to write.
+        flags: What names another place, for the message.
+
     Raises:
         OutputError: The file cannot be written; the old one, if any, is as it was.
     """
-    with _faults(path):
+    with _faults(path, flags):
         target = path.resolve()
         if target.exists() and not target.is_file():
             target.write_bytes(data)
@@ -27,13 +35,17 @@ def write_atomically(path: Path, data: bytes) -> None:
             _replace(target, data)
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, flags: str = FLAGS) -> None:
     """Make `folder` if it does not exist, and make sure that files can be written in it.
+
+    Args:
+        folder: The folder.
+        flags: What names another one, for the message.
 
     Raises:
         OutputError: It cannot be made, or no file can be written in it.
     """
-    with _faults(folder):
+    with _faults(folder, flags):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(prefix=".lrfind-", dir=folder) as probe:
             probe.write(b"probe")
@@ -47,6 +59,8 @@ def _replace(target: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # a full disk or quota may show only here, and must before the old file goes
+        if target.exists():
+            shutil.copymode(target, temporary)
         temporary.replace(target)
     finally:
         with contextlib.suppress(OSError):
@@ -54,11 +68,10 @@ def _replace(target: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _faults(path: Path) -> Iterator[None]:
+def _faults(path: Path, flags: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise OutputError(
-            f"cannot write {path}: {error.strerror or error}; "
-            "make room there, or name another folder with --out or output.dir"
+            f"cannot write {path}: {error.strerror or error}; make room there, or name another folder with {flags}"
         ) from error
