@@ -71,10 +71,11 @@ def run_all(
     with _Child() as child, tempfile.TemporaryDirectory(prefix="lrfind-") as folder:
         for number, config in enumerate(configs, 1):
             heading = f"== {config} ({number} of {len(configs)})"
-            if not quiet and not (form is Format.TEXT and sys.stdout.isatty()):
-                tell(heading)
+            on_terminal = form is Format.TEXT and sys.stdout.isatty()
             if form is Format.TEXT and not print_result("\n" * (number > 1) + heading):
                 break
+            if not (quiet or on_terminal):
+                tell(heading)
             file = Path(folder, str(number))
             code = child.run(["run", *options, f"{OUTCOME}={file}", "--", config, *overrides], form)
             outcomes.append(_outcome(config, code, file))
