@@ -29,7 +29,12 @@ class Launch:
 
 def is_first(environ: Mapping[str, str] = os.environ) -> bool:
     """Tell whether this is the process that speaks and writes for all; yes, where there is but one."""
-    return environ.get("WORLD_SIZE", "1") == "1" or environ.get("RANK", "0") == "0"
+    return is_alone(environ) or environ.get("RANK", "0") == "0"
+
+
+def is_alone(environ: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether torchrun has started no other process beside this one."""
+    return environ.get("WORLD_SIZE", "1") == "1"
 
 
 def read_launch(

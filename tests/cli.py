@@ -128,6 +128,21 @@ def open_project(folder: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Pr
             del sys.modules[name]
 
 
+def saved(project: Project) -> dict[str, Any]:
+    """Return the record that a run has written."""
+    document: dict[str, Any] = strict_json(project.record.read_text())
+    return document
+
+
+def refused(project: Project, *arguments: str) -> Outcome:
+    """Run, and check that it ends as a fault of usage does: exit 2, nothing on stdout, nothing written."""
+    outcome = project.run(*arguments)
+    assert outcome.code == 2, outcome
+    assert outcome.out == ""
+    assert not project.out.exists()
+    return outcome
+
+
 def process(arguments: Sequence[str], env: Mapping[str, str] | None = None, **options: Any) -> Outcome:
     """Run `lrfind` in a process of its own."""
     done = subprocess.run(

@@ -15,7 +15,9 @@ import pytest
 from cli import Project, open_project
 from helpers import example_result, example_sweep, refused_result
 
+from lrfind.commands.summary import failure
 from lrfind.document import SCHEMA, to_json
+from lrfind.errors import ExitCode
 from lrfind.record import Candidate, Group, Landmarks, Probe, Refusal, Result, Status, StopReason, Sweep
 
 DOCUMENT: dict[str, Any] = json.loads(files("lrfind").joinpath("record.schema.json").read_text(encoding="utf-8"))
@@ -33,11 +35,11 @@ def obeys(record: Any) -> None:
 
 def test_it_is_a_schema_of_this_layout() -> None:
     jsonschema.Draft202012Validator.check_schema(DOCUMENT)
-    assert DOCUMENT["properties"]["schema"]["const"] == SCHEMA
+    assert DOCUMENT["$defs"]["record"]["properties"]["schema"]["const"] == SCHEMA
 
 
 def test_it_knows_every_field_and_value() -> None:
-    properties = DOCUMENT["properties"]
+    properties = DOCUMENT["$defs"]["record"]["properties"]
     assert set(properties) == set(json.loads(to_json(example_result())))
     parts = {"groups": Group, "candidates": Candidate, "probes": Probe}
     for key, kind in parts.items():
@@ -85,6 +87,26 @@ def test_the_json_of_a_curve_from_elsewhere_obeys(project: Project) -> None:
 def test_what_is_no_record_does_not(change: dict[str, Any]) -> None:
     with pytest.raises(jsonschema.ValidationError):
         obeys(json.loads(to_json(example_result())) | change)
+
+
+FAILURE = failure("c.yaml", ExitCode.USAGE, "c.yaml: no such file")
+
+
+def test_a_failure_obeys() -> None:
+    obeys(FAILURE)
+
+
+@pytest.mark.parametrize(
+    "change", [{"schema": 2}, {"status": "ok"}, {"exit_code": 0}, {"exit_code": 3}, {"source": None}, {"sweeps": []}]
+)
+def test_what_is_no_failure_does_not(change: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        obeys(FAILURE | change)
+
+
+def test_a_record_is_no_failure() -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        obeys(json.loads(to_json(example_result())) | {"status": "failed"})
 
 
 def test_analyze_prints_it(project: Project) -> None:

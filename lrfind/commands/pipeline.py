@@ -15,14 +15,17 @@ if TYPE_CHECKING:
     from lrfind.config.schema import Config
     from lrfind.record import Result
 
+Flag = tuple[str, Any]
+"""A flag of the command line that sets a config key, and its value; a value of None was not given."""
 
-def ready(path: Path, overrides: Sequence[str], flags: Mapping[str, tuple[str, Any]]) -> Config:
+
+def ready(path: Path, overrides: Sequence[str], flags: Mapping[str, Flag]) -> Config:
     """Return the config once all that can be found wrong before a long run has been looked for.
 
     Args:
         path: The config.
         overrides: Each `key=value`.
-        flags: The flag and its value, by config key; a value of None was not given.
+        flags: Each flag, by config key.
     """
     from lrfind.api import read_config
 

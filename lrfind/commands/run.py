@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrfind.commands.pipeline import exit_code, ready, sweep
+from lrfind.commands.pipeline import Flag, exit_code, ready, sweep
 from lrfind.commands.report import Format, one_format, save, show, tell_files
+from lrfind.commands.several import OUTCOME, run_all, split
 from lrfind.commands.streams import print_result, stdout_for_result, tell
-from lrfind.errors import ExitCode, StoppedError
-from lrfind.launch import is_first
+from lrfind.commands.summary import failure
+from lrfind.commands.write_config import Writing, prepare
+from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, StoppedError
+from lrfind.launch import is_alone, is_first
 
 if TYPE_CHECKING:
     from lrfind.config.schema import Config
     from lrfind.record import Result
 
+Leave = Callable[[str], None]
+"""Is given the JSON document of a run."""
+
 
 def run(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML config.", show_default=False)],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Overrides, such as optimizer.momentum=0.95.")
+        list[str] | None,
+        typer.Argument(metavar="CONFIG|KEY=VALUE", help="More configs, and overrides: optimizer.momentum=0.95."),
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="What to print to stdout.")] = Format.TEXT,
     as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
@@ -36,19 +45,30 @@ def run(
     end_lr: Annotated[str | None, typer.Option(metavar="LR", help="Last learning rate.")] = None,
     refine: Annotated[bool, typer.Option("--refine", help="Check the LR by more and longer trainings.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result and errors.")] = False,
+    write_config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the config with the LR filled in.", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Let --write-config replace a file.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Build all, train one step, say what would run.")] = False,
+    outcome: Annotated[Path | None, typer.Option(OUTCOME, hidden=True)] = None,
 ) -> None:
     """Sweep the learning rate of a training and suggest one.
 
     Saves the record (CONFIG.lrfind.json) and the loss-vs-LR plot, and prints the suggestion.
+    --write-config writes the config anew with that LR as optimizer.lr, the overrides, and all else as it is.
+
+    Several configs run one after the other, whatever becomes of the others, and end in a table; --json prints a line
+    of JSON for each, --format lr CONFIG, a tab and the LR.
 
     Exit codes: 0 an LR is suggested, 1 the run failed, 2 usage or config fault, 3 no LR can be trusted,
-    130 interrupted.
+    130 interrupted; the worst of several.
 
     For example:
 
     - `lrfind run configs/digits.yaml`
     - `lrfind run configs/digits.yaml optimizer.momentum=0.95 --num-iter 200`
+    - `lrfind run train.yaml --write-config tuned.yaml && lrfind check tuned.yaml`
+    - `lrfind run configs/*.yaml --json > found.jsonl`
     - `LR=$(lrfind run configs/digits.yaml --format lr)`
     """
     flags = {
@@ -61,24 +81,73 @@ def run(
         "sweep.end_lr": ("--end-lr", end_lr),
         "refine": ("--refine", refine or None),
     }
-    from lrfind.output.files import check_writable
-
-    form = one_format(str(config), form, as_json=as_json)
+    given = {key: flag for key, flag in flags.items() if flag[1] is not None}
+    configs, values = split([str(config), *(overrides or ())])
+    form = one_format(configs[0], form, as_json=as_json)
+    if force and write_config is None:
+        raise ConfigError(configs[0], [Fault("--force", "does nothing without --write-config; drop it")])
     try:
-        settings = ready(config, overrides or (), flags)
-        if is_first():
-            check_writable(Path(settings.output.dir))
-        code = _dry_run(settings, str(config), form) if dry_run else _run(settings, config, form, quiet=quiet)
+        if len(configs) > 1:
+            _check_several(configs, write_config)
+            code = run_all(configs, values, given, form, quiet=quiet, dry_run=dry_run)
+        else:
+            with _left_in(outcome, configs[0]) as leave:
+                settings, writing = _prepare(Path(configs[0]), values, given, write_config, force=force)
+                run_one = _dry_run if dry_run else _run
+                code = run_one(settings, Path(configs[0]), form, writing, leave, quiet=quiet)
     except KeyboardInterrupt as interrupt:
         raise StoppedError from interrupt
     raise typer.Exit(code)
 
 
-def _dry_run(config: Config, source: str, form: Format) -> ExitCode:
+def _check_several(configs: list[str], write_config: Path | None) -> None:
+    if write_config is not None:
+        problem = f"expected one config beside it, got {len(configs)}; run each with a file of its own"
+        raise ConfigError("lrfind run", [Fault("--write-config", problem)])
+    if not is_alone():
+        problem = f"expected one config under torchrun, got {len(configs)}; start torchrun once for each"
+        raise ConfigError("lrfind run", [Fault("CONFIG", problem)])
+
+
+@contextlib.contextmanager
+def _left_in(file: Path | None, source: str) -> Iterator[Leave]:
+    """Yield what leaves a JSON document in `file`, if there is one to leave it in; a fault leaves one as well."""
+
+    def leave(document: str) -> None:
+        if file is not None:
+            file.write_text(document, encoding="utf-8")
+
+    try:
+        yield leave
+    except KeyboardInterrupt:
+        leave(json.dumps(failure(source, ExitCode.INTERRUPTED, str(StoppedError()))))
+        raise
+    except LrfindError as error:
+        leave(json.dumps(failure(source, error.exit_code, str(error))))
+        raise
+
+
+def _prepare(
+    config: Path, overrides: Sequence[str], flags: Mapping[str, Flag], write_config: Path | None, *, force: bool
+) -> tuple[Config, Writing | None]:
+    """Read the config, and make sure that what is to be written can be."""
+    from lrfind.output.files import check_writable
+
+    settings = ready(config, overrides, flags)
+    if not is_first():
+        return settings, None
+    check_writable(Path(settings.output.dir))
+    writing = prepare(config, overrides, settings, write_config, force=force) if write_config is not None else None
+    return settings, writing
+
+
+def _dry_run(
+    config: Config, path: Path, form: Format, writing: Writing | None, leave: Leave, *, quiet: bool
+) -> ExitCode:
     from lrfind.api import try_out
 
     with stdout_for_result():
-        title, loss = try_out(config, source)
+        title, loss = try_out(config, str(path))
     usable = math.isfinite(loss)
     if not is_first():
         return ExitCode.OK if usable else ExitCode.FAILED
@@ -91,9 +160,11 @@ def _dry_run(config: Config, source: str, form: Format) -> ExitCode:
         "mode": settings.mode,
         "first_loss": loss if usable else None,
     }
+    document = {"dry_run": plan, "source": str(path), "config": config.model_dump(mode="json")}
+    text = json.dumps(document, indent=2, allow_nan=False)
+    leave(text)
     if form is Format.JSON:
-        document = {"dry_run": plan, "config": config.model_dump(mode="json")}
-        print_result(json.dumps(document, indent=2, allow_nan=False))
+        print_result(text)
     elif form is Format.TEXT:
         print_result(
             f"{title}\n{'works' if usable else 'runs'}: one step was trained, with a loss of {loss:.4g}\n"
@@ -104,17 +175,23 @@ def _dry_run(config: Config, source: str, form: Format) -> ExitCode:
     return ExitCode.OK if usable else ExitCode.FAILED
 
 
-def _run(config: Config, path: Path, form: Format, *, quiet: bool) -> ExitCode:
+def _run(config: Config, path: Path, form: Format, writing: Writing | None, leave: Leave, *, quiet: bool) -> ExitCode:
+    from lrfind.document import to_json
+
     result = sweep(config, str(path), quiet=quiet)
     if not is_first():
         return exit_code(result)
+    leave(to_json(result))
     files, fault = save(result, Path(config.output.dir) / path.stem, config.output.plot)
+    filled, unfilled = writing.write(result, quiet=quiet) if writing else ([], None)
+    files += filled
     if not quiet:
         _tell_of(result, form, files)
     show(result, form, files)
-    if fault:
-        tell(f"lrfind: {fault}")
-    return ExitCode.FAILED if fault else exit_code(result)
+    faults = list(filter(None, (fault, unfilled)))
+    for each in faults:
+        tell(f"lrfind: {each}")
+    return ExitCode.FAILED if faults else exit_code(result)
 
 
 def _tell_of(result: Result, form: Format, files: list[Path]) -> None:

@@ -41,8 +41,8 @@ def stdout_for_result() -> Iterator[None]:
         os.close(kept)
 
 
-def print_result(text: str) -> None:
-    """Print the result to stdout; a pipe that was closed by its reader is no fault.
+def print_result(text: str) -> bool:
+    """Print the result to stdout, and tell whether anyone reads it; a pipe that was closed by its reader is no fault.
 
     Raises:
         OutputError: stdout cannot be written.
@@ -51,9 +51,11 @@ def print_result(text: str) -> None:
         print(text, flush=True)
     except BrokenPipeError:
         _send_to_nowhere(1)
+        return False
     except OSError as error:
         _send_to_nowhere(1)
         raise OutputError(f"cannot write the result to stdout: {error}; it is in the record") from error
+    return True
 
 
 def tell(text: str) -> None:

@@ -1,1 +1,1 @@
-"""The config: its typed schema, reading it with overrides, and finding every fault before anything is built."""
+"""The config: its typed schema, reading it, finding every fault before anything is built, and filling in an LR."""

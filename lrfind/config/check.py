@@ -35,7 +35,7 @@ def check_targets(config: Config, source: str) -> Config:
     """
     document = config.model_dump(exclude_unset=True)
     faults: list[Fault] = []
-    for key, node in list(_nodes({key: value for key, value in document.items() if key != "scheduler"})):
+    for key, node in list(target_nodes({key: value for key, value in document.items() if key != "scheduler"})):
         faults.extend(_check_node(key, node))
     if config.optimizer is not None and "optimizer._target_" not in {fault.key for fault in faults}:
         faults.extend(_check_groups(config, resolve(config.optimizer["_target_"], "optimizer")))
@@ -108,17 +108,17 @@ def _not_found(parent: Any, name: str, parent_path: str) -> str:
     return f"{parent_path} has no {name}{hint}"
 
 
-def _nodes(document: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+def target_nodes(document: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every `_target_` node that Hydra will build, with its key path, outer nodes first."""
     if isinstance(document, dict):
         if "_target_" in document:
             yield path, document
         if document.get("_recursive_", True):
             for key, value in document.items():
-                yield from _nodes(value, f"{path}.{key}" if path else str(key))
+                yield from target_nodes(value, f"{path}.{key}" if path else str(key))
     elif isinstance(document, list):
         for index, value in enumerate(document):
-            yield from _nodes(value, f"{path}[{index}]")
+            yield from target_nodes(value, f"{path}[{index}]")
 
 
 def _check_node(key: str, node: dict[str, Any]) -> Iterator[Fault]:

@@ -34,7 +34,7 @@ def load_config(
     """
     flags = flags or {}
     source = str(path)
-    document = _override(_read(path), source, overrides, {key: value for key, (_, value) in flags.items()})
+    document = parse(read_text(path), path, overrides, {key: value for key, (_, value) in flags.items()})
     _make_importable(path)
     try:
         resolved = OmegaConf.to_container(document, resolve=True, throw_on_missing=True)
@@ -46,11 +46,15 @@ def load_config(
         raise ConfigError(source, list(_faults(error, {key: flag for key, (flag, _) in flags.items()}))) from error
 
 
-def _read(path: Path) -> DictConfig:
-    """Return the YAML document at `path`, which must be a mapping."""
+def read_text(path: Path) -> str:
+    """Return the text of the config at `path`, line ends and byte order mark as they are.
+
+    Raises:
+        ConfigError: There is no such file, or it is no text.
+    """
     source = str(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_bytes().decode()
     except FileNotFoundError as error:
         near = difflib.get_close_matches(path.stem, _neighbours(path), n=1)
         way_out = f"did you mean {_neighbours(path)[near[0]]}?" if near else "check the path"
@@ -58,18 +62,28 @@ def _read(path: Path) -> DictConfig:
     except (OSError, UnicodeDecodeError) as error:
         problem = "is a folder; name a YAML file" if path.is_dir() else f"cannot be read as UTF-8 text: {error}"
         raise ConfigError(source, [Fault("", problem)]) from error
+
+
+def parse(text: str, path: Path, overrides: Sequence[str] = (), flags: Mapping[str, Any] | None = None) -> DictConfig:
+    """Return the document that `text`, the config at `path`, holds, with overrides and then flags applied.
+
+    Raises:
+        ConfigError: The text is no YAML mapping, or an override cannot be applied.
+    """
+    source = str(path)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(root, yaml.MappingNode):
             got = "an empty file" if root is None else f"a {type(root).__name__[:-4].lower()}"
             raise ConfigError(source, [Fault("", f"expected a mapping of config keys at the top, got {got}")])
-        return cast(DictConfig, OmegaConf.create(text))
+        document = cast(DictConfig, OmegaConf.create(text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ConfigError(source, [Fault(where, f"not valid YAML: {error.problem}")]) from error
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(source, [Fault("", f"not valid YAML: {_first_line(error)}")]) from error
+    return _override(document, source, overrides, flags or {})
 
 
 def _neighbours(path: Path) -> dict[str, Path]:
@@ -113,13 +127,27 @@ def _place_checkpoint(config: Config, path: Path) -> Config:
     """Return `config` with the checkpoint at the first of its places: the config's folder, the working directory."""
     if config.train.checkpoint is None:
         return config
-    given = Path(config.train.checkpoint).expanduser()
-    places = list(dict.fromkeys((path.parent / given, given)))
-    found = next((place for place in places if place.is_file()), None)
+    found = find_checkpoint(config.train.checkpoint, path)
     if found is None:
-        problem = f"expected a file, got none at {' or '.join(map(str, places))}; correct the path"
+        places = " or ".join(map(str, _places(config.train.checkpoint, path)))
+        problem = f"expected a file, got none at {places}; correct the path"
         raise ConfigError(str(path), [Fault("train.checkpoint", problem)])
     return config.model_copy(update={"train": config.train.model_copy(update={"checkpoint": str(found)})})
+
+
+def find_checkpoint(given: str, config: Path) -> Path | None:
+    """Return the first of the places of a checkpoint that is a file; None if none is.
+
+    Args:
+        given: Its path as the config gives it.
+        config: Where the config lies.
+    """
+    return next((place for place in _places(given, config) if place.is_file()), None)
+
+
+def _places(given: str, config: Path) -> list[Path]:
+    path = Path(given).expanduser()
+    return list(dict.fromkeys((config.parent / path, path)))
 
 
 def _first_line(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +59,8 @@ def _replace(target: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # a full disk or quota may show only here, and must before the old file goes
+        if target.exists():
+            shutil.copymode(target, temporary)
         temporary.replace(target)
     finally:
         with contextlib.suppress(OSError):

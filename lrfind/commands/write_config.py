@@ -1,0 +1,103 @@
+"""`--write-config OUT`: the config of a run with the learning rate that it found filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrfind.commands.pipeline import exit_code
+from lrfind.commands.streams import tell
+from lrfind.errors import ConfigError, ExitCode, Fault, OutputError
+
+if TYPE_CHECKING:
+    from lrfind.config.fill import Template
+    from lrfind.config.schema import Config
+    from lrfind.record import Result
+
+FLAG = "--write-config"
+WAY_OUT = f"make room there, or name another file with {FLAG}"
+
+
+@dataclass(frozen=True)
+class Writing:
+    """A config that is to be written once its learning rate is known.
+
+    Attributes:
+        template: The config that is swept.
+        out: Where to write.
+        before: What was there before the run; None if nothing was.
+    """
+
+    template: Template
+    out: Path
+    before: bytes | None
+
+    def write(self, result: Result, *, quiet: bool) -> tuple[list[Path], str | None]:
+        """Write the config where the run found a learning rate; return what was written, and what could not be."""
+        from lrfind.output.curve import format_lr
+        from lrfind.output.files import write_atomically
+
+        lr = result.analysis.suggested_lr
+        if lr is None or exit_code(result) is not ExitCode.OK:
+            why = "no learning rate is suggested" if lr is None else "the run was cut short"
+            tell(f"lrfind: {self.out} was not written, as {why}")
+            return [], None
+        try:
+            text = self.template.filled(float(format_lr(lr)))  # as the report says it: no digit more is known
+            if _content(self.out) != self.before:
+                problem = "has changed during the run and was left as it is"
+                return [], f"{self.out}: {problem}; set optimizer.lr={format_lr(lr)} yourself"
+            write_atomically(self.out, text.encode(), WAY_OUT)
+        except (ConfigError, OutputError) as error:
+            return [], str(error)
+        if not quiet:
+            self._tell_notes(result)
+        return [self.out], None
+
+    def _tell_notes(self, result: Result) -> None:
+        """Say on stderr what the written config no longer says, or cannot make sure of."""
+        if reference := self.template.reference:
+            tell(f"lrfind: {self.out}: optimizer.lr was {reference} and is a number now")
+        if len(result.groups) > 1 and self.template.makes_own_groups:
+            name, lr = next(iter(result.group_lrs.items()))
+            tell(f"lrfind: {self.out}: the optimizer makes its groups itself; see that it trains {name} at {lr:.3g}")
+
+
+def prepare(config: Path, overrides: Sequence[str], settings: Config, out: Path, *, force: bool) -> Writing:
+    """Return what is to be written, once all is ruled out that could keep it from being written after a long run.
+
+    Args:
+        config: The config that is swept.
+        overrides: Each `key=value`.
+        settings: What it says with them, its targets checked.
+        out: Where to write.
+        force: Whether a file that is there may be replaced.
+
+    Raises:
+        ConfigError: There is such a file, or the learning rate cannot be filled in.
+        OutputError: Nothing can be written there.
+    """
+    from lrfind.config.fill import read_template
+    from lrfind.output.files import check_writable
+
+    if str(out) == "-":
+        raise ConfigError(str(config), [Fault(FLAG, "expected the name of a file, got -; stdout is for the result")])
+    before = _content(out)
+    if before is not None and not force:
+        name = "is the config itself" if out.samefile(config) else "exists"
+        raise ConfigError(str(config), [Fault(FLAG, f"{out} {name}; name another file, or add --force to replace it")])
+    template = read_template(config, overrides, settings, out)
+    check_writable(out.parent, WAY_OUT)
+    return Writing(template, out, before)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        problem = f"cannot write {path}: {error.strerror or error}; name another file with {FLAG}"
+        raise OutputError(problem) from error
