@@ -68,7 +68,7 @@ def _table(explained: Explanation) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in ("LR", ""):
         table.add_column(column, overflow="fold")
-    for column in ("loss at the end", "drop", "90 % of it after"):
+    for column in ("loss at the end", "drop", "90% of it after"):
         table.add_column(column, justify="right")
     table.add_column("", overflow="fold")
     for run in explained.runs:
