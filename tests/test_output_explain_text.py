@@ -17,7 +17,7 @@ from lrfind.record import Probe, StopReason
 
 def text(said: Explanation, width: int = 80) -> str:
     console = Console(file=io.StringIO(), width=width, markup=False, highlight=False)
-    for part in as_parts(said):
+    for part in as_parts(said, width):
         console.print(part)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -38,7 +38,12 @@ def test_the_report_has_a_row_and_a_sentence_for_each() -> None:
 
 
 def test_a_narrow_terminal_is_enough() -> None:
-    assert max(map(len, text(example_explanation(), 50).splitlines())) <= 50
+    said = example_explanation()
+    lines = text(said, 40).splitlines()
+    assert max(map(len, lines)) <= 40
+    rows = {tuple(line.split()) for line in lines}
+    assert ("0.1", f"{said.of_alpha.course.probe.end_loss:.3g}", "descends") in rows
+    assert ("1", "-", "diverges") in rows
 
 
 def test_the_document_is_strict_json() -> None:

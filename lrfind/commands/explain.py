@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrfind.commands.report import PlotFormat, print_parts
+from lrfind.commands.report import PlotFormat, console_for_result, print_parts
 from lrfind.commands.streams import console_for_people, print_result, stdout_for_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, RecordError, StoppedError
 from lrfind.launch import is_first
@@ -165,7 +165,7 @@ def _show(explained: Explanation, name: str, out: Path, plot: PlotFormat, *, as_
     if as_json:
         print_result(json.dumps(as_document(explained), indent=2, allow_nan=False))
     else:
-        print_parts(*as_parts(explained))
+        print_parts(*as_parts(explained, console_for_result().width))
     if explained.interrupted and not quiet:
         tell("lrfind: interrupted; what was measured is kept")
     for file in [] if quiet else files:

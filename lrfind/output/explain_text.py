@@ -14,15 +14,23 @@ from rich.text import Text
 from lrfind.explanation import Explanation, Run
 from lrfind.output.curve import format_lr
 
+_WHOLE = 80
+"""Columns from which the table has room for all that was measured."""
 
-def as_parts(explained: Explanation) -> Sequence[RenderableType]:
-    """Return the report: the finding, a table of the trainings, and what became of each."""
+
+def as_parts(explained: Explanation, width: int) -> Sequence[RenderableType]:
+    """Return the report: the finding, a table of the trainings, and what became of each.
+
+    Args:
+        explained: What the trainings show.
+        width: Columns to fill; in few, the table is of the end alone.
+    """
     notes = [f"{format_lr(run.lr)} {run.course.outcome.value}: {run.note}" for run in explained.runs]
     return (
         Text(explained.title),
         Text(explained.message, style="bold"),
         "",
-        _table(explained),
+        _table(explained, whole=width >= _WHOLE),
         "",
         *map(Text, notes),
     )
@@ -64,16 +72,19 @@ def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _table(explained: Explanation) -> Table:
+def _table(explained: Explanation, *, whole: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for column in ("LR", ""):
-        table.add_column(column, overflow="fold")
-    for column in ("loss at the end", "drop", "90% of it after"):
+    table.add_column("LR", no_wrap=True)
+    if whole:
+        table.add_column("")
+    for column in ("loss at the end", *("drop", "90% of it after") * whole):
         table.add_column(column, justify="right")
-    table.add_column("", overflow="fold")
+    table.add_column("", no_wrap=True)
     for run in explained.runs:
+        end, *rest = _numbers(run)
+        cells = (run.role, end, *rest) if whole else (end,)
         style = "bold" if run.lr == explained.alpha else ""
-        table.add_row(format_lr(run.lr), run.role, *_numbers(run), run.course.outcome.value, style=style)
+        table.add_row(format_lr(run.lr), *cells, run.course.outcome.value, style=style)
     return table
 
 
