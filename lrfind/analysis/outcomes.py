@@ -26,9 +26,9 @@ what lies between a half and all of them no one would call slow by looking at th
 MOST = 0.9
 """Share of a drop after which most of it is made."""
 
-SMOOTHED_SHARE = 1 / 30
-"""Standard deviation of the smoothing kernel over the steps: wide enough for ten mini-batches in 100 steps to count,
-narrow enough for a descent within the first tenth of them to show."""
+SMOOTHED_ROOT = 1 / 3
+"""Standard deviation of the smoothing kernel over the root of the steps: about ten mini-batches count in a training of
+100. In a longer one more do, to show its course, but over a smaller share of it, as it falls within its first steps."""
 
 MIN_SMOOTHED_STEPS = 1.5
 """A narrower kernel would follow single mini-batches."""
@@ -76,13 +76,13 @@ def smooth(losses: Sequence[float], steps: int, ceiling: float = math.inf) -> Ar
 
     Args:
         losses: Raw loss of each mini-batch, shape `(m,)`.
-        steps: Length of the training; a share of it is the width of the kernel.
+        steps: Length of the training, which the width of the kernel grows with.
         ceiling: Losses above count as this much, so that an explosion cannot leak into what lies before it.
     """
     values = np.minimum(_finite(losses), ceiling)
     if len(values) < 2:
         return values
-    width = max(SMOOTHED_SHARE * steps, MIN_SMOOTHED_STEPS)
+    width = max(SMOOTHED_ROOT * math.sqrt(steps), MIN_SMOOTHED_STEPS)
     reach = min(math.ceil(4 * width), len(values) - 1)
     offset = np.arange(-reach, reach + 1, dtype=np.float64)
     weight = np.exp(-0.5 * (offset / width) ** 2)
