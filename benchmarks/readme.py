@@ -23,23 +23,39 @@ from speed import table
 
 ROOT = Path(__file__).parent.parent
 PICTURE = Path("benchmarks") / "digits.png"
+EXPLAINED = Path("benchmarks") / "explain.png"
+DIGITS = ROOT / "configs" / "digits.yaml"
+RECORD = "digits.lrfind.json"
 KEPT = 3
 """Numbers of a long list that the README shows."""
 
 
 def report(folder: Path) -> str:
     """Return what the command of the README prints, and keep its picture."""
-    command = [sys.executable, "-m", "lrfind", "run", str(ROOT / "configs" / "digits.yaml"), "--device", "cpu"]
+    shown = _console(folder, "run configs/digits.yaml", "run", str(DIGITS), "--device", "cpu")
+    (ROOT / PICTURE).write_bytes((folder / "digits.lrfind.png").read_bytes())
+    return shown
+
+
+def explain(folder: Path) -> str:
+    """Return what `lrfind explain` prints of the run of `report`, and keep its picture."""
+    shown = _console(folder, f"explain {RECORD}", "explain", RECORD)
+    (ROOT / EXPLAINED).write_bytes((folder / "digits.lrfind.explain.png").read_bytes())
+    return shown
+
+
+def _console(folder: Path, shown: str, *arguments: str) -> str:
+    """Run lrfind, and return what it prints below the command as it is shown."""
+    command = [sys.executable, "-m", "lrfind", *arguments]
     environment = {**os.environ, "COLUMNS": "100"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
-    (ROOT / PICTURE).write_bytes((folder / "digits.lrfind.png").read_bytes())
     lines = [line.rstrip() for line in done.stdout.splitlines()]
-    return "\n".join(["```console", "$ lrfind run configs/digits.yaml", *lines, "```"])
+    return "\n".join(["```console", f"$ lrfind {shown}", *lines, "```"])
 
 
 def record(folder: Path) -> str:
     """Return the JSON of the run of `report`, its long lists cut short."""
-    document = json.loads((folder / "digits.lrfind.json").read_text())
+    document = json.loads((folder / RECORD).read_text())
     text = re.sub(r'"\.\.\. (\d+) more"', r"... \1 more", json.dumps(_cut(document), indent=2))
     short = re.sub(r"\[\s+((?:[^\[\]{}]|\.\.\.)*?)\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text)
     return f"```text\n{short}\n```"
@@ -71,7 +87,7 @@ def main() -> None:
     readme = ROOT / "README.md"
     text = readme.read_text()
     with tempfile.TemporaryDirectory() as folder:
-        for block in (report, record, accuracy, speed):
+        for block in (report, record, explain, accuracy, speed):
             name = block.__name__
             begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
             head, rest = text.split(begin)

@@ -15,6 +15,7 @@ import typer
 import lrfind
 from lrfind.commands.analyze import analyze
 from lrfind.commands.check import check
+from lrfind.commands.explain import explain
 from lrfind.commands.init import init
 from lrfind.commands.plot import plot
 from lrfind.commands.run import run
@@ -53,6 +54,7 @@ app.command()(check)
 app.command()(analyze)
 app.command()(plot)
 app.command()(schedule)
+app.command()(explain)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -35,15 +35,30 @@ def load_config(
     flags = flags or {}
     source = str(path)
     document = parse(read_text(path), path, overrides, {key: value for key, (_, value) in flags.items()})
-    _make_importable(path)
+    make_importable(path)
     try:
         resolved = OmegaConf.to_container(document, resolve=True, throw_on_missing=True)
-        return _place_checkpoint(Config.model_validate(resolved), path)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or ""
         raise ConfigError(source, [Fault(key, _first_line(error))]) from error
+    return _place_checkpoint(checked(resolved, source, {key: flag for key, (flag, _) in flags.items()}), path)
+
+
+def checked(resolved: Any, source: str, flags: Mapping[str, str] | None = None) -> Config:
+    """Return the config that a mapping without interpolations holds.
+
+    Args:
+        resolved: The mapping.
+        source: Its name, for error messages.
+        flags: The flag that a value was set by, by its key.
+
+    Raises:
+        ConfigError: A key or a value in it is at fault.
+    """
+    try:
+        return Config.model_validate(resolved)
     except ValidationError as error:
-        raise ConfigError(source, list(_faults(error, {key: flag for key, (flag, _) in flags.items()}))) from error
+        raise ConfigError(source, list(_faults(error, flags or {}))) from error
 
 
 def read_text(path: Path) -> str:
@@ -117,7 +132,8 @@ def _apply(document: DictConfig, override: str) -> Fault | None:
     return None
 
 
-def _make_importable(path: Path) -> None:
+def make_importable(path: Path) -> None:
+    """Let `_target_: my_model.Net` find `my_model.py` beside the file at `path`."""
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)

@@ -39,10 +39,10 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
-def widest(picture: Figure, texts: Sequence[str], size: float = 10) -> float:
+def widest(picture: Figure, texts: Sequence[str], size: float = 10, weight: str = "normal") -> float:
     """Return the width of the widest of `texts`, in inches."""
     renderer = FigureCanvasAgg(picture).get_renderer()  # type: ignore[no-untyped-call]
-    return max((_width(renderer, text, FontProperties(size=size)) for text in texts), default=0.0)
+    return max((_width(renderer, text, FontProperties(size=size, weight=weight)) for text in texts), default=0.0)
 
 
 def arrange(picture: Figure, axes: Axes, title: str, subtitle: str) -> None:

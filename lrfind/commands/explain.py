@@ -1,0 +1,195 @@
+"""`lrfind explain`: short trainings below, at and above the learning rate that was found, and what becomes of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lrfind.commands.report import PlotFormat, console_for_result, print_parts
+from lrfind.commands.streams import console_for_people, print_result, stdout_for_result, tell
+from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, RecordError, StoppedError
+from lrfind.launch import is_first
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lrfind.commands.source import Source
+    from lrfind.config.schema import Config
+    from lrfind.explanation import Explanation
+    from lrfind.record import Result
+
+STEPS = 100
+"""Updates of each training, unless the probes of the record took more until an answer showed. A training at alpha does
+most of its drop in fewer; a tenth of alpha is, by then, where alpha was after 10 to 40, so that it shows to lag."""
+
+MOST_FACTOR = 1e6
+"""Learning rates farther apart have nothing to do with each other."""
+
+
+def explain(
+    record: Annotated[
+        str, typer.Argument(metavar="RECORD", help="What `lrfind run` wrote; - for stdin.", show_default=False)
+    ],
+    lr: Annotated[
+        float | None, typer.Option(metavar="LR", help="Explain this LR; default: the record's constant LR.")
+    ] = None,
+    factor: Annotated[float, typer.Option(metavar="F", help="How far the others are below and above.")] = 10.0,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=10, help=f"Updates of each; default: {STEPS}, or as many as the longest probe had."
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CONFIG", help="Where the config lies now: its folder is imported from, the record's config counts."
+        ),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, ...; default: the record's.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all losses and findings as JSON.")] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the picture.")] = Path(),
+    plot: Annotated[PlotFormat, typer.Option(help="Format of the picture.")] = PlotFormat.PNG,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result and errors.")] = False,
+) -> None:
+    """Show what happens at a tenth of the LR, at the LR, and at ten times the LR.
+
+    Makes three short trainings at a constant LR, from the same weights and on the same mini-batches: as a rule one
+    crawls, one descends, one overshoots or diverges. What each does is read from its losses. The training is that of
+    the record, whatever its config file says by now; its modules are imported from the folder of that file.
+
+    Exit codes: 0 explained, 1 the training at the LR failed, 2 usage fault or unusable record, 3 the record suggests
+    no LR, 130 interrupted.
+
+    For example:
+
+    - `lrfind explain digits.lrfind.json`
+    - `lrfind explain digits.lrfind.json --lr 0.01 --factor 3 --steps 400`
+    - `lrfind run c.yaml --json | lrfind explain - --json --plot none`
+    """
+    from lrfind.commands.source import STDIN, load
+    from lrfind.output.files import check_writable
+
+    _check_numbers(lr, factor)
+    source = load(record)
+    name = "stdin" if record == STDIN else record
+    place = _place(source, name, config)
+    alpha = lr if lr is not None else _constant_lr(source.result)
+    if alpha is None:
+        tell(f"lrfind: no learning rate to explain: {source.result.analysis.message} Or name one with --lr.")
+        raise typer.Exit(ExitCode.NO_SUGGESTION)
+    if plot is not PlotFormat.NONE and is_first():
+        check_writable(out)
+    length = steps or max([STEPS, *(probe.steps for probe in source.result.probes)])
+    try:
+        settings = _settings(source.result, name, place, device)
+        lrs = (alpha, alpha / factor, alpha * factor)
+        explained = _train(settings, source.result, place, lrs, length, given=lr is not None, quiet=quiet)
+    except KeyboardInterrupt as interrupt:
+        raise StoppedError from interrupt
+    fault = _show(explained, source.name, out, plot, as_json=as_json, quiet=quiet) if is_first() else None
+    raise typer.Exit(ExitCode.FAILED if fault else _exit_code(explained))
+
+
+def _check_numbers(lr: float | None, factor: float) -> None:
+    faults = []
+    if not 1 < factor <= MOST_FACTOR:
+        faults.append(Fault("--factor", f"expected a number above 1, at most {MOST_FACTOR:g}, got {factor:g}"))
+    if lr is not None and not 0 < lr / MOST_FACTOR < lr * MOST_FACTOR < math.inf:
+        faults.append(Fault("--lr", f"expected a number above 0, got {lr:g}"))
+    if faults:
+        raise ConfigError("lrfind explain", faults)
+
+
+def _place(source: Source, name: str, config: Path | None) -> Path:
+    """Return where the config of a record lies: as named, as recorded, or as far from the record as from the run.
+
+    Raises:
+        RecordError: The record has no config that could be trained from.
+        ConfigError: There is no such file.
+    """
+    named = source.result.source
+    if named is None:
+        raise RecordError(
+            f"{name}: expected a record of `lrfind run`, which holds the config of the training, got a "
+            "curve or a record without; write a config, and `lrfind run` it"
+        )
+    places = [config] if config else list(dict.fromkeys((Path(named), source.folder / named)))
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        where = " or ".join(map(str, places))
+        way_out = "check the path" if config else "say where it lies with --config CONFIG"
+        raise ConfigError(name, [Fault("--config", f"expected the config of the run at {where}; {way_out}")])
+    return found
+
+
+def _constant_lr(result: Result) -> float | None:
+    """Return the suggestion for a constant learning rate, whatever schedule the record is for."""
+    found = result.analysis
+    return found.suggested_lrs.get("constant", found.suggested_lr) if found.suggested_lr is not None else None
+
+
+def _settings(result: Result, name: str, place: Path, device: str | None) -> Config:
+    from lrfind.trials import config_of
+
+    with stdout_for_result():
+        return config_of(result, name, place, device)
+
+
+def _train(
+    config: Config, result: Result, place: Path, lrs: Sequence[float], steps: int, *, given: bool, quiet: bool
+) -> Explanation:
+    """Train at the first of the learning rates and at the others, show people how it goes, and read what came of it."""
+    from lrfind.analysis.explain import interpret
+    from lrfind.commands.progress import watched
+    from lrfind.trials import train_at
+
+    with stdout_for_result(), watched(console_for_people(), quiet=quiet or not is_first()) as observer:
+        trials = train_at(config, str(place), lrs, steps, observer)
+    same = trials.device == result.environment.get("device")
+    title = result.title if same else f"{result.title}; here on {trials.device}"
+    return interpret(result, lrs[0], trials.made, title, given=given)
+
+
+def _show(explained: Explanation, name: str, out: Path, plot: PlotFormat, *, as_json: bool, quiet: bool) -> str | None:
+    """Write the picture and print the report; return what could not be written."""
+    from lrfind.output.explain_text import as_document, as_parts
+
+    files, fault = _save(explained, out / f"{name}.lrfind.explain.{plot.value}", plot)
+    if as_json:
+        print_result(json.dumps(as_document(explained), indent=2, allow_nan=False))
+    else:
+        print_parts(*as_parts(explained, console_for_result().width))
+    if explained.interrupted and not quiet:
+        tell("lrfind: interrupted; what was measured is kept")
+    for file in [] if quiet else files:
+        tell(f"wrote {file}")
+    if fault:
+        tell(f"lrfind: {fault}")
+    return fault
+
+
+def _save(explained: Explanation, path: Path, plot: PlotFormat) -> tuple[Sequence[Path], str | None]:
+    if plot is PlotFormat.NONE:
+        return [], None
+    from lrfind.output.explain_plot import save_explanation
+
+    try:
+        save_explanation(explained, path)
+    except OutputError as error:
+        return [], str(error)
+    return [path], None
+
+
+def _exit_code(explained: Explanation) -> ExitCode:
+    from lrfind.explanation import Outcome
+
+    if explained.interrupted:
+        return ExitCode.INTERRUPTED
+    return ExitCode.FAILED if explained.of_alpha.course.outcome is Outcome.FAILS else ExitCode.OK
