@@ -38,12 +38,27 @@ def load_config(
     _make_importable(path)
     try:
         resolved = OmegaConf.to_container(document, resolve=True, throw_on_missing=True)
-        return _place_checkpoint(Config.model_validate(resolved), path)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or ""
         raise ConfigError(source, [Fault(key, _first_line(error))]) from error
+    return _place_checkpoint(validated(resolved, source, {key: flag for key, (flag, _) in flags.items()}), path)
+
+
+def validated(document: Any, source: str, names: Mapping[str, str]) -> Config:
+    """Return the config that a document holds.
+
+    Args:
+        document: Nested mappings.
+        source: Its name, for error messages.
+        names: What the user calls a value, by its config key, where that is not the key.
+
+    Raises:
+        ConfigError: Keys or values in it are at fault.
+    """
+    try:
+        return Config.model_validate(document)
     except ValidationError as error:
-        raise ConfigError(source, list(_faults(error, {key: flag for key, (flag, _) in flags.items()}))) from error
+        raise ConfigError(source, list(_faults(error, names))) from error
 
 
 def _read(path: Path) -> DictConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -53,8 +54,12 @@ class LossScale:
     the next learning rate depends on it.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, device: torch.device, state: Mapping[str, Any] | None = None
+    ) -> None:
         self._scaler = torch.amp.GradScaler(device.type)
+        if state:
+            self._scaler.load_state_dict(dict(state))
         self._optimizer = optimizer
         self._updates = False
         optimizer.register_step_pre_hook(self._before_update)
