@@ -1,4 +1,4 @@
-"""Imports run one way: config -> training -> analysis -> output -> search -> api -> commands, as the design says."""
+"""Imports run one way: config -> training -> analysis -> output -> search -> api -> commands -> finder."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class LiveJob(Job):
     _passes: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self._snapshot = Snapshot(self.model, self.optimizer, self.loss_fn, self.step)
+        self._snapshot = Snapshot(self.model, self.optimizer, self.loss_fn, self.step, self.scaler)
         self._reader = Reader(self.loader)
 
     @property

@@ -1,4 +1,4 @@
-"""Models and optimizers as they are, to be put back in place: the same objects, the same storages, the same bits."""
+"""What a training changes, as it is, to be put back in place: the same objects, the same storages, the same bits."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import torch
 from torch import Tensor, nn
 
 PutBack = Callable[[], object]
+HOLDERS = (nn.Module, torch.optim.Optimizer, torch.amp.GradScaler)
+"""What a training changes by its attributes."""
 
 
 class Snapshot:
-    """All that a training changes in modules and optimizers, and in the tensors, dicts and lists that they hold.
+    """All that a training changes in modules, optimizers and scalers, and in the tensors, dicts and lists they hold.
 
     The values of tensors are kept in host memory; a snapshot takes none of an accelerator's. What is neither a tensor,
-    a container, a module nor an optimizer is kept as a reference: a change within it stays.
+    a container nor one of the `HOLDERS` is kept as a reference: a change within it stays.
     """
 
     def __init__(self, *roots: Any) -> None:
@@ -39,7 +41,7 @@ class Snapshot:
             parameter.grad = None if grad is None else grad.to(parameter.device)
 
     def _keep(self, value: Any) -> None:
-        if not isinstance(value, (Tensor, dict, list, tuple, nn.Module, torch.optim.Optimizer)):
+        if not isinstance(value, (Tensor, dict, list, tuple, *HOLDERS)):
             return
         if id(value) in self._seen:
             return
