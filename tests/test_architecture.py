@@ -31,7 +31,7 @@ MAY_IMPORT = {
         *("__init__", "commands", "search", "api", "reread", "config", "output"),
         *("analysis", "launch", "history", "verdict", "document", "record", "errors"),
     },
-    "answer": {"output", "document", "record", "errors"},
+    "answer": {"output", "reread", "document", "record", "errors"},
     "arguments": {"config"},
     "finder": {
         *("answer", "arguments", "commands", "search", "api", "config"),
