@@ -112,8 +112,8 @@ def find_lr(
         says why.
 
     Raises:
-        LrfindError: An argument is at fault (its name begins the message), the data is empty, several processes
-            train together, or the training code raised; what it raised is the `__cause__`.
+        LrfindError: An argument is at fault (the message names it), the data is empty, several processes train
+            together, or the training code raised; what it raised is in the chain of causes.
         KeyboardInterrupt: The user interrupted it.
     """
     settings = {name: value for name, value in locals().items() if name in KEYS}
