@@ -10,7 +10,7 @@ import gc
 import platform
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from lrfind.record import Repeat, Result
 from lrfind.search import Observer, best, ladder_of, one_sweep, probe, sweep_until_evident
 
 if TYPE_CHECKING:
-    from lrfind.training.build import Job
+    from lrfind.training.job import Job
 
 
 def read_config(
@@ -38,7 +38,7 @@ def read_config(
     """
     config = load_config(path, overrides, flags)
     read_launch(config.parallel, config.train.world_size, str(path))
-    with _collector_paused():
+    with collector_paused():
         return check_targets(config, str(path))
 
 
@@ -65,8 +65,13 @@ def run(config: Config, source: str, observer: Observer | None = None) -> Result
 
 
 def _run_seed(config: Config, source: str, observer: Observer) -> Result:
+    return run_job(lambda: build(config, source), source, observer)
+
+
+def run_job(make: Callable[[], Job], source: str | None, observer: Observer) -> Result:
+    """Sweep and probe with the job that `make` returns; arguments and errors are those of `run`."""
     clock = _Clock()
-    job = _build(config, source)
+    job = make()
     clock.lap("build_seconds")
     outcome = sweep_until_evident(job, observer)
     clock.lap("sweep_seconds")
@@ -85,7 +90,7 @@ def _run_seed(config: Config, source: str, observer: Observer) -> Result:
         groups=job.groups,
         title=_title(job),
         source=source,
-        config=config.model_dump(mode="json"),
+        config=job.config.model_dump(mode="json"),
         environment=_environment(job),
         timing=clock.seconds,
         error=outcome.error,
@@ -137,7 +142,7 @@ def try_out(config: Config, source: str) -> tuple[str, float]:
     Raises:
         LrfindError: The job cannot be built, or its step fails.
     """
-    job = _build(config, source)
+    job = build(config, source)
     sweep = one_sweep(job, ladder_of(job, 1), Observer())
     if not sweep.losses:
         raise KeyboardInterrupt
@@ -151,14 +156,15 @@ def agree_on_exit(code: int) -> int:
     return ranks.exit_code(code) if ranks else code
 
 
-def _build(config: Config, source: str) -> Job:
-    with _collector_paused():
+def build(config: Config, source: str) -> Job:
+    """Return the job of a config; the errors are those of `lrfind.training.build.build_job`."""
+    with collector_paused():
         from lrfind.training.build import build_job
     return build_job(config, source)
 
 
 @contextlib.contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """Import without the garbage collector, which takes a third of the time that importing torch does.
 
     It walks, again and again, over a hundred thousand objects that are there to stay.

@@ -13,7 +13,7 @@ from lrfind.errors import DataError, LrfindError
 from lrfind.record import Analysis, Probe, StopReason, Sweep
 
 if TYPE_CHECKING:
-    from lrfind.training.build import Job
+    from lrfind.training.job import Job
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lrfind.api import build
 from lrfind.config.check import check_targets
-from lrfind.config.load import checked, make_importable
+from lrfind.config.load import make_importable, validated
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, DataError, Fault, LrfindError
 from lrfind.launch import read_launch
@@ -17,7 +18,7 @@ from lrfind.record import Probe, Result, StopReason, Sweep
 from lrfind.search import Observer, one_sweep
 
 if TYPE_CHECKING:
-    from lrfind.training.build import Job
+    from lrfind.training.job import Job
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def config_of(result: Result, name: str, place: Path, device: str | None = None)
         ConfigError: The config of the record cannot be trained from, or not here.
     """
     document = {**result.config, **({} if device is None else {"device": device})}
-    config = _found(checked(document, name, {"device": "--device"} if device else {}), result, name, place)
+    config = _found(validated(document, name, {"device": "--device"} if device else {}), result, name, place)
     read_launch(config.parallel, config.train.world_size, name)
     make_importable(place)
     return check_targets(config, name)
@@ -81,10 +82,8 @@ def train_at(config: Config, source: str, lrs: Sequence[float], steps: int, obse
         LrfindError: The job cannot be built, or its very first step fails.
         KeyboardInterrupt: The user interrupted it before anything was measured.
     """
-    from lrfind.training.build import build_job
-
     observer = observer or Observer()
-    job = build_job(config, source)
+    job = build(config, source)
     made: list[tuple[Probe, str | None]] = []
     for lr in lrs:
         made.append(_train(job, lr, steps, observer, needed=not made))

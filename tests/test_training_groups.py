@@ -229,3 +229,16 @@ def test_sparse_gradients() -> None:
     sweep = run_sweep(model, [words] * 20, step, optimizer, ladder(1e-3, 0.1, 20), device=CPU, seed=0)
     assert sweep.losses[-1] < 0.5 < sweep.losses[0] == 1
     assert torch.equal(model.weight[5:], torch.ones(5, 1))
+
+
+@pytest.mark.parametrize(
+    ("groups", "scales"),
+    [
+        ([{"lr": 0.0, "initial_lr": 0.1}, {"lr": 0.0, "initial_lr": 0.3}], [1, 3]),
+        ([{"lr": 0.2, "initial_lr": 0.1}, {"lr": 0.0, "initial_lr": 0.3}], [1, 0]),
+        ([{"lr": 0.0}, {"lr": 0.0}], [1, 1]),
+    ],
+    ids=["before a warm-up", "one group rests", "no scheduler"],
+)
+def test_before_a_warm_up_the_groups_stand_as_they_set_out(groups: list[dict[str, Any]], scales: list[float]) -> None:
+    assert group_scales(groups) == pytest.approx(scales)

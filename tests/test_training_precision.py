@@ -78,3 +78,12 @@ def test_an_update_is_made_unless_a_gradient_is_not_finite(fused: bool, clips: b
         made.append(scale.step())
     assert made == [True, False, True]
     assert weight.tolist() == [-3, -3]
+
+
+def test_the_scale_of_a_training_is_gone_on_with() -> None:
+    weight = nn.Parameter(torch.ones(1))
+    state = torch.amp.GradScaler("cpu", init_scale=8.0).state_dict()
+    scale = LossScale(torch.optim.SGD([weight], lr=1.0), CPU, state)
+    scale.backward(weight.sum())
+    assert weight.grad is not None
+    assert weight.grad.item() == 8

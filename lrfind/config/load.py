@@ -41,24 +41,24 @@ def load_config(
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or ""
         raise ConfigError(source, [Fault(key, _first_line(error))]) from error
-    return _place_checkpoint(checked(resolved, source, {key: flag for key, (flag, _) in flags.items()}), path)
+    return _place_checkpoint(validated(resolved, source, {key: flag for key, (flag, _) in flags.items()}), path)
 
 
-def checked(resolved: Any, source: str, flags: Mapping[str, str] | None = None) -> Config:
-    """Return the config that a mapping without interpolations holds.
+def validated(document: Any, source: str, names: Mapping[str, str] | None = None) -> Config:
+    """Return the config that a document holds.
 
     Args:
-        resolved: The mapping.
+        document: Nested mappings, without interpolations.
         source: Its name, for error messages.
-        flags: The flag that a value was set by, by its key.
+        names: What the user calls a value, by its config key, where that is not the key.
 
     Raises:
-        ConfigError: A key or a value in it is at fault.
+        ConfigError: Keys or values in it are at fault.
     """
     try:
-        return Config.model_validate(resolved)
+        return Config.model_validate(document)
     except ValidationError as error:
-        raise ConfigError(source, list(_faults(error, flags or {}))) from error
+        raise ConfigError(source, list(_faults(error, names or {}))) from error
 
 
 def read_text(path: Path) -> str:

@@ -7,8 +7,8 @@ without a copy of the weights in memory.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import hydra.errors
@@ -22,67 +22,37 @@ from lrfind.config.check import NO_OPTIMIZER, default_of, first_parameter, resol
 from lrfind.config.schema import Config, DataConfig, ParamGroup
 from lrfind.errors import ConfigError, Fault, UserCodeError, user_code
 from lrfind.launch import read_launch
-from lrfind.record import Group
 from lrfind.training import lightning
 from lrfind.training.checkpoint import Checkpoint, read_checkpoint
 from lrfind.training.data import batches_of, check_size
 from lrfind.training.device import find_device, seed_everything
 from lrfind.training.fetch import ALL, Share
 from lrfind.training.groups import Selection, describe_groups, freeze, make_groups
+from lrfind.training.job import Job, OnNote
 from lrfind.training.parallel import Ranks, meet
 from lrfind.training.precision import allow_tf32, problem_with
 from lrfind.training.step import Step, default_step
-from lrfind.training.update import Recipe
 from lrfind.training.usable import check_model, check_optimizer, left_out, no_sweep, some
 
-OnNote = Callable[[str], None]
-"""Is told a sentence that the user should read."""
 
-
-@dataclass
-class Job:
-    """What stays the same over all sweeps of a run.
+@dataclass(kw_only=True)
+class ConfigJob(Job):
+    """The job that a config describes: its model and optimizer are built anew for every sweep.
 
     Attributes:
         source: The data set, or the user's own loader.
         name: Name of the config, for error messages.
         checkpoint: The weights to start from, if there are any.
-        ranks: The processes that train together with this one; None if it trains alone.
-        groups: The parameter groups of the optimizer; none before it was first built.
     """
 
-    config: Config
-    device: torch.device
     source: Any
     name: str
     checkpoint: Checkpoint | None = None
-    ranks: Ranks | None = None
-    groups: tuple[Group, ...] = ()
-    _told: set[str] = field(default_factory=set)
-
-    @property
-    def recipe(self) -> Recipe:
-        """How mini-batches become updates."""
-        train = self.config.train
-        pieces = train.accumulate * self.world_size // (self.ranks.launch.size if self.ranks else 1)
-        return Recipe(self.config.precision, pieces, train.clip_grad_norm, train.clip_grad_value)
-
-    @property
-    def world_size(self) -> int:
-        """Processes of the training: those that run, or those that this one stands for."""
-        return self.ranks.launch.size if self.ranks else self.config.train.world_size
 
     def fresh(
         self, on_note: OnNote = lambda note: None
     ) -> tuple[nn.Module, torch.optim.Optimizer, Step, Iterable[Any]]:
-        """Return the model as the training starts with it, its optimizer, the step and the batches.
-
-        Every random generator is set to the seed. A loader of the user's own is not made again: it goes on as it
-        does from one epoch to the next.
-
-        Args:
-            on_note: Is told what the user should know, each sentence once in a run.
-        """
+        """Build what is trained. A loader of the user's own is not made again: it goes on as from epoch to epoch."""
         seed_everything(self.config.seed)
         model = self._model(on_note)
         whole = self.ranks.prepare(model) if self.ranks else None
@@ -92,14 +62,14 @@ class Job:
         batches = build_loader(self.config, self.source, self.device, share)
         if self.ranks and whole is not None:
             if self.config.data.loader is not None:
-                self._tell("Every process reads data.loader; let it give each a share of its own, by RANK.", on_note)
+                self.tell("Every process reads data.loader; let it give each a share of its own, by RANK.", on_note)
             model, step = self.ranks.join(whole, step, self.config.seed)
         return model, optimizer, step, batches
 
     def _model(self, on_note: OnNote) -> nn.Module:
         model = build_model(self.config, self.device)
         if self.checkpoint and (note := self.checkpoint.load_weights(model, strict=self.config.train.strict)):
-            self._tell(note, on_note)
+            self.tell(note, on_note)
         if idle := freeze(model, self.config.train.freeze):
             self._no_match("train.freeze", idle[0], model)
         check_model(model)
@@ -120,9 +90,9 @@ class Job:
         if callable(train := getattr(optimizer, "train", None)):
             train()  # what the schedule-free ones ask for before their first step
         if names := left_out(optimizer, model):
-            self._tell(f"No group of the optimizer holds, so that they are not trained: {some(names)}.", on_note)
+            self.tell(f"No group of the optimizer holds, so that they are not trained: {some(names)}.", on_note)
         if self.config.scheduler is not None:
-            self._tell("scheduler is ignored: a sweep sets the learning rate of every step itself.", on_note)
+            self.tell("scheduler is ignored: a sweep sets the learning rate of every step itself.", on_note)
         self.groups = describe_groups(optimizer)
         if self.checkpoint and self.config.train.optimizer_state:
             self.checkpoint.load_optimizer(optimizer)
@@ -133,19 +103,17 @@ class Job:
             raise ConfigError(self.name, [Fault("optimizer", NO_OPTIMIZER)])
         optimizer, scheduler = lightning.own_optimizer(model)
         if scheduler:
-            self._tell(
-                f"The {scheduler} of configure_optimizers is ignored: a sweep sets every learning rate.", on_note
-            )
+            self.tell(f"The {scheduler} of configure_optimizers is ignored: a sweep sets every learning rate.", on_note)
         return optimizer
 
     def _step(self, model: nn.Module, on_note: OnNote) -> Step:
         if self.config.step is not None or not lightning.is_lightning(model):
-            return build_step(self.config, self.device, lambda note: self._tell(note, on_note))
+            return build_step(self.config, self.device, lambda note: self.tell(note, on_note))
         if self.config.loss is not None:
             problem = "does nothing beside a LightningModule, whose training_step computes its own; drop it"
             raise ConfigError(self.name, [Fault("loss", problem)])
         if hooks := lightning.idle_hooks(model):
-            self._tell(f"The sweep trains with training_step alone, without {some(hooks)}.", on_note)
+            self.tell(f"The sweep trains with training_step alone, without {some(hooks)}.", on_note)
         return lightning.own_step(model)
 
     def _no_match(self, key: str, pattern: str, model: nn.Module) -> NoReturn:
@@ -153,13 +121,8 @@ class Job:
         problem = f"expected a pattern that is found in the name of a parameter, got {pattern!r}; free are: {names}"
         raise ConfigError(self.name, [Fault(key, problem)])
 
-    def _tell(self, note: str, on_note: OnNote) -> None:
-        if note not in self._told:
-            self._told.add(note)
-            on_note(note)
 
-
-def build_job(config: Config, source: str) -> Job:
+def build_job(config: Config, source: str) -> ConfigJob:
     """Build what all sweeps share: the device, the data and the weights to start from.
 
     Raises:
@@ -181,12 +144,12 @@ def build_job(config: Config, source: str) -> Job:
         return _job(config, device, source, ranks)
 
 
-def _job(config: Config, device: torch.device, source: str, ranks: Ranks | None) -> Job:
+def _job(config: Config, device: torch.device, source: str, ranks: Ranks | None) -> ConfigJob:
     checkpoint = read_checkpoint(config.train.checkpoint, source) if config.train.checkpoint else None
     seed_everything(config.seed)
     with ranks.in_turn(config.data.dataset) if ranks else contextlib.nullcontext():
         data = build_source(config.data)
-    return Job(config, device, data, source, checkpoint, ranks)
+    return ConfigJob(config=config, device=device, source=data, name=source, checkpoint=checkpoint, ranks=ranks)
 
 
 def build_source(config: DataConfig) -> Any:

@@ -93,6 +93,8 @@ def group_scales(groups: Sequence[Mapping[str, Any]]) -> list[float]:
     A group's own `lr_scale` comes first, as in timm, whose layer-wise decay puts it beside an `lr` that all share.
     """
     lrs = [float(group["lr"]) for group in groups]
+    if not any(lrs):  # a scheduler's warm-up has not begun; it keeps what it is to reach
+        lrs = [float(group.get("initial_lr", 0)) for group in groups]
     swept = [lr for lr, group in zip(lrs, groups, strict=True) if not group.get("fixed_lr")]
     reference = swept[0] or max(swept) if swept else 0.0
     ratios = [lr / reference for lr in lrs] if reference > 0 else [1.0] * len(lrs)

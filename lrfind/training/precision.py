@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -45,6 +46,17 @@ def allow_tf32(allowed: bool | None) -> None:
         torch.backends.cudnn.allow_tf32 = allowed
 
 
+def keep_tf32() -> Callable[[], None]:
+    """Return what puts the settings of TensorFloat-32 back as they are now."""
+    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+
+    def put_back() -> None:
+        torch.set_float32_matmul_precision(products)
+        torch.backends.cudnn.allow_tf32 = convolutions
+
+    return put_back
+
+
 class LossScale:
     """The scaled loss of fp16 (Micikevicius et al. 2018, arXiv 1710.03740, section 3.2): PyTorch's GradScaler.
 
@@ -53,8 +65,12 @@ class LossScale:
     the next learning rate depends on it.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, device: torch.device, state: Mapping[str, Any] | None = None
+    ) -> None:
         self._scaler = torch.amp.GradScaler(device.type)
+        if state:
+            self._scaler.load_state_dict(dict(state))
         self._optimizer = optimizer
         self._updates = False
         optimizer.register_step_pre_hook(self._before_update)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -30,12 +30,14 @@ class Recipe:
         accumulate: Mini-batches of one update, on each process; their gradients are averaged.
         clip_grad_norm: Norm of all gradients together above which they are scaled down; None does not clip.
         clip_grad_value: Absolute value that gradients are clipped to, element by element; None does not clip.
+        scaler: Of fp16, the state_dict of the GradScaler that the training has; None starts with PyTorch's defaults.
     """
 
     precision: Precision = "fp32"
     accumulate: int = 1
     clip_grad_norm: float | None = None
     clip_grad_value: float | None = None
+    scaler: Mapping[str, Any] | None = None
 
 
 class Update:
@@ -66,6 +68,7 @@ class Update:
         self._moves = device.type != "cpu"  # loaders make their batches on the host
         self._pieces = recipe.accumulate
         self._ranks = ranks
+        self._scaler = recipe.scaler
         self._clip = _clipping(model, recipe)
         self._checked = False
 
@@ -120,7 +123,7 @@ class ScaledUpdate(Update):
 
     @cached_property
     def _scale(self) -> LossScale:
-        return LossScale(self._optimizer, self._device)
+        return LossScale(self._optimizer, self._device, self._scaler)
 
     def _backward(self, loss: Tensor) -> None:
         self._scale.backward(loss)

@@ -41,13 +41,17 @@ def check_optimizer(optimizer: Any, model: nn.Module) -> None:
     """
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise UserCodeError(f"optimizer: expected a torch.optim.Optimizer, got {type(optimizer).__name__}")
-    own = {id(parameter) for parameter in model.parameters()}
-    foreign = sum(id(parameter) not in own for parameter in _held(optimizer))
-    if foreign:
+    if foreign := not_of(model.parameters(), optimizer):
         raise UserCodeError(
             f"optimizer: expected parameters of the model alone, but it holds {foreign} that are not the model's; "
             "build it from the parameters, or the argument `model`, that it is called with"
         )
+
+
+def not_of(parameters: Iterable[torch.Tensor], optimizer: torch.optim.Optimizer) -> int:
+    """Return how many parameters an optimizer holds that are none of `parameters`."""
+    own = {id(parameter) for parameter in parameters}
+    return sum(id(parameter) not in own for parameter in _held(optimizer))
 
 
 def no_sweep(optimizer: torch.optim.Optimizer) -> str | None:

@@ -1,0 +1,141 @@
+"""What the Python API returns: a `Result` that answers, draws itself, and is kept in a file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrfind.document import to_json
+from lrfind.errors import LrfindError, RecordError
+from lrfind.record import Refusal, Result, Status
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, repr=False)
+class Answer(Result):
+    """The learning rate of a training, how far it can be trusted, and all that was measured.
+
+    It is true where a learning rate is suggested: `if not answer: print(answer.message)`. In a notebook it shows
+    itself, with its picture. Beside the properties below it has all attributes of `lrfind.record.Result`, such as
+    `group_lrs`, `sweep`, `probes` and `analysis`.
+    """
+
+    @property
+    def suggested_lr(self) -> float | None:
+        """The learning rate to train with, for the schedule asked for; None where none can be trusted."""
+        return self.analysis.suggested_lr
+
+    @property
+    def suggested_lrs(self) -> dict[str, float]:
+        """The same for each schedule, `constant`, `cosine`, `linear`, `onecycle`; empty without one."""
+        return self.analysis.suggested_lrs
+
+    @property
+    def safe_range(self) -> tuple[float, float] | None:
+        """The lowest and the highest learning rate that do about as well; None without a suggestion."""
+        return self.analysis.safe_range
+
+    @property
+    def confidence(self) -> float:
+        """How likely the suggestion is a good one, 0 to 1; 0 without one."""
+        return self.analysis.confidence
+
+    @property
+    def message(self) -> str:
+        """The finding in a sentence or two: why this learning rate, or why none and what to change."""
+        return self.analysis.message
+
+    @property
+    def status(self) -> Status:
+        """`ok` or `no_suggestion`."""
+        return self.analysis.status
+
+    @property
+    def reason(self) -> Refusal | None:
+        """Why no learning rate is suggested, such as `flat` or `noise`; None where one is."""
+        return self.analysis.reason
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Return the picture of loss against learning rate. Neither pyplot nor a display is used.
+
+        Args:
+            path: Where to save it as well, as PNG, SVG or PDF by its suffix; a file that is there is replaced.
+
+        Raises:
+            OutputError: The suffix is another one, or the file cannot be written.
+        """
+        from lrfind.output.plot import figure, save_plot
+
+        if path is not None:
+            save_plot(self, Path(path))
+        return figure(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the JSON record, which `lrfind.load` and the commands `plot`, `analyze` and `schedule` read.
+
+        Raises:
+            OutputError: The file cannot be written; one that was there is as it was.
+        """
+        from lrfind.output.files import write_atomically
+
+        write_atomically(Path(path), (to_json(self) + "\n").encode())
+
+    def apply(self, optimizer: Any) -> None:
+        """Set the learning rates of an optimizer, and the `initial_lr` that schedulers start from, to the suggestion.
+
+        Every group gets its own; one with a fixed learning rate keeps it. A scheduler that exists already has taken
+        its learning rates from the optimizer before: make it after this.
+
+        Args:
+            optimizer: A torch.optim.Optimizer with the parameter groups that were swept.
+
+        Raises:
+            LrfindError: No learning rate is suggested, or the groups are others.
+        """
+        if self.suggested_lr is None:
+            raise LrfindError(f"apply: no learning rate is suggested: {self.message}")
+        groups = optimizer.param_groups
+        if len(groups) != len(self.groups):
+            raise LrfindError(
+                f"optimizer: expected the {len(self.groups)} parameter groups that were swept, got {len(groups)}"
+            )
+        for target, group in zip(groups, self.groups, strict=True):
+            lr = group.lr(self.suggested_lr)
+            if "initial_lr" in target:
+                target["initial_lr"] = lr
+            if hasattr(target["lr"], "fill_"):
+                target["lr"].fill_(lr)
+            else:
+                target["lr"] = lr
+
+    def __bool__(self) -> bool:
+        return self.status is Status.OK
+
+    def __repr__(self) -> str:
+        names = ("suggested_lr", "safe_range", "confidence") if self else ("suggested_lr", "message")
+        return f"Answer({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from lrfind.output.html import html
+
+        return html(self)
+
+
+def load(path: str | os.PathLike[str]) -> Answer:
+    """Read a record: what `Answer.save` or `lrfind run` wrote. A curve from elsewhere is read as by `lrfind analyze`.
+
+    Raises:
+        RecordError: The file cannot be read, or holds neither.
+    """
+    from lrfind.reread import read
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}: expected a record of lrfind: {error}") from error
+    return Answer(**vars(read(text, str(path))))

@@ -1,0 +1,214 @@
+"""lrfind from Python: the learning rate of objects that are there, or of a config."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from lrfind.answer import Answer
+from lrfind.api import collector_paused, read_config, run, run_job
+from lrfind.arguments import KEYS, config_of, in_python
+from lrfind.config.schema import AnalysisConfig, Config, ProbesConfig, SweepConfig, TrainConfig
+from lrfind.errors import LrfindError
+from lrfind.launch import is_first
+from lrfind.output.files import check_writable
+from lrfind.record import Result
+from lrfind.search import Observer
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+SWEEP, TRAIN, PROBES, ANALYSIS = SweepConfig(), TrainConfig(), ProbesConfig(), AnalysisConfig()
+SEED = Config.model_fields["seed"].default
+LOG = logging.getLogger("lrfind")
+
+
+def find_lr(
+    model: nn.Module,
+    loader: Iterable[Any],
+    loss_fn: Callable[[Any, Any], Tensor] | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    *,
+    step: Callable[[nn.Module, Any], Tensor] | None = None,
+    device: torch.device | str | None = None,
+    seed: int = SEED,
+    start_lr: float = SWEEP.start_lr,
+    end_lr: float = SWEEP.end_lr,
+    num_iter: int = SWEEP.num_iter,
+    max_iter: int = SWEEP.max_iter,
+    warmup_steps: int = SWEEP.warmup_steps,
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    scaler: torch.amp.GradScaler | None = None,
+    accumulate: int = TRAIN.accumulate,
+    world_size: int = TRAIN.world_size,
+    clip_grad_norm: float | None = TRAIN.clip_grad_norm,
+    clip_grad_value: float | None = TRAIN.clip_grad_value,
+    schedule: Literal["constant", "cosine", "linear", "onecycle"] = TRAIN.schedule,
+    train_steps: int | None = TRAIN.steps,
+    probes: bool = PROBES.enabled,
+    probe_steps: int = PROBES.steps,
+    max_probe_steps: int = PROBES.max_steps,
+    max_probes: int = PROBES.max_probes,
+    refine: bool = False,
+    method: Literal["auto", "steepest", "descent_end", "valley", "minimum"] = ANALYSIS.method,
+    progress: bool | None = None,
+    on_note: Callable[[str], None] = LOG.info,
+) -> Answer:
+    """Find the learning rate of a training that a script is about to make, or is in the middle of.
+
+    What `lrfind run` does: a range test (Smith 2015, arXiv 1506.01186, section 3.3) from the state that model and
+    optimizer are in, then short trainings from the same state that check what it says. Afterwards, also after an
+    error or an interrupt, everything is bit for bit as it was: parameters, buffers, gradients, modes and hooks of the
+    model and of a `loss_fn` that is a module; state, groups and learning rates of the optimizer, so that a scheduler
+    goes on as if nothing had been; the global random generators of Python, NumPy and torch; the generators, samplers
+    and workers of a DataLoader. Meanwhile their values are kept in host memory. Not known to lrfind, and so not put
+    back, is what a data set, or a loader of another kind, keeps for itself.
+
+    Args:
+        model: On the device it is trained on, in training or evaluation mode; it is swept in training mode.
+        loader: Mini-batches: a DataLoader, a list, any iterable. One that can be read but once, such as a generator,
+            is swept but not checked by short trainings, and what was read of it is gone.
+        loss_fn: Called as loss_fn(output, target), returns a scalar tensor; None where the model computes its own.
+        optimizer: Of the model's parameters, set up as it will be used. Groups keep the ratios of their learning
+            rates; where a scheduler has set all of them to 0, those of their `initial_lr`.
+        step: Called as step(model, batch), returns the scalar loss: instead of `loss_fn`, for whatever that does not
+            cover.
+        device: Where the mini-batches are sent; None is the device of the first parameter.
+        seed: Of what is drawn at random in the sweeps, such as dropout and the order of a loader without a generator
+            of its own. The same seed gives the same answer.
+        start_lr: Learning rate of the first update.
+        end_lr: Learning rate of the last update.
+        num_iter: Updates of the sweep, one mini-batch each.
+        max_iter: Without `probes`: updates of the sweep at the most, where noise hides the descent.
+        warmup_steps: Updates at `start_lr` before the first that counts.
+        precision: bf16 and fp16 run the step under autocast, fp16 with a scaled loss.
+        scaler: The GradScaler of the training: fp16 starts with its scale. It stays as it is.
+        accumulate: Mini-batches whose gradients are averaged in one update.
+        world_size: Processes of the real training, for which this one stands: it makes each update from as many
+            times the mini-batches.
+        clip_grad_norm: Norm of all gradients together above which they are scaled down.
+        clip_grad_value: Absolute value that each element of a gradient is clipped to.
+        schedule: What the learning rate is for: a constant one, or the peak of a schedule that decays to 0.
+        train_steps: Updates of the real training, if known: the longer it is, the lower its best learning rate.
+        probes: Whether short trainings check the sweep.
+        probe_steps: Updates of each at first; doubled while the answer moves with them.
+        max_probe_steps: Updates of each at the most.
+        max_probes: Short trainings of one length at the most.
+        refine: Whether to train twice as long, and at learning rates in between.
+        method: `auto` is what the short trainings say; any other reads the curve alone.
+        progress: Whether to show a progress bar on stderr; None shows one on a terminal.
+        on_note: Called with each sentence that is worth knowing; by default it goes to the logger `lrfind`, as INFO.
+            Nothing is printed.
+
+    Returns:
+        The answer. Where no learning rate can be trusted, it is false, its `suggested_lr` is None, and `message`
+        says why.
+
+    Raises:
+        LrfindError: An argument is at fault (the message names it), the data is empty, several processes train
+            together, or the training code raised; what it raised is in the chain of causes.
+        KeyboardInterrupt: The user interrupted it.
+    """
+    settings = {name: value for name, value in locals().items() if name in KEYS}
+    with _words_of_python(), collector_paused():
+        from lrfind.training.live import LiveJob, check_live
+    notes = _watched(progress, lambda note: on_note(in_python(note)))
+    with _words_of_python(), notes as observer, contextlib.ExitStack() as stack:
+        place = check_live(model, loader, loss_fn, optimizer, step, device, scaler, precision)
+        objects: dict[str, Any] = {"model": model, "loader": loader, "loss_fn": loss_fn, "optimizer": optimizer}
+        config = config_of(settings, **objects, step=step, device=place)
+
+        def job() -> LiveJob:
+            made = LiveJob(config=config, device=place, **objects, step=step, scaler=scaler)
+            stack.enter_context(made.everything_restored())
+            return made
+
+        result = run_job(job, None, observer)
+    found = result.analysis
+    candidates = tuple(replace(each, note=in_python(each.note)) for each in found.candidates)
+    return _answer(replace(result, analysis=replace(found, message=in_python(found.message), candidates=candidates)))
+
+
+def run_config(
+    path: str | os.PathLike[str],
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    *,
+    out: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
+    on_note: Callable[[str], None] = LOG.info,
+) -> Answer:
+    """Find the learning rate of a config, as `lrfind run` does; random generators and TF32 settings are put back.
+
+    Args:
+        path: A YAML config, whose folder becomes importable.
+        overrides: `key=value` strings or a mapping, of dotted keys: {"optimizer.momentum": 0.95}.
+        out: Folder to write record and plot to, under the names that `lrfind run` gives them; None writes nothing.
+        progress: Whether to show a progress bar on stderr; None shows one on a terminal.
+        on_note: As of `find_lr`.
+
+    Raises:
+        LrfindError: The config is at fault, the data is empty, or the training code raised.
+        OutputError: `out` cannot be written to.
+        KeyboardInterrupt: The user interrupted it.
+    """
+    flags = {key: (key, value) for key, value in overrides.items()} if isinstance(overrides, Mapping) else {}
+    config = read_config(Path(path), () if isinstance(overrides, Mapping) else overrides, flags)
+    folder = Path(out) if out is not None and is_first() else None
+    if folder:
+        check_writable(folder)
+    with collector_paused():
+        from lrfind.training.chance import keep_chance
+        from lrfind.training.precision import keep_tf32
+    with contextlib.ExitStack() as stack:
+        stack.callback(keep_chance())
+        if config.tf32 is not None:
+            stack.callback(keep_tf32())
+        answer = _answer(run(config, str(path), stack.enter_context(_watched(progress, on_note))))
+    if folder:
+        stem = folder / Path(path).stem
+        answer.save(f"{stem}.lrfind.json")
+        if config.output.plot != "none":
+            answer.plot(f"{stem}.lrfind.{config.output.plot}")
+    return answer
+
+
+def _answer(result: Result) -> Answer:
+    if result.interrupted:
+        raise KeyboardInterrupt
+    return Answer(**vars(result))
+
+
+@contextlib.contextmanager
+def _words_of_python() -> Iterator[None]:
+    """Name what is at fault as the caller does, who has no config."""
+    try:
+        yield
+    except LrfindError as error:
+        error.args = (in_python(str(error)),)
+        raise
+
+
+@contextlib.contextmanager
+def _watched(progress: bool | None, on_note: Callable[[str], None]) -> Iterator[Observer]:
+    """Yield an observer that raises what cuts a sweep short, shows a bar if one is wanted, and prints nothing else."""
+    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    bar: contextlib.AbstractContextManager[Observer] = contextlib.nullcontext(Observer())
+    if is_first() and (on_terminal if progress is None else progress):
+        from rich.console import Console
+
+        from lrfind.commands.progress import watched
+
+        bar = watched(Console(stderr=True, force_terminal=True), quiet=False)
+    with bar as observer:
+        yield replace(observer, on_note=on_note, on_error=_raise)
+
+
+def _raise(error: LrfindError) -> NoReturn:
+    raise error

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from helpers import END_LR, example_result, example_sweep, refused_result
+
+from lrfind import Answer, load
+from lrfind.errors import LrfindError, OutputError, RecordError
+from lrfind.output.html import html
+from lrfind.record import Group, Refusal, Result, Status
+
+
+def answer(result: Result | None = None) -> Answer:
+    return Answer(**vars(result or example_result()))
+
+
+def test_it_says_at_once_what_was_found() -> None:
+    found = answer()
+    assert found
+    assert (found.suggested_lr, found.safe_range, found.confidence) == (END_LR, (2e-3, 4e-2), 0.87)
+    assert (found.status, found.reason) == (Status.OK, None)
+    assert found.suggested_lrs["cosine"] == 2 * END_LR
+    assert found.message.startswith("The loss falls")
+    assert repr(found) == "Answer(suggested_lr=0.0063, safe_range=(0.002, 0.04), confidence=0.87)"
+
+
+def test_a_refusal_is_false_and_says_why() -> None:
+    found = answer(refused_result())
+    assert not found
+    assert (found.suggested_lr, found.safe_range, found.confidence) == (None, None, 0)
+    assert (found.status, found.reason) == (Status.NO_SUGGESTION, Refusal.NOISE)
+    assert repr(found).startswith("Answer(suggested_lr=None, message='The loss of the mini-batches scatters")
+
+
+def test_it_is_kept_in_a_file(tmp_path: Path) -> None:
+    answer().save(tmp_path / "a.json")
+    assert load(tmp_path / "a.json") == answer()
+    assert load(str(tmp_path / "a.json")) != answer(refused_result())
+
+
+def test_a_curve_from_elsewhere_is_read(tmp_path: Path) -> None:
+    sweep = example_sweep()
+    lines = (f"{lr},{loss}\n" for lr, loss in zip(sweep.lrs, sweep.losses, strict=True))
+    (tmp_path / "curve.csv").write_text("lr,loss\n" + "".join(lines))
+    assert load(tmp_path / "curve.csv").sweep.losses == sweep.losses
+
+
+@pytest.mark.parametrize("text", [None, "{}", "", b"\xff"], ids=["missing", "object", "empty", "no text"])
+def test_what_is_no_record_is_a_fault(tmp_path: Path, text: Any) -> None:
+    if text is not None:
+        (tmp_path / "a.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(RecordError, match=r"a\.json: (lr|expected|not)"):
+        load(tmp_path / "a.json")
+
+
+def test_a_place_that_cannot_be_written_to_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot write"):
+        answer().save(tmp_path / "missing" / "a.json")
+    with pytest.raises(OutputError, match=r"ends in .png, .svg or .pdf, got .gif"):
+        answer().plot(tmp_path / "a.gif")
+
+
+def test_its_picture_is_a_figure_and_a_file(tmp_path: Path) -> None:
+    figure = answer().plot(tmp_path / "a.svg")
+    assert figure.axes[0].get_xlabel() == "learning rate"
+    assert (tmp_path / "a.svg").read_text().startswith("<?xml")
+
+
+def test_a_notebook_shows_it() -> None:
+    assert answer()._repr_html_() == html(example_result())
+
+
+def swept() -> Answer:
+    return answer(
+        replace(example_result(), groups=(Group("a", 1.0, None), Group("b", 10.0, None), Group("c", None, 3)))
+    )
+
+
+def test_an_optimizer_gets_the_learning_rate_of_each_group() -> None:
+    weights = [torch.nn.Parameter(torch.ones(1)) for _ in range(3)]
+    optimizer = torch.optim.SGD([{"params": [weight], "lr": 1.0} for weight in weights])
+    optimizer.param_groups[1]["lr"] = lr = torch.tensor(1.0)
+    optimizer.param_groups[0]["initial_lr"] = 1.0
+    swept().apply(optimizer)
+    assert [float(group["lr"]) for group in optimizer.param_groups] == pytest.approx([END_LR, 10 * END_LR, 3])
+    assert optimizer.param_groups[1]["lr"] is lr
+    assert [group.get("initial_lr") for group in optimizer.param_groups] == [END_LR, None, None]
+
+
+def test_nothing_is_applied_without_a_suggestion_or_to_other_groups() -> None:
+    with pytest.raises(LrfindError, match="no learning rate is suggested: The loss of the mini-batches"):
+        answer(refused_result()).apply(SimpleNamespace(param_groups=[]))
+    with pytest.raises(LrfindError, match="expected the 3 parameter groups that were swept, got 1"):
+        swept().apply(SimpleNamespace(param_groups=[{"lr": 1}]))
