@@ -57,7 +57,11 @@ def config(**sections: Any) -> schema.Config:
         ({"param_groups": [{"match": "("}]}, r"expected a regular expression, got '\('"),
         ({"param_groups": [{"match": "a", "lr": 1, "fixed_lr": 2}]}, "got lr and fixed_lr"),
         ({"param_groups": [{"match": "a", "params": []}]}, "params is what match finds"),
-        ({"param_groups": [{"match": "a", "lr": 1}]}, r"ratio to optimizer\.lr; set that or lr_scale"),
+        (
+            {"param_groups": [{"match": "a", "lr": 1}]},
+            r"ratio to optimizer\.lr: expected a number above 0, got none",
+        ),
+        ({"optimizer": {"_target_": "a.b", "lr": 0}, "param_groups": [{"match": "a", "lr": 1}]}, "got 0; set it"),
         ({"optimizer": None, "param_groups": [{"match": "a", "lr": 1}]}, "param_groups: expected an optimizer"),
         ({"optimizer": None, "no_decay_on_bias_and_norm": True}, "got none; set optimizer"),
         ({"sweep": {"warmup_steps": -1}}, "greater than or equal to 0"),

@@ -261,9 +261,11 @@ class Config(Section):
         groups = [name for name in ("param_groups", "no_decay_on_bias_and_norm") if getattr(self, name)]
         if self.optimizer is None and groups:
             raise ValueError(f"{' and '.join(groups)}: expected an optimizer to set up so, got none; set optimizer")
-        has_lr = self.optimizer is None or "lr" in self.optimizer
-        if not has_lr and any(group.lr is not None for group in self.param_groups):
+        lr = (self.optimizer or {}).get("lr")
+        base = isinstance(lr, (int, float)) and lr > 0
+        if self.optimizer and not base and any(group.lr is not None for group in self.param_groups):
             raise ValueError(
-                "param_groups: the lr of a group is kept as its ratio to optimizer.lr; set that or lr_scale"
+                "param_groups: the lr of a group is kept as its ratio to optimizer.lr: expected a number above 0, "
+                f"got {'none' if lr is None else lr}; set it, or the lr_scale of the group"
             )
         return self
