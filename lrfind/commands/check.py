@@ -128,7 +128,7 @@ def _check(
     if not is_first():
         return verdict.exit_code
     files, fault = ([], None) if out is None else save(result, out / config.stem, settings.output.plot)
-    _print(verdict, form)
+    _print(verdict, form, files, baseline)
     if not quiet:
         for file in files:
             tell(f"wrote {file}")
@@ -137,10 +137,10 @@ def _check(
     return ExitCode.FAILED if fault else verdict.exit_code
 
 
-def _print(verdict: Verdict, form: CheckFormat) -> None:
+def _print(verdict: Verdict, form: CheckFormat, files: list[Path], baseline: Result | None) -> None:
     from lrfind.output.verdict import as_document, as_markdown, as_text
 
     if form is CheckFormat.JSON:
         print_result(json.dumps(as_document(verdict), indent=2, allow_nan=False))
     else:
-        print_result(as_markdown(verdict) if form is CheckFormat.MARKDOWN else as_text(verdict))
+        print_result(as_markdown(verdict, files, baseline) if form is CheckFormat.MARKDOWN else as_text(verdict))
