@@ -47,13 +47,26 @@ def print_result(text: str) -> None:
     Raises:
         OutputError: stdout cannot be written.
     """
-    try:
+    with _writing_result("it is in the record"):
         print(text, flush=True)
+
+
+def print_bytes(data: bytes) -> None:
+    """Write a result that is no text to stdout, likewise."""
+    with _writing_result("name a file instead"):
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+@contextlib.contextmanager
+def _writing_result(way_out: str) -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         _send_to_nowhere(1)
     except OSError as error:
         _send_to_nowhere(1)
-        raise OutputError(f"cannot write the result to stdout: {error}; it is in the record") from error
+        raise OutputError(f"cannot write the result to stdout: {error}; {way_out}") from error
 
 
 def tell(text: str) -> None:

@@ -31,13 +31,17 @@ def save_picture(draw: Callable[[], Figure], path: Path, title: str) -> None:
     Raises:
         OutputError: The suffix is another one, or the file cannot be written.
     """
-    form = check_suffix(path)
+    write_atomically(path, rendered(draw, check_suffix(path), title))
+
+
+def rendered(draw: Callable[[], Figure], form: str, title: str) -> bytes:
+    """Return the picture that `draw` returns as a file of one of `FORMATS`."""
     picture = io.BytesIO()
     with own_settings(), warnings.catch_warnings():
         # A character that the font lacks is drawn as a box; nothing that a user could do about it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         draw().savefig(picture, format=form, metadata=_metadata(form, layout.printable(title)))
-    write_atomically(path, picture.getvalue())
+    return picture.getvalue()
 
 
 def check_suffix(path: Path) -> str:

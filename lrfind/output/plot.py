@@ -24,10 +24,21 @@ from lrfind.output.curve import (
     smooth_points,
     tick_labels,
 )
-from lrfind.output.picture import BLUE, FORMATS, GREEN, ORANGE, SKY, VERMILLION, lr_axis, own_settings, save_picture
+from lrfind.output.picture import (
+    BLUE,
+    FORMATS,
+    GREEN,
+    ORANGE,
+    SKY,
+    VERMILLION,
+    lr_axis,
+    own_settings,
+    rendered,
+    save_picture,
+)
 from lrfind.record import Candidate, Landmarks, Result
 
-__all__ = ["FORMATS", "figure", "save_plot"]
+__all__ = ["FORMATS", "figure", "plot_bytes", "save_plot"]
 
 _MARKERS = "sD^vPXph"
 
@@ -39,6 +50,11 @@ def save_plot(result: Result, path: Path) -> None:
         OutputError: The suffix is another one, or the file cannot be written.
     """
     save_picture(lambda: _draw(result), path, result.title)
+
+
+def plot_bytes(result: Result) -> bytes:
+    """Return the picture of `result` as a PNG file."""
+    return rendered(lambda: _draw(result), "png", result.title)
 
 
 def figure(result: Result) -> Figure:
