@@ -12,6 +12,7 @@ import typer
 
 from lrfind.commands.pipeline import ready, sweep
 from lrfind.commands.report import save
+from lrfind.commands.sections import CHOICE, help_line
 from lrfind.commands.streams import print_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault, StoppedError
 from lrfind.launch import is_first
@@ -132,6 +133,8 @@ def _check(
     if not quiet:
         for file in files:
             tell(f"wrote {file}")
+        if form is CheckFormat.TEXT and verdict.exit_code is ExitCode.NO_SUGGESTION:
+            tell(f"lrfind: {help_line(CHOICE)}")
     if fault:
         tell(f"lrfind: {fault}")
     return ExitCode.FAILED if fault else verdict.exit_code

@@ -31,7 +31,7 @@ def plot(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="PNG, SVG or PDF by suffix; - for PNG to stdout; default: beside the record."),
+        typer.Option(metavar="FILE", help="PNG, SVG or PDF by suffix; - for stdout (PNG); default: beside the record."),
     ] = None,
     terminal: Annotated[bool, typer.Option("--terminal", help="Draw with characters; a file only with --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,

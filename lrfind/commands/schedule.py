@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lrfind.commands.report import PlotFormat, console_for_result, print_parts
+from lrfind.commands.sections import CHOICE, help_line
 from lrfind.commands.streams import print_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault
 
@@ -64,6 +65,7 @@ def schedule(
     rates = _rates(source.result, lr)
     if rates is None:
         tell(f"lrfind: no learning rate to schedule; say one with --lr: {source.result.analysis.message}")
+        tell(f"lrfind: {help_line(CHOICE)}")
         raise typer.Exit(ExitCode.NO_SUGGESTION)
     if lr is not None and not quiet:
         _tell_if_outside(lr, scheduler, source.result)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
+from lrfind.commands.sections import help_line, section
 from lrfind.errors import LrfindError, OutputError, UserCodeError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def tell(text: str) -> None:
 def report_error(error: LrfindError) -> None:
     """Print an error for people, below the traceback of the user's own code if there is one.
 
-    Of several processes that have settled it, one does.
+    Below it stands where the README helps, if it does. Of several processes that have settled it, one does.
     """
     if error.told:
         return
@@ -87,6 +88,8 @@ def report_error(error: LrfindError) -> None:
         tell(error.user_traceback.rstrip())
     for line in str(error).splitlines():
         tell(f"lrfind: {line}")
+    if heading := section(error):
+        tell(f"lrfind: {help_line(heading)}")
 
 
 def console_for_people() -> Console:
