@@ -48,7 +48,7 @@ def plot(
 
     - `lrfind plot digits.lrfind.json --out digits.svg`
     - `lrfind plot sgd.lrfind.json adam.lrfind.json --out optimizers.png`
-    - `lrfind run c.yaml --json | lrfind plot - --terminal`
+    - `lrfind run configs/digits.yaml --json | lrfind plot - --terminal`
     - `lrfind plot digits.lrfind.json --out - > digits.png`
     """
     from lrfind.commands.source import load_all
