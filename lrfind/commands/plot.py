@@ -108,10 +108,10 @@ def _bytes(sources: Sequence[Source], names: Sequence[str]) -> bytes:
     if len(sources) == 1:
         from lrfind.output.plot import plot_bytes
 
-        return plot_bytes(sources[0].result)
+        return plot_bytes(sources[0].result, "png")
     from lrfind.output.compare import comparison_bytes
 
-    return comparison_bytes(_named(sources, names))
+    return comparison_bytes(_named(sources, names), "png")
 
 
 def _save(sources: Sequence[Source], names: Sequence[str], path: Path) -> None:

@@ -23,7 +23,7 @@ from lrfind.output.picture import (
     VERMILLION,
     lr_axis,
     own_settings,
-    rendered,
+    picture_bytes,
     save_picture,
 )
 from lrfind.record import Result
@@ -57,9 +57,9 @@ def save_comparison(named: Sequence[Named], path: Path) -> None:
     save_picture(lambda: _draw(named), path, _title(named))
 
 
-def comparison_bytes(named: Sequence[Named]) -> bytes:
-    """Return the picture of several results as a PNG file."""
-    return rendered(lambda: _draw(named), "png", _title(named))
+def comparison_bytes(named: Sequence[Named], form: str) -> bytes:
+    """Return the picture of several results as a PNG, SVG or PDF file holds it."""
+    return picture_bytes(lambda: _draw(named), form, _title(named))
 
 
 def comparison(named: Sequence[Named]) -> Figure:

@@ -31,11 +31,11 @@ def save_picture(draw: Callable[[], Figure], path: Path, title: str) -> None:
     Raises:
         OutputError: The suffix is another one, or the file cannot be written.
     """
-    write_atomically(path, rendered(draw, check_suffix(path), title))
+    write_atomically(path, picture_bytes(draw, check_suffix(path), title))
 
 
-def rendered(draw: Callable[[], Figure], form: str, title: str) -> bytes:
-    """Return the picture that `draw` returns as a file of one of `FORMATS`."""
+def picture_bytes(draw: Callable[[], Figure], form: str, title: str) -> bytes:
+    """Return the picture that `draw` returns as a file of one of the `FORMATS` holds it."""
     picture = io.BytesIO()
     with own_settings(), warnings.catch_warnings():
         # A character that the font lacks is drawn as a box; nothing that a user could do about it.

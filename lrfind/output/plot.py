@@ -33,7 +33,7 @@ from lrfind.output.picture import (
     VERMILLION,
     lr_axis,
     own_settings,
-    rendered,
+    picture_bytes,
     save_picture,
 )
 from lrfind.record import Candidate, Landmarks, Result
@@ -52,9 +52,9 @@ def save_plot(result: Result, path: Path) -> None:
     save_picture(lambda: _draw(result), path, result.title)
 
 
-def plot_bytes(result: Result) -> bytes:
-    """Return the picture of `result` as a PNG file."""
-    return rendered(lambda: _draw(result), "png", result.title)
+def plot_bytes(result: Result, form: str) -> bytes:
+    """Return the picture of `result` as a PNG, SVG or PDF file holds it."""
+    return picture_bytes(lambda: _draw(result), form, result.title)
 
 
 def figure(result: Result) -> Figure:
