@@ -135,5 +135,5 @@ def test_a_run_that_fails_or_is_interrupted_is_not_judged(project: Project) -> N
 def test_help_has_examples(project: Project) -> None:
     outcome = project.main("check", "--help")
     assert (outcome.code, outcome.err) == (0, "")
-    for words in ("lrfind check train.yaml", "--against", "--tolerance", "GITHUB_STEP_SUMMARY"):
+    for words in ("lrfind check configs/digits.yaml", "--against", "--tolerance", "GITHUB_STEP_SUMMARY"):
         assert words in outcome.out

@@ -37,7 +37,7 @@ else:
 
 EXCUSED = {
     r"make ": "installs, or measures for half an hour; what it would do is printed instead",
-    r"pip install ": "needs an index of packages; the extras are looked up instead",
+    r"pip install ": "needs an index of packages; packages and extras are looked up instead",
     r"torchrun ": "takes several processes; tests/test_commands_run_parallel.py trains in them",
     r"python -m accuracy\.": "shows what `make bench-accuracy` has measured; the module is looked up instead",
 }
@@ -118,7 +118,7 @@ def test_what_is_not_typed_is_there(tmp_path: Path, line: str) -> None:
     if words[0] == "make":
         check(Folder(tmp_path / "folder").run(f"make -n {shlex.join(words[1:])}"))
     elif words[0] == "pip":
-        check_extras(words)
+        check_packages(words)
     elif words[0] == "torchrun":
         assert (Path(sys.executable).parent / "torchrun").exists()
         assert words[words.index("-m") + 1] == "lrfind"
@@ -126,12 +126,15 @@ def test_what_is_not_typed_is_there(tmp_path: Path, line: str) -> None:
         assert (ROOT / "benchmarks" / (words[2].replace(".", "/") + ".py")).exists()
 
 
-def check_extras(words: Sequence[str]) -> None:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    named = {name for word in words for group in re.findall(r"\[(.+)\]", word) for name in group.split(",")}
-    assert named <= set(extras)
-    assert words[:2] == ["pip", "install"]
-    assert re.sub(r"\[.+\]", "", words[-1]) in (".", "lrfind")
+def check_packages(words: Sequence[str]) -> None:
+    """Check that what `pip install` is given is lrfind, with extras that it has, or a package that lrfind lists."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    listed = [package for packages in (project["dependencies"], *extras.values()) for package in packages]
+    for word in words[2:]:
+        name, _, wanted = word.rstrip("]").partition("[")
+        assert name in (".", project["name"], *(re.split(r"\W*[<>=~]", package)[0] for package in listed))
+        assert set(filter(None, wanted.split(","))) <= set(extras)
 
 
 def test_every_subcommand_is_in_the_readme_and_no_other_is() -> None:
@@ -166,7 +169,7 @@ def test_the_job_for_github_runs_step_by_step(folder: Folder) -> None:
     assert all(re.fullmatch(r"[\w./-]+@v\d+", step["uses"]) for step in job["steps"] if "uses" in step)
     installs = [step for step in steps if step.startswith("pip install ")]  # not run: needs an index of packages
     for step in installs:
-        check_extras(shlex.split(step))
+        check_packages(shlex.split(step))
     rest = [step for step in steps if step not in installs]
     assert rest
     for step in rest:

@@ -62,9 +62,9 @@ def check(
 
     For example:
 
-    - `lrfind check train.yaml && python train.py`
-    - `lrfind check train.yaml --lr 0.1 --format markdown >> "$GITHUB_STEP_SUMMARY"`
-    - `lrfind check train.yaml --against main.lrfind.json --tolerance 2`
+    - `lrfind check configs/digits.yaml --lr 0.1 && python train.py`
+    - `lrfind check configs/digits.yaml --lr 0.1 --format markdown >> "$GITHUB_STEP_SUMMARY"`
+    - `lrfind check configs/digits.yaml --against main.lrfind.json --tolerance 2`
     """
     form = _form(str(config), form, as_json=as_json)
     try:
