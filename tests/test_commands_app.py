@@ -68,7 +68,10 @@ def test_usage_faults(project: Project, arguments: tuple[str, ...], words: tuple
 def test_errors_are_printed_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
     faults = ConfigError("c.yaml", [Fault("seed", "expected 0"), Fault("--plot", "got gif")])
     report_error(faults)
-    assert capsys.readouterr() == ("", "lrfind: c.yaml: seed: expected 0\nlrfind: c.yaml: --plot: got gif\n")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("lrfind: c.yaml: seed: expected 0\nlrfind: c.yaml: --plot: got gif\nlrfind: help: README")
+    assert err.count("\n") == 3
 
 
 def test_traceback_of_the_user_stands_above_the_message(capsys: pytest.CaptureFixture[str]) -> None:

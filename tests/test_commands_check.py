@@ -65,6 +65,14 @@ def test_a_drift_from_the_baseline_is_exit_code_4(project: Project, suggested: f
     assert project.main(*arguments, "--tolerance", "4").code == 0
 
 
+def test_a_summary_draws_both_curves_and_names_the_files(project: Project, suggested: float) -> None:
+    arguments = ("--lr", str(suggested), "--against", str(project.record), "--out", str(project.folder / "kept"))
+    outcome = project.main("check", str(project.config), FAST, *arguments, "--format", "markdown", "--quiet")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.count("```text\n loss") == 2
+    assert "train.lrfind.json |\n" in outcome.out
+
+
 def test_out_keeps_record_and_plot_and_nothing_else_is_written(project: Project, suggested: float) -> None:
     before = set(project.folder.rglob("*.json"))
     arguments = ("check", str(project.config), FAST, "--lr", str(suggested))
@@ -115,6 +123,11 @@ def test_a_run_that_fails_or_is_interrupted_is_not_judged(project: Project) -> N
     )
     raised = project.main("check", str(project.config), "loss._target_=own.raises", "--lr", "0.1", "--json")
     assert (raised.code, raised.json["status"]) == (1, "cut_short")
+    summary = project.main(
+        "check", str(project.config), "loss._target_=own.raises", "--lr", "0.1", "--format", "markdown"
+    )
+    assert summary.out.startswith("### Learning rate check: not done\n")
+    assert "│" not in summary.out  # no suggestion is drawn
     stopped = project.main("check", str(project.config), "loss._target_=own.stops", "--lr", "0.1", "--json")
     assert (stopped.code, stopped.json["status"]) == (130, "cut_short")
 
@@ -122,5 +135,5 @@ def test_a_run_that_fails_or_is_interrupted_is_not_judged(project: Project) -> N
 def test_help_has_examples(project: Project) -> None:
     outcome = project.main("check", "--help")
     assert (outcome.code, outcome.err) == (0, "")
-    for words in ("lrfind check train.yaml", "--against", "--tolerance", "GITHUB_STEP_SUMMARY"):
+    for words in ("lrfind check configs/digits.yaml", "--against", "--tolerance", "GITHUB_STEP_SUMMARY"):
         assert words in outcome.out

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli import Project, open_project, shell
+from cli import Outcome, Project, command, open_project, shell
 from helpers import END_LR, example_result, example_sweep, refused_result
 
 from lrfind.document import to_json
@@ -97,9 +99,37 @@ def test_terminal_draws_with_characters_and_writes_nothing(project: Project, rec
     assert set(project.folder.iterdir()) == before
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_picture_goes_to_stdout_byte_for_byte_as_to_a_file(record: Path, count: int) -> None:
+    names = " ".join([record.name] * count)
+    outcome = shell(f'cd {record.parent} && "$@" {names} --out - > pipe.png; "$@" {names} --out file.png -q', "plot")
+    assert outcome.err == ""
+    written = (record.parent / "pipe.png").read_bytes()
+    assert written.startswith(b"\x89PNG")
+    assert written == (record.parent / "file.png").read_bytes()
+
+
+def test_a_picture_in_a_pipe_that_is_closed_is_no_fault(record: Path) -> None:
+    outcome = shell('"$@" --out - | true', "plot", str(record))
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+def test_a_picture_is_not_sent_to_a_terminal(record: Path) -> None:
+    terminal, end = os.openpty()
+    done = subprocess.run(command("plot", str(record), "--out", "-"), stdout=end, stderr=subprocess.PIPE, text=True)
+    os.close(end)
+    with contextlib.suppress(OSError):  # EIO: nobody else has the terminal open
+        assert os.read(terminal, 1) == b""
+    os.close(terminal)
+    Outcome(done.returncode, "", done.stderr).says("--out -", "got a terminal", "> x.png", "--terminal")
+    assert done.returncode == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("R", "--out", "-", "--json"), ("--out -", "--json")),
+        (("R", "--out", "-", "--terminal"), ("--out -", "--terminal")),
         (("none.json",), ("none.json", "no such file")),
         (("-", "-"), ("stdin can be read but once",)),
         (("R", "--out", "x.gif"), ("x.gif", "expected a name that ends in .png, .svg or .pdf")),

@@ -83,12 +83,52 @@ def test_a_refusal_has_no_schedule(project: Project) -> None:
     path.write_text(to_json(refused_result()))
     outcome = project.main("schedule", str(path))
     assert (outcome.code, outcome.out) == (3, "")
-    outcome.says("no learning rate to schedule", "sweep.num_iter")
+    outcome.says("no learning rate to schedule", "--lr", "sweep.num_iter")
+
+
+def test_a_rate_of_ones_own_is_the_top_of_every_schedule_and_kept_to_the_last_digit(
+    project: Project, record: Path
+) -> None:
+    every = json.loads(project.main("schedule", str(record), "--lr", "0.012345", *LENGTH, "--json").out)
+    highest = [each["arguments"].get("max_lr", each["optimizer"]["arguments"]["lr"]) for each in every]
+    assert highest == [0.012345] * len(KINDS)
+    cyclic = next(each for each in every if each["scheduler"] == "cyclic")
+    assert cyclic["arguments"]["base_lr"] == 2e-3  # the lower end of the safe range
+    table = project.main("schedule", str(record), "--lr", "0.012345")
+    assert (table.code, table.err) == (0, "")
+    assert "as given by --lr" in table.out
+
+
+def test_without_a_safe_range_a_cycle_begins_at_a_quarter(project: Project) -> None:
+    path = project.folder / "noise.lrfind.json"
+    path.write_text(to_json(refused_result()))
+    outcome = project.main("schedule", str(path), "--lr", "0.1", "--scheduler", "cyclic", *LENGTH, "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert (outcome.json["arguments"]["base_lr"], outcome.json["arguments"]["max_lr"]) == (0.025, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("lr", "name", "words"),
+    [
+        ("0.05", "constant", "--lr 0.05 lies above the safe range for constant, 0.002 to 0.04"),
+        ("0.001", "cyclic", "--lr 0.001 lies below the safe range for cyclic, 0.002 to 0.04"),
+        ("0.1", "cosine", "--lr 0.1 lies above the safe range for cosine, 0.004 to 0.08"),
+        ("0.05", "cosine", ""),
+    ],
+)
+def test_a_rate_outside_the_safe_range_is_said(project: Project, record: Path, lr: str, name: str, words: str) -> None:
+    arguments = ("schedule", str(record), "--lr", lr, "--scheduler", name, *LENGTH)
+    outcome = project.main(*arguments)
+    assert outcome.code == 0
+    assert (outcome.err == "") == (words == "")
+    outcome.says(words)
+    assert project.main(*arguments, "--quiet").err == ""
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        *((("--lr", lr), ("--lr: expected a number above 0, got",)) for lr in ("0", "-1", "nan", "inf")),
         (("--scheduler", "onecycl", *LENGTH), ("--scheduler: expected one of", "did you mean onecycle?")),
         (("--scheduler", "onecycle"), ("--epochs: expected a number", "--steps-per-epoch: expected a number")),
         (("--scheduler", "onecycle", "--epochs", "3"), ("--steps-per-epoch: expected a number",)),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from helpers import END_LR, example_result, refused_result
+from helpers import END_LR, example_result, example_sweep, refused_result
 
-from lrfind.output.verdict import as_document, as_markdown, as_text
+from lrfind.output.terminal import sketch
+from lrfind.output.verdict import HEIGHT, WIDTH, as_document, as_markdown, as_text
 from lrfind.verdict import judge
 
 
@@ -23,13 +26,28 @@ def test_text() -> None:
 
 
 def test_markdown() -> None:
-    assert as_markdown(judge(example_result(title="a|b <c> _d_\n"), END_LR, None, 2.0)) == (
+    text = as_markdown(judge(example_result(title="a|b <c> _d_\n"), END_LR, None, 2.0), [Path("out/a_b.lrfind.png")])
+    facts, _, picture = text.partition("\n\n```text\n")
+    assert facts == (
         "### Learning rate check: passed\n\n"
         "LR 0.0063 lies in the safe range 0.002 to 0.04.\n\n"
         "| | |\n|---|---|\n"
         "| training | a\\|b \\<c\\> \\_d\\_  |\n"
-        "| LR | 0.0063 |\n| suggested LR | 0.0063 |\n| safe range | 0.002 to 0.04 |\n| confidence | 87% |"
+        "| LR | 0.0063 |\n| suggested LR | 0.0063 |\n| safe range | 0.002 to 0.04 |\n| confidence | 87% |\n"
+        "| written | out/a\\_b.lrfind.png |"
     )
+    assert picture == f"{sketch(example_result(), WIDTH, HEIGHT)}\n```"
+    assert max(map(len, picture.splitlines())) <= WIDTH
+
+
+def test_markdown_draws_the_baseline_below_whatever_can_be_drawn_of_it() -> None:
+    empty = replace(example_sweep(), lrs=(), losses=())
+    for baseline in (example_result(suggested_lr=END_LR / 2), example_result(sweep=empty)):
+        text = as_markdown(judge(example_result(), END_LR, baseline, 2.0), baseline=baseline)
+        _, mine, between, other, rest = text.split("```")
+        assert (between.split(), rest) == (["The", "baseline:"], "")
+        assert mine != other
+        assert other == f"text\n{sketch(baseline, WIDTH, HEIGHT)}\n"
 
 
 @pytest.mark.parametrize("lr", [0.1, END_LR, 1e-9, None])

@@ -88,7 +88,7 @@ def analyze(
     - `lrfind analyze digits.lrfind.json --schedule onecycle`
     - `lrfind analyze history.csv --format lr`
     - `lrfind analyze history.json --from torch-lr-finder --plot png`
-    - `lrfind run c.yaml --json | lrfind analyze - --method valley`
+    - `lrfind run configs/digits.yaml --json | lrfind analyze - --method valley`
     """
     if schema:
         print_result(_schema())

@@ -12,6 +12,7 @@ import typer
 
 from lrfind.commands.pipeline import ready, sweep
 from lrfind.commands.report import save
+from lrfind.commands.sections import CHOICE, help_line
 from lrfind.commands.streams import print_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault, StoppedError
 from lrfind.launch import is_first
@@ -61,9 +62,9 @@ def check(
 
     For example:
 
-    - `lrfind check train.yaml && python train.py`
-    - `lrfind check train.yaml --lr 0.1 --format markdown >> "$GITHUB_STEP_SUMMARY"`
-    - `lrfind check train.yaml --against main.lrfind.json --tolerance 2`
+    - `lrfind check configs/digits.yaml --lr 0.1 && python train.py`
+    - `lrfind check configs/digits.yaml --lr 0.1 --format markdown >> "$GITHUB_STEP_SUMMARY"`
+    - `lrfind check configs/digits.yaml --against main.lrfind.json --tolerance 2`
     """
     form = _form(str(config), form, as_json=as_json)
     try:
@@ -128,19 +129,21 @@ def _check(
     if not is_first():
         return verdict.exit_code
     files, fault = ([], None) if out is None else save(result, out / config.stem, settings.output.plot)
-    _print(verdict, form)
+    _print(verdict, form, files, baseline)
     if not quiet:
         for file in files:
             tell(f"wrote {file}")
+        if form is CheckFormat.TEXT and verdict.exit_code is ExitCode.NO_SUGGESTION:
+            tell(f"lrfind: {help_line(CHOICE)}")
     if fault:
         tell(f"lrfind: {fault}")
     return ExitCode.FAILED if fault else verdict.exit_code
 
 
-def _print(verdict: Verdict, form: CheckFormat) -> None:
+def _print(verdict: Verdict, form: CheckFormat, files: list[Path], baseline: Result | None) -> None:
     from lrfind.output.verdict import as_document, as_markdown, as_text
 
     if form is CheckFormat.JSON:
         print_result(json.dumps(as_document(verdict), indent=2, allow_nan=False))
     else:
-        print_result(as_markdown(verdict) if form is CheckFormat.MARKDOWN else as_text(verdict))
+        print_result(as_markdown(verdict, files, baseline) if form is CheckFormat.MARKDOWN else as_text(verdict))

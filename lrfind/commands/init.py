@@ -59,7 +59,7 @@ def init(
     For example:
 
     - `lrfind init && lrfind run lrfind.yaml`
-    - `lrfind init configs/bert.yaml --template huggingface`
+    - `lrfind init configs/reviews.yaml --template huggingface`
     """
     from lrfind.output.files import check_writable, write_atomically
 

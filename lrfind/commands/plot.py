@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,14 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lrfind.commands.report import console_for_result, print_parts
-from lrfind.commands.streams import print_result, tell
+from lrfind.commands.streams import print_bytes, print_result, tell
 from lrfind.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from lrfind.commands.source import Source
+    from lrfind.output.compare import Named
     from lrfind.record import Result
+
+STDOUT = "-"
 
 
 def plot(
@@ -27,7 +31,7 @@ def plot(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="PNG, SVG or PDF by its suffix; default: beside the record."),
+        typer.Option(metavar="FILE", help="PNG, SVG or PDF by suffix; - for stdout (PNG); default: beside the record."),
     ] = None,
     terminal: Annotated[bool, typer.Option("--terminal", help="Draw with characters; a file only with --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
@@ -44,15 +48,19 @@ def plot(
 
     - `lrfind plot digits.lrfind.json --out digits.svg`
     - `lrfind plot sgd.lrfind.json adam.lrfind.json --out optimizers.png`
-    - `lrfind run c.yaml --json | lrfind plot - --terminal`
+    - `lrfind run configs/digits.yaml --json | lrfind plot - --terminal`
+    - `lrfind plot digits.lrfind.json --out - > digits.png`
     """
     from lrfind.commands.source import load_all
 
-    if as_json and terminal:
-        raise ConfigError("lrfind plot", [Fault("--json", "leaves no room on stdout for --terminal; drop one of them")])
+    to_stdout = out == Path(STDOUT)
+    _check_stdout(picture=to_stdout, as_json=as_json, terminal=terminal)
     sources = load_all(records)
     _check_count(sources)
     names = _names(sources)
+    if to_stdout:
+        print_bytes(_bytes(sources, names))
+        return
     path = out or (None if terminal else _beside(sources))
     if path is not None:
         _save(sources, names, path)
@@ -63,6 +71,17 @@ def plot(
         print_result(json.dumps(rows, indent=2, allow_nan=False))
     else:
         print_parts(*_sketches(sources, names, wanted=terminal), _table(sources, names))
+
+
+def _check_stdout(*, picture: bool, as_json: bool, terminal: bool) -> None:
+    """Check that no more than one thing goes to stdout, and no picture to a terminal."""
+    wanted = [flag for flag, given in (("--out -", picture), ("--json", as_json), ("--terminal", terminal)) if given]
+    if len(wanted) > 1:
+        problem = f"leaves no room on stdout for {' and '.join(wanted[1:])}; drop one of them"
+        raise ConfigError("lrfind plot", [Fault(wanted[0], problem)])
+    if picture and sys.stdout.isatty():
+        problem = "expected stdout to be a file or a pipe, got a terminal; add > x.png, or draw with --terminal"
+        raise ConfigError("lrfind plot", [Fault("--out -", problem)])
 
 
 def _check_count(sources: Sequence[Source]) -> None:
@@ -85,16 +104,31 @@ def _beside(sources: Sequence[Source]) -> Path:
     return first.folder / f"{first.name if len(sources) == 1 else 'comparison'}.lrfind.png"
 
 
+def _bytes(sources: Sequence[Source], names: Sequence[str]) -> bytes:
+    if len(sources) == 1:
+        from lrfind.output.plot import plot_bytes
+
+        return plot_bytes(sources[0].result, "png")
+    from lrfind.output.compare import comparison_bytes
+
+    return comparison_bytes(_named(sources, names), "png")
+
+
 def _save(sources: Sequence[Source], names: Sequence[str], path: Path) -> None:
     if len(sources) == 1:
         from lrfind.output.plot import save_plot
 
         save_plot(sources[0].result, path)
     else:
-        from lrfind.output.compare import Named, save_comparison
+        from lrfind.output.compare import save_comparison
 
-        named = [Named(name, source.result) for name, source in zip(names, sources, strict=True)]
-        save_comparison(named, path)
+        save_comparison(_named(sources, names), path)
+
+
+def _named(sources: Sequence[Source], names: Sequence[str]) -> list[Named]:
+    from lrfind.output.compare import Named
+
+    return [Named(name, source.result) for name, source in zip(names, sources, strict=True)]
 
 
 def _row(name: str, result: Result) -> dict[str, Any]:

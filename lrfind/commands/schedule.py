@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lrfind.commands.report import PlotFormat, console_for_result, print_parts
+from lrfind.commands.sections import CHOICE, help_line
 from lrfind.commands.streams import print_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault
 
@@ -30,6 +32,9 @@ def schedule(
     scheduler: Annotated[
         str | None, typer.Option(metavar="NAME", help="The schedule; without it, all of them in a table.")
     ] = None,
+    lr: Annotated[
+        float | None, typer.Option(metavar="LR", help="The highest LR of the schedule; default: that of the record.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs of the training.")] = None,
     steps_per_epoch: Annotated[int | None, typer.Option(min=1, metavar="N", help="Updates in each of them.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print class and arguments as JSON.")] = False,
@@ -42,23 +47,28 @@ def schedule(
     Prints Python code that runs as it stands: imports, the optimizer of the config, the scheduler, and a loop that
     shows where `step()` is called. Without --scheduler, prints what there is and which LR each takes.
 
-    Exit codes: 0 printed, 2 usage fault or unreadable record, 3 the record suggests no LR.
+    Exit codes: 0 printed, 2 usage fault or unreadable record, 3 the record suggests no LR and --lr says none.
 
     For example:
 
     - `lrfind schedule digits.lrfind.json`
     - `lrfind schedule digits.lrfind.json --scheduler onecycle --epochs 10 --steps-per-epoch 28 > schedule.py`
     - `lrfind schedule digits.lrfind.json --epochs 10 --steps-per-epoch 28 --plot png`
+    - `lrfind schedule digits.lrfind.json --lr 0.1 --scheduler cosine --epochs 10 --steps-per-epoch 28`
     """
     from lrfind.commands.source import load
 
     scheduler = _known(scheduler)
     length = _length(epochs, steps_per_epoch, needed=bool(scheduler or as_json or plot is not PlotFormat.NONE))
+    _check_lr(lr)
     source = load(record)
-    rates = _rates(source.result)
+    rates = _rates(source.result, lr)
     if rates is None:
-        tell(f"lrfind: no learning rate to schedule: {source.result.analysis.message}")
+        tell(f"lrfind: no learning rate to schedule; say one with --lr: {source.result.analysis.message}")
+        tell(f"lrfind: {help_line(CHOICE)}")
         raise typer.Exit(ExitCode.NO_SUGGESTION)
+    if lr is not None and not quiet:
+        _tell_if_outside(lr, scheduler, source.result)
     if plot is not PlotFormat.NONE and length is not None:
         path = _save(scheduler, rates, length, out, f"{source.name}.lrfind.{scheduler or 'schedules'}.{plot.value}")
         if not quiet:
@@ -98,18 +108,49 @@ def _length(epochs: int | None, steps: int | None, *, needed: bool) -> Length | 
     return None
 
 
-def _rates(result: Result) -> Rates | None:
-    """Return the learning rates for schedules, whatever schedule the record is for; None without a suggestion."""
-    from lrfind.analysis.schedules import for_schedules
-    from lrfind.output.schedulers import Rates
+def _check_lr(lr: float | None) -> None:
+    if lr is not None and not 0 < lr < math.inf:
+        raise ConfigError("lrfind schedule", [Fault("--lr", f"expected a number above 0, got {lr:g}")])
 
+
+def _rates(result: Result, lr: float | None) -> Rates | None:
+    """Return the learning rates for schedules, whatever schedule the record is for; None where there is none."""
+    from lrfind.analysis.schedules import for_schedules
+    from lrfind.output.schedulers import Rates, rates_given
+
+    found, safe_range = result.analysis, _constant_range(result)
+    if lr is not None:
+        return rates_given(lr, safe_range)
+    if found.suggested_lr is None or safe_range is None:
+        return None
+    constant = found.suggested_lrs.get("constant", found.suggested_lr)
+    return Rates({**for_schedules(constant), **found.suggested_lrs}, *safe_range)
+
+
+def _constant_range(result: Result) -> tuple[float, float] | None:
+    """Return the safe range of a constant learning rate, whatever schedule the record is for."""
     found = result.analysis
     if found.suggested_lr is None or found.safe_range is None:
         return None
-    constant = found.suggested_lrs.get("constant", found.suggested_lr)
-    scale = constant / found.suggested_lr
+    scale = found.suggested_lrs.get("constant", found.suggested_lr) / found.suggested_lr
     low, high = found.safe_range
-    return Rates({**for_schedules(constant), **found.suggested_lrs}, low * scale, high * scale)
+    return low * scale, high * scale
+
+
+def _tell_if_outside(lr: float, scheduler: str | None, result: Result) -> None:
+    """Say where a learning rate of the user's lies outside of what the sweep found safe for that schedule."""
+    from lrfind.analysis.schedules import for_schedules
+    from lrfind.output.curve import format_lr, format_range
+    from lrfind.output.schedulers import KINDS
+
+    safe_range = _constant_range(result)
+    if safe_range is None:
+        return
+    name = scheduler or "constant"
+    low, high = (for_schedules(end).get(KINDS[name].rate, end) for end in safe_range)
+    if not low <= lr <= high:
+        side = "above" if lr > high else "below"
+        tell(f"lrfind: --lr {format_lr(lr)} lies {side} the safe range for {name}, {format_range(low, high)}")
 
 
 def _save(name: str | None, rates: Rates, length: Length, folder: Path, file: str) -> Path:
@@ -168,8 +209,11 @@ def _table(rates: Rates) -> RenderableType:
 def _explanation(rates: Rates) -> str:
     from lrfind.output.curve import format_lr
 
+    how = "Code for one of them: --scheduler NAME --epochs E --steps-per-epoch N"
+    if rates.given:
+        return f"The LR is the highest of each schedule, as given by --lr.\n{how}"
     return (
         f"A schedule that decays to 0 has a mean of half its peak, so its peak may be twice the constant LR of "
         f"{format_lr(rates.suggested['constant'])}. Staircases stay at their top for long, and take the constant one.\n"
-        "Code for one of them: --scheduler NAME --epochs E --steps-per-epoch N"
+        + how
     )

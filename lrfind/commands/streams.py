@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
+from lrfind.commands.sections import help_line, section
 from lrfind.errors import LrfindError, OutputError, UserCodeError
 
 if TYPE_CHECKING:
@@ -47,14 +48,23 @@ def print_result(text: str) -> bool:
     Raises:
         OutputError: stdout cannot be written.
     """
+    return _written(lambda: print(text, flush=True))
+
+
+def print_bytes(data: bytes) -> None:
+    """Write a result that is no text to stdout, likewise."""
+    _written(lambda: (sys.stdout.buffer.write(data), sys.stdout.buffer.flush()))
+
+
+def _written(write: Callable[[], object]) -> bool:
     try:
-        print(text, flush=True)
+        write()
     except BrokenPipeError:
         _send_to_nowhere(1)
         return False
     except OSError as error:
         _send_to_nowhere(1)
-        raise OutputError(f"cannot write the result to stdout: {error}; it is in the record") from error
+        raise OutputError(f"cannot write the result to stdout: {error}; what was saved in files is whole") from error
     return True
 
 
@@ -67,7 +77,7 @@ def tell(text: str) -> None:
 def report_error(error: LrfindError) -> None:
     """Print an error for people, below the traceback of the user's own code if there is one.
 
-    Of several processes that have settled it, one does.
+    Below it stands where the README helps, if it does. Of several processes that have settled it, one does.
     """
     if error.told:
         return
@@ -76,6 +86,8 @@ def report_error(error: LrfindError) -> None:
         tell(error.user_traceback.rstrip())
     for line in str(error).splitlines():
         tell(f"lrfind: {line}")
+    if heading := section(error):
+        tell(f"lrfind: {help_line(heading)}")
 
 
 def console_for_people() -> Console:

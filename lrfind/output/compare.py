@@ -23,6 +23,7 @@ from lrfind.output.picture import (
     VERMILLION,
     lr_axis,
     own_settings,
+    picture_bytes,
     save_picture,
 )
 from lrfind.record import Result
@@ -54,6 +55,11 @@ def save_comparison(named: Sequence[Named], path: Path) -> None:
         OutputError: The suffix is another one, or the file cannot be written.
     """
     save_picture(lambda: _draw(named), path, _title(named))
+
+
+def comparison_bytes(named: Sequence[Named], form: str) -> bytes:
+    """Return the picture of several results as a PNG, SVG or PDF file holds it."""
+    return picture_bytes(lambda: _draw(named), form, _title(named))
 
 
 def comparison(named: Sequence[Named]) -> Figure:

@@ -20,6 +20,8 @@ COOLDOWN_SHARE = 0.2
 """Share of the updates over which `wsd` decays (Haegele et al. 2024, arXiv 2405.18392)."""
 HALF_CYCLE = 4
 """Epochs of half a cycle, about; Smith (2015, arXiv 1506.01186, section 3.2) has 2 to 10."""
+BASE_SHARE = 1 / 4
+"""Share of the top at which a cycle begins at the latest; Smith (2015, section 3.3) has a third or a quarter."""
 POWER = 0.9
 """Exponent of the polynomial decay, as for DeepLab (Chen et al. 2017, arXiv 1606.00915)."""
 LAST_SHARE = 0.01
@@ -36,11 +38,23 @@ class Rates:
         suggested: The suggestion by schedule: constant, or the peak of cosine, linear, onecycle.
         low: Lower end of the safe range of a constant learning rate.
         high: Upper end of it.
+        given: Whether they are the user's own, who knows them to the last digit.
     """
 
     suggested: Mapping[str, float]
     low: float
     high: float
+    given: bool = False
+
+
+def rates_given(lr: float, safe_range: tuple[float, float] | None) -> Rates:
+    """Return the rates of schedules whose highest learning rate is `lr`.
+
+    A cycle begins at the lower end of the safe range, or at a quarter of `lr` where that is lower or no range is known.
+    """
+    low = min([lr * BASE_SHARE, *(safe_range or ())])
+    suggested = {kind.rate: lr for kind in KINDS.values()}
+    return Rates(suggested, low, lr, given=True)
 
 
 @dataclass(frozen=True)
@@ -101,7 +115,8 @@ class Kind:
 def plan(name: str, rates: Rates, length: Length) -> Plan:
     """Return the scheduler `name`, a key of `KINDS`, set up for a training of that length."""
     kind = KINDS[name]
-    return kind.plan(rounded(rate_of(kind, rates)), rates, length)
+    lr = rate_of(kind, rates)
+    return kind.plan(lr if rates.given else rounded(lr), rates, length)
 
 
 def rate_of(kind: Kind, rates: Rates) -> float:

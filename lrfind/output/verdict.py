@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from lrfind.output.curve import format_lr, format_range
+from lrfind.output.terminal import sketch
+from lrfind.record import Result
 from lrfind.verdict import Finding, Verdict
+
+WIDTH, HEIGHT = 76, 14
+"""Characters and lines of a curve in a summary: it fits the column of a job's page without scrolling."""
 
 
 def as_text(verdict: Verdict) -> str:
@@ -15,12 +21,29 @@ def as_text(verdict: Verdict) -> str:
     return "\n".join(filter(None, [verdict.result.title, f"{_headline(verdict)}: {verdict.message}", facts]))
 
 
-def as_markdown(verdict: Verdict) -> str:
-    """Return the verdict as the summary of a CI job."""
+def as_markdown(verdict: Verdict, files: Sequence[Path] = (), baseline: Result | None = None) -> str:
+    """Return the verdict as the summary of a CI job.
+
+    The curve is drawn with characters, which show wherever Markdown does: a summary on GitHub shows neither files of
+    the runner nor images in `data:` addresses. The files are named, so that they are found among the artifacts.
+
+    Args:
+        verdict: What was judged.
+        files: The record and the picture that were written.
+        baseline: What it was compared with; None if with nothing.
+    """
     lines = [f"### Learning rate check: {_headline(verdict).lower()}", "", _escaped(verdict.message), ""]
-    rows = [("training", verdict.result.title), *_facts(verdict)]
+    rows = [("training", verdict.result.title), *_facts(verdict), *(("written", str(file)) for file in files)]
     lines += ["| | |", "|---|---|", *(f"| {name} | {_escaped(value)} |" for name, value in rows)]
+    lines += _curve(verdict.result)
+    if baseline is not None:
+        lines += ["", "The baseline:", *_curve(baseline)]
     return "\n".join(lines)
+
+
+def _curve(result: Result) -> list[str]:
+    """Return the loss-vs-LR curve as a block of code, which keeps its columns."""
+    return ["", "```text", str(sketch(result, WIDTH, HEIGHT)), "```"]
 
 
 def as_document(verdict: Verdict) -> dict[str, Any]:
