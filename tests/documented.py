@@ -113,8 +113,7 @@ class Folder:
         for name in ("Makefile", "pyproject.toml", "README.md"):
             shutil.copy(ROOT / name, place)
         shutil.copytree(ROOT / "configs", place / "configs", ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("digits.py", "data"):  # beside a config in the folder itself
-            (place / name).symlink_to(place / "configs" / name)
+        (place / "digits.py").symlink_to(place / "configs" / "digits.py")  # beside a config in the folder itself
         if record is not None:
             shutil.copy(record, place)
 

@@ -248,5 +248,5 @@ def test_no_torch_is_loaded(tmp_path: Path) -> None:
 def test_help_names_every_template(project: Project) -> None:
     outcome = project.main("init", "--help")
     assert (outcome.code, outcome.err) == (0, "")
-    for words in (*(f"{template.value}: " for template in Template), "--force", "lrfind init configs/bert.yaml"):
+    for words in (*(f"{template.value}: " for template in Template), "--force", "lrfind init configs/reviews.yaml"):
         assert words in outcome.out

@@ -141,7 +141,9 @@ def test_text_is_a_report_for_each_and_a_table(folder: Path) -> None:
     good, bad = (line for line in ran.out.splitlines() if line.startswith(("good.yaml", "bad.yaml")))
     assert good.endswith("%   0")
     assert bad.split(maxsplit=4) == ["bad.yaml", "-", "-", "-", "2: model: expected a value,"]
-    assert all(line.startswith("lrfind: bad.yaml: ") for line in ran.err.splitlines())
+    *faults, way_out = ran.err.splitlines()
+    assert all(line.startswith("lrfind: bad.yaml: ") for line in faults)
+    assert way_out.startswith("lrfind: help: README")
 
 
 def test_lr_is_a_config_and_its_rate_on_a_line(folder: Path) -> None:

@@ -68,7 +68,7 @@ def run(
     - `lrfind run configs/digits.yaml`
     - `lrfind run configs/digits.yaml optimizer.momentum=0.95 --num-iter 200`
     - `lrfind run train.yaml --write-config tuned.yaml && lrfind check tuned.yaml`
-    - `lrfind run configs/*.yaml --json > found.jsonl`
+    - `lrfind run configs/digits*.yaml --json > found.jsonl`
     - `LR=$(lrfind run configs/digits.yaml --format lr)`
     """
     flags = {
