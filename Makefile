@@ -20,7 +20,7 @@ run: install  ## Find the learning rate of CONFIG (default: configs/digits.yaml)
 	$(BIN)/lrfind run $(CONFIG) --out $(OUT)
 
 test: install  ## Run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 lint: install  ## Check the style
 	$(BIN)/ruff check .
