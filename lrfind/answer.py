@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrfind.document import from_json, to_json
+from lrfind.document import to_json
 from lrfind.errors import LrfindError, RecordError
 from lrfind.record import Refusal, Result, Status
 
@@ -129,13 +129,15 @@ class Answer(Result):
 
 
 def load(path: str | os.PathLike[str]) -> Answer:
-    """Read a record: what `Answer.save` or `lrfind run` wrote.
+    """Read a record: what `Answer.save` or `lrfind run` wrote. A curve from elsewhere is read as by `lrfind analyze`.
 
     Raises:
-        RecordError: The file cannot be read, or is no record.
+        RecordError: The file cannot be read, or holds neither.
     """
+    from lrfind.reread import read
+
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: expected a record of lrfind: {error}") from error
-    return Answer(**vars(from_json(text)))
+    return Answer(**vars(read(text, str(path))))

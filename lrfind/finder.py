@@ -112,8 +112,8 @@ def find_lr(
         says why.
 
     Raises:
-        LrfindError: An argument is at fault (its name begins the message), the data is empty, several processes
-            train together, or the training code raised; what it raised is the `__cause__`.
+        LrfindError: An argument is at fault (the message names it), the data is empty, several processes train
+            together, or the training code raised; what it raised is in the chain of causes.
         KeyboardInterrupt: The user interrupted it.
     """
     settings = {name: value for name, value in locals().items() if name in KEYS}
@@ -144,7 +144,7 @@ def run_config(
     progress: bool | None = None,
     on_note: Callable[[str], None] = LOG.info,
 ) -> Answer:
-    """Find the learning rate of a config, as `lrfind run` does. The global random generators are put back.
+    """Find the learning rate of a config, as `lrfind run` does; random generators and TF32 settings are put back.
 
     Args:
         path: A YAML config, whose folder becomes importable.
@@ -165,12 +165,12 @@ def run_config(
         check_writable(folder)
     with collector_paused():
         from lrfind.training.chance import keep_chance
-    put_back_chance = keep_chance()
-    try:
-        with _watched(progress, on_note) as observer:
-            answer = _answer(run(config, str(path), observer))
-    finally:
-        put_back_chance()
+        from lrfind.training.precision import keep_tf32
+    with contextlib.ExitStack() as stack:
+        stack.callback(keep_chance())
+        if config.tf32 is not None:
+            stack.callback(keep_tf32())
+        answer = _answer(run(config, str(path), stack.enter_context(_watched(progress, on_note))))
     if folder:
         stem = folder / Path(path).stem
         answer.save(f"{stem}.lrfind.json")

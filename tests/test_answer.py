@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import END_LR, example_result, refused_result
+from helpers import END_LR, example_result, example_sweep, refused_result
 
 from lrfind import Answer, load
 from lrfind.errors import LrfindError, OutputError, RecordError
@@ -43,11 +43,18 @@ def test_it_is_kept_in_a_file(tmp_path: Path) -> None:
     assert load(str(tmp_path / "a.json")) != answer(refused_result())
 
 
-@pytest.mark.parametrize("text", [None, "{}", "lr,loss", b"\xff"], ids=["missing", "empty", "a table", "no text"])
+def test_a_curve_from_elsewhere_is_read(tmp_path: Path) -> None:
+    sweep = example_sweep()
+    lines = (f"{lr},{loss}\n" for lr, loss in zip(sweep.lrs, sweep.losses, strict=True))
+    (tmp_path / "curve.csv").write_text("lr,loss\n" + "".join(lines))
+    assert load(tmp_path / "curve.csv").sweep.losses == sweep.losses
+
+
+@pytest.mark.parametrize("text", [None, "{}", "", b"\xff"], ids=["missing", "object", "empty", "no text"])
 def test_what_is_no_record_is_a_fault(tmp_path: Path, text: Any) -> None:
     if text is not None:
         (tmp_path / "a.json").write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(RecordError, match="record of lrfind"):
+    with pytest.raises(RecordError, match=r"a\.json: (lr|expected|not)"):
         load(tmp_path / "a.json")
 
 

@@ -31,7 +31,7 @@ MAY_IMPORT = {
         *("__init__", "commands", "search", "api", "reread", "config", "output"),
         *("analysis", "launch", "history", "verdict", "document", "record", "errors"),
     },
-    "answer": {"training", "output", "document", "record", "errors"},
+    "answer": {"training", "output", "reread", "document", "record", "errors"},
     "arguments": {"config"},
     "finder": {
         *("answer", "arguments", "commands", "search", "api", "config"),

@@ -414,8 +414,10 @@ def test_nothing_is_printed_unless_asked_for(
 def test_a_config_writes_nothing_unless_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     state = random.getstate(), torch.get_rng_state()
-    answer = lrfind.run_config(CONFIGS / "digits.yaml", {"device": "cpu", "optimizer.momentum": 0.5})
+    overrides = {"device": "cpu", "optimizer.momentum": 0.5, "tf32": True}
+    answer = lrfind.run_config(CONFIGS / "digits.yaml", overrides)
     assert (random.getstate(), torch.get_rng_state().tolist()) == (state[0], state[1].tolist())
+    assert torch.get_float32_matmul_precision() == "highest"
     assert answer.config["optimizer"]["momentum"] == 0.5
     assert answer.source == str(CONFIGS / "digits.yaml")
     assert list(tmp_path.iterdir()) == []

@@ -18,6 +18,7 @@ import torch
 from cli import Project, open_project
 from torch import nn
 
+import lrfind
 from lrfind.errors import UserCodeError
 from lrfind.training import lightning
 
@@ -388,3 +389,18 @@ def test_no_folder_is_made(project: Project, monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.chdir(tmp_path)
     assert project.run().code == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@each_package
+def test_a_module_that_a_script_holds_is_left_as_it_was(package: ModuleType) -> None:
+    def training_step(self: Any, batch: Any, batch_idx: int) -> Any:
+        loss = nn.functional.mse_loss(self.layer(batch[0]), batch[1])
+        self.log("loss", loss)
+        return loss
+
+    model = make(package, attached=False, training_step=training_step)
+    attributes, weight = list(vars(model)), model.layer.weight.clone()
+    assert lrfind.find_lr(model, [(X, Y)], optimizer=model.configure_optimizers())
+    assert list(vars(model)) == attributes
+    assert model._trainer is None
+    assert torch.equal(model.layer.weight, weight)

@@ -217,3 +217,15 @@ def test_on_an_accelerator_the_loop_never_waits(recipe: Recipe) -> None:
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert len(sweep.losses) == len(LRS)
+
+
+def test_fp16_goes_on_with_the_scale_of_the_training() -> None:
+    weight = nn.Linear(1, 1, bias=False)
+    seen: list[float] = []
+    weight.weight.register_hook(lambda gradient: seen.append(gradient.item()))
+    recipe = Recipe("fp16", scaler=torch.amp.GradScaler("cpu", init_scale=8.0).state_dict())
+    optimizer = torch.optim.SGD(weight.parameters(), lr=0.1)
+    data = [torch.ones(1, 1)]
+    update = ScaledUpdate(weight, lambda model, x: model(x).sum(), optimizer, data, torch.device("cpu"), recipe)
+    assert update() is not None
+    assert seen == [8]

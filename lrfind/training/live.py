@@ -75,7 +75,7 @@ class LiveJob(Job):
             put_back_chance()
 
         try:
-            with torch.inference_mode(False), torch.enable_grad():
+            with torch.inference_mode(False):  # which turns gradients on, too
                 yield
         finally:
             try:

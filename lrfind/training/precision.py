@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -44,6 +44,17 @@ def allow_tf32(allowed: bool | None) -> None:
     if allowed is not None:
         torch.set_float32_matmul_precision("high" if allowed else "highest")
         torch.backends.cudnn.allow_tf32 = allowed
+
+
+def keep_tf32() -> Callable[[], None]:
+    """Return what puts the settings of TensorFloat-32 back as they are now."""
+    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+
+    def put_back() -> None:
+        torch.set_float32_matmul_precision(products)
+        torch.backends.cudnn.allow_tf32 = convolutions
+
+    return put_back
 
 
 class LossScale:
