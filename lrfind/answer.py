@@ -84,33 +84,35 @@ class Answer(Result):
 
         write_atomically(Path(path), (to_json(self) + "\n").encode())
 
-    def apply(self, optimizer: Any) -> None:
+    def apply(self, optimizer: Any, scheduler: Any = None) -> None:
         """Set the learning rates of an optimizer, and the `initial_lr` that schedulers start from, to the suggestion.
 
         Every group gets its own; one with a fixed learning rate keeps it. A scheduler that exists already has taken
-        its learning rates from the optimizer before: make it after this.
+        its learning rates from the optimizer before: make it after this, or hand it over, and the suggestion becomes
+        the peak of its schedule.
 
         Args:
             optimizer: A torch.optim.Optimizer with the parameter groups that were swept.
+            scheduler: Of that optimizer, one of torch.optim.lr_scheduler, or several in a list; all its learning
+                rates are multiplied by new over old peak, the lowest ones as well.
 
         Raises:
             LrfindError: No learning rate is suggested, or the groups are others.
         """
         if self.suggested_lr is None:
             raise LrfindError(f"apply: no learning rate is suggested: {self.message}")
-        groups = optimizer.param_groups
-        if len(groups) != len(self.groups):
+        if len(optimizer.param_groups) != len(self.groups):
             raise LrfindError(
-                f"optimizer: expected the {len(self.groups)} parameter groups that were swept, got {len(groups)}"
+                f"optimizer: expected the {len(self.groups)} parameter groups that were swept, "
+                f"got {len(optimizer.param_groups)}"
             )
-        for target, group in zip(groups, self.groups, strict=True):
-            lr = group.lr(self.suggested_lr)
-            if "initial_lr" in target:
-                target["initial_lr"] = lr
-            if hasattr(target["lr"], "fill_"):
-                target["lr"].fill_(lr)
-            else:
-                target["lr"] = lr
+        from lrfind.training.schedulers import set_lrs, set_peaks
+
+        lrs = [group.lr(self.suggested_lr) for group in self.groups]
+        if scheduler is None or scheduler == []:
+            set_lrs(optimizer, lrs)
+        else:
+            set_peaks(optimizer, lrs, scheduler if isinstance(scheduler, (list, tuple)) else [scheduler])
 
     def __bool__(self) -> bool:
         return self.status is Status.OK

@@ -47,7 +47,7 @@ HOOKS = (
 
 def is_lightning(model: nn.Module) -> bool:
     """Tell whether `model` is a LightningModule."""
-    return _package(model) is not None
+    return package_of(model) is not None
 
 
 def attach_trainer(model: Any, steps: int) -> None:
@@ -56,9 +56,9 @@ def attach_trainer(model: Any, steps: int) -> None:
     The Trainer is a real one, set up for a trial run of `steps` steps: it knows lengths, epochs and ranks, and its
     logger takes everything and keeps nothing. It runs no loop, so there is nowhere to log to, and `log` does nothing.
     """
-    package = _package(model)
+    package = package_of(model)
     environment = _part(package, "plugins.environments").LightningEnvironment()  # or it asks Slurm for its tasks
-    with _hushed(), warnings.catch_warnings():
+    with hushed(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # such as that there is a GPU as well
         model.trainer = package.Trainer(
             fast_dev_run=steps,
@@ -70,20 +70,28 @@ def attach_trainer(model: Any, steps: int) -> None:
             plugins=[environment],
         )
     model.trainer.training = True
-    for module in model.modules():
-        if isinstance(module, package.LightningModule):
-            module.log = _log_nothing
+    for module in modules_of(model):
+        module.log = log_nothing
     with user_code(f"model: {type(model).__name__}.configure_model"):
         model.configure_model()
 
 
+def modules_of(model: Any) -> list[Any]:
+    """Return the LightningModules in a LightningModule, itself among them."""
+    return [module for module in model.modules() if isinstance(module, package_of(model).LightningModule)]
+
+
 def idle_hooks(model: nn.Module) -> list[str]:
     """Return the names of the hooks that a LightningModule has of its own and that the sweep does not run."""
-    return [name for name in HOOKS if _overrides(model, _package(model), name)]
+    return [name for name in HOOKS if _overrides(model, package_of(model), name)]
 
 
-def own_step(model: Any) -> Step:
+def own_step(model: Any, *, transferred: bool = False) -> Step:
     """Return the step that is the `training_step` of a LightningModule.
+
+    Args:
+        model: The LightningModule.
+        transferred: Whether its batches have been through `on_after_batch_transfer` already.
 
     Raises:
         UserCodeError: It does not return its loss to be trained on, but trains by itself.
@@ -96,7 +104,8 @@ def own_step(model: Any) -> Step:
             "to sweep in the config, as step: {_target_: my_module.my_step, _partial_: true} and optimizer"
         )
     with_index = _takes_index(model)
-    transfer = model.on_after_batch_transfer if _overrides(model, _package(model), "on_after_batch_transfer") else None
+    transfers = not transferred and _overrides(model, package_of(model), "on_after_batch_transfer")
+    transfer = model.on_after_batch_transfer if transfers else None
     counter = itertools.count()
 
     def step(model: Any, batch: Any) -> Tensor:
@@ -123,7 +132,7 @@ def own_optimizer(model: Any) -> tuple[Optimizer, str | None]:
         UserCodeError: It returns no optimizer, or several.
     """
     name = type(model).__name__
-    with user_code(f"model: {name}.configure_optimizers"), _hushed():
+    with user_code(f"model: {name}.configure_optimizers"), hushed():
         optimizers, schedulers = _configured(model.configure_optimizers())
     if len(optimizers) != 1 or not isinstance(optimizers[0], Optimizer):
         got = ", ".join(type(optimizer).__name__ for optimizer in optimizers)
@@ -175,7 +184,7 @@ def _overrides(model: nn.Module, package: Any, name: str) -> bool:
     return getattr(type(model), name, None) is not getattr(package.LightningModule, name, None)
 
 
-def _package(model: nn.Module) -> Any:
+def package_of(model: nn.Module) -> Any:
     """Return the package that a LightningModule comes from; None if `model` is none."""
     for name in PACKAGES:
         base = getattr(sys.modules.get(name), "LightningModule", None)
@@ -189,7 +198,7 @@ def _part(package: Any, name: str) -> Any:
 
 
 @contextlib.contextmanager
-def _hushed() -> Iterator[None]:
+def hushed() -> Iterator[None]:
     """Keep from the user what a Trainer tells of devices, of tips and of what it loads: nothing of that will be."""
     before = logging.root.manager.disable
     logging.disable(logging.INFO)
@@ -199,5 +208,5 @@ def _hushed() -> Iterator[None]:
         logging.disable(before)
 
 
-def _log_nothing(*arguments: Any, **options: Any) -> None:
+def log_nothing(*arguments: Any, **options: Any) -> None:
     """Stand in for `LightningModule.log`."""

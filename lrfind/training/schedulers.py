@@ -1,0 +1,131 @@
+"""Learning-rate schedulers of PyTorch: what they decay to, and the same schedule with another peak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from lrfind.errors import LrfindError
+
+IN_GROUPS = ("lr", "initial_lr", "max_lr", "min_lr", "swa_lr")
+"""Learning rates that schedulers keep in the parameter groups."""
+PER_GROUP = ("base_lrs", "max_lrs", "min_lrs", "_last_lr")
+"""Those that they keep themselves, one for each group."""
+FLOORS = ("eta_min", "default_min_lr")
+"""Those that they keep for all groups."""
+SHAPES = (
+    ("OneCycle", "onecycle"),
+    ("osine", "cosine"),  # also the functions behind the LambdaLRs of transformers
+    ("inear", "linear"),
+    ("olynomial", "linear"),
+)
+"""What the name of a scheduler, or of the function that makes it one, says of its shape."""
+
+
+def peak_lrs(optimizer: Optimizer, schedulers: Sequence[Any]) -> list[float]:
+    """Return the learning rate of each group that its schedule is a multiple of: the highest, after any warm-up."""
+    groups = optimizer.param_groups
+    if not schedulers:
+        return [float(group["lr"]) for group in groups]
+    for scheduler in _all(schedulers):
+        if hasattr(scheduler, "max_lrs"):  # CyclicLR alone keeps them itself
+            return [float(lr) for lr in scheduler.max_lrs]
+    return [float(group.get("max_lr", group.get("initial_lr", group["lr"]))) for group in groups]
+
+
+def set_lrs(optimizer: Optimizer, lrs: Sequence[float]) -> None:
+    """Set the learning rate of each group, and the one that a scheduler yet to be made is to start from."""
+    for group, lr in zip(optimizer.param_groups, lrs, strict=True):
+        _set(group, "lr", lr)
+        if "initial_lr" in group:
+            _set(group, "initial_lr", lr)
+
+
+def set_peaks(optimizer: Optimizer, lrs: Sequence[float], schedulers: Sequence[Any]) -> None:
+    """Multiply the schedule of each group by new over old peak.
+
+    That goes for whatever is a learning rate in it, the lowest one as well, and at any time in a training: what follows
+    is what would have followed, times that factor.
+
+    Args:
+        optimizer: Whose groups are set; a learning rate that is a tensor stays the same tensor.
+        lrs: The peak of each group.
+        schedulers: Of that optimizer; those within others are found.
+
+    Raises:
+        LrfindError: A group whose schedule is 0 throughout is to have a learning rate.
+    """
+    peaks = peak_lrs(optimizer, schedulers)
+    if any(new and not old for old, new in zip(peaks, lrs, strict=True)):
+        raise LrfindError(f"optimizer: expected learning rates above 0, to scale the schedule by, got {peaks}")
+    for group, old, new in zip(optimizer.param_groups, peaks, lrs, strict=True):
+        for name in IN_GROUPS:
+            if name in group:
+                _set(group, name, _times(group[name], old, new))
+    floor = next(((old, new) for old, new in zip(peaks, lrs, strict=True) if old != new), (1.0, 1.0))
+    for scheduler in _all(schedulers):
+        _scale(scheduler, peaks, lrs, floor)
+
+
+def schedule_of(schedulers: Sequence[Any]) -> Literal["constant", "cosine", "linear", "onecycle"]:
+    """Return the schedule, as a search knows it, that schedulers come nearest to; `constant` where none is known.
+
+    A linear one counts where it decays: `LinearLR` by itself is a warm-up.
+    """
+    for scheduler in reversed(list(_all(schedulers))):
+        for name in _names(scheduler):
+            for part, shape in SHAPES:
+                if part in name and not (name == "LinearLR" and scheduler.end_factor >= scheduler.start_factor):
+                    return shape  # type: ignore[return-value]
+    return "constant"
+
+
+def _names(scheduler: Any) -> Iterator[str]:
+    yield type(scheduler).__name__
+    for function in getattr(scheduler, "lr_lambdas", ()):
+        function = getattr(function, "func", function)  # of a partial
+        yield getattr(function, "__qualname__", type(function).__name__)
+
+
+def _all(schedulers: Sequence[Any]) -> Iterator[Any]:
+    """Yield schedulers and those within them, as the parts of a SequentialLR or what a wrapper holds, once each."""
+    seen: set[int] = set()
+    left = list(schedulers)
+    while left:
+        scheduler = left.pop(0)
+        if id(scheduler) in seen:
+            continue
+        seen.add(id(scheduler))
+        yield scheduler
+        for value in vars(scheduler).values():
+            left += [
+                one
+                for one in (value if isinstance(value, (list, tuple)) else [value])
+                if isinstance(one, (LRScheduler, ReduceLROnPlateau))
+            ]
+
+
+def _scale(scheduler: Any, peaks: Sequence[float], lrs: Sequence[float], floor: tuple[float, float]) -> None:
+    own = vars(scheduler)
+    for name in PER_GROUP:
+        if isinstance(values := own.get(name), list) and len(values) == len(lrs):
+            own[name] = [_times(value, old, new) for value, old, new in zip(values, peaks, lrs, strict=True)]
+    for name in FLOORS:
+        if own.get(name):
+            own[name] = _times(own[name], *floor)
+
+
+def _times(value: Any, old: float, new: float) -> Any:
+    """Return `value` times new over old; exactly `new` for `old`, as rounding would show in the weights."""
+    return value if old == new else value / old * new
+
+
+def _set(group: dict[str, Any], name: str, value: Any) -> None:
+    if isinstance(group[name], Tensor):
+        group[name].fill_(value)
+    else:
+        group[name] = value
