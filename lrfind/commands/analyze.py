@@ -51,7 +51,8 @@ def analyze(
         str | None, typer.Argument(metavar="RECORD", help="A record, CSV or JSON; - for stdin.", show_default=False)
     ] = None,
     method: Annotated[
-        Method | None, typer.Option(help="Read the curve so; default: as the record.", show_default=False)
+        Method | None,
+        typer.Option(metavar="METHOD", help=f"{', '.join(Method)}; default: as the record.", show_default=False),
     ] = None,
     schedule: Annotated[
         Schedule | None,

@@ -71,7 +71,7 @@ def explain(
 
     - `lrfind explain digits.lrfind.json`
     - `lrfind explain digits.lrfind.json --lr 0.01 --factor 3 --steps 400`
-    - `lrfind run c.yaml --json | lrfind explain - --json --plot none`
+    - `lrfind run configs/digits.yaml --json | lrfind explain - --json`
     """
     from lrfind.commands.source import STDIN, load
     from lrfind.output.files import check_writable

@@ -27,7 +27,7 @@ STDOUT = "-"
 
 def plot(
     records: Annotated[
-        list[str], typer.Argument(metavar="RECORD...", help="Records, CSV or JSON; - for stdin.", show_default=False)
+        list[str], typer.Argument(metavar="RECORD", help="Records, CSV or JSON; - for stdin.", show_default=False)
     ],
     out: Annotated[
         Path | None,

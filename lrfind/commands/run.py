@@ -54,7 +54,8 @@ def run(
 ) -> None:
     """Sweep the learning rate of a training and suggest one.
 
-    Saves the record (CONFIG.lrfind.json) and the loss-vs-LR plot, and prints the suggestion.
+    Saves the record (CONFIG.lrfind.json) and the loss-vs-LR plot, and prints the suggestion. What no option says is as
+    in the config.
     --write-config writes the config anew with that LR as optimizer.lr, the overrides, and all else as it is.
 
     Several configs run one after the other, whatever becomes of the others, and end in a table; --json prints a line
