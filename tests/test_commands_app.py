@@ -43,6 +43,13 @@ def test_version(project: Project) -> None:
     assert (outcome.code, outcome.out, outcome.err) == (0, f"lrfind {lrfind.__version__}\n", "")
 
 
+@pytest.mark.parametrize("command", ["", "run", "init", "check", "analyze", "plot", "schedule", "explain"])
+def test_help_names_no_type_beside_a_flag(project: Project, command: str) -> None:
+    outcome = project.main(*filter(None, [command]), "--help")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "bool" not in outcome.out
+
+
 def test_no_arguments_show_the_help(project: Project) -> None:
     outcome = project.main()
     assert outcome.code == 2

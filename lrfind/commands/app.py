@@ -8,9 +8,10 @@ import signal
 import sys
 import time
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 import lrfind
 from lrfind.commands.analyze import analyze
@@ -24,8 +25,31 @@ from lrfind.commands.streams import flush, open_closed_streams, report_error, te
 from lrfind.errors import ExitCode, LrfindError
 from lrfind.launch import is_first
 
+
+class _Command(TyperCommand):
+    """A command whose help names no type beside a flag, which takes no value."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_types_of_flags(super().get_params(ctx))
+
+
+class _Group(TyperGroup):
+    """The same for the root."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_types_of_flags(super().get_params(ctx))
+
+
+def _without_types_of_flags(params: list[Any]) -> list[Any]:
+    for param in params:
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+    return params
+
+
 app = typer.Typer(
     name="lrfind",
+    cls=_Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -48,13 +72,13 @@ def _root(
     """Find the learning rate of a PyTorch training."""
 
 
-app.command()(init)
-app.command()(run)
-app.command()(check)
-app.command()(analyze)
-app.command()(plot)
-app.command()(schedule)
-app.command()(explain)
+app.command(cls=_Command)(init)
+app.command(cls=_Command)(run)
+app.command(cls=_Command)(check)
+app.command(cls=_Command)(analyze)
+app.command(cls=_Command)(plot)
+app.command(cls=_Command)(schedule)
+app.command(cls=_Command)(explain)
 
 
 def main(arguments: list[str] | None = None) -> int:
