@@ -91,6 +91,8 @@ def parse(text: str, path: Path, overrides: Sequence[str] = (), flags: Mapping[s
         if not isinstance(root, yaml.MappingNode):
             got = "an empty file" if root is None else f"a {type(root).__name__[:-4].lower()}"
             raise ConfigError(source, [Fault("", f"expected a mapping of config keys at the top, got {got}")])
+        if {"schema", "sweeps"} <= {key.value for key, _ in root.value}:
+            raise ConfigError(source, [Fault("", "expected a config, got a record; name the config of its run")])
         document = cast(DictConfig, OmegaConf.create(text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -198,5 +200,12 @@ def _unknown_key(location: tuple[int | str, ...]) -> str:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             section = annotation
     known = list(section.model_fields)
+    if elsewhere := [] if parents else _sections_with(key):
+        return f"unknown key; did you mean {elsewhere[0]}?"
     near = difflib.get_close_matches(key, known, n=1)
     return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known here: {', '.join(known)}"
+
+
+def _sections_with(key: str) -> list[str]:
+    fields = Config.model_fields.items()
+    return [f"{name}.{key}" for name, field in fields if key in getattr(field.annotation, "model_fields", ())]
