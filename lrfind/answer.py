@@ -14,6 +14,8 @@ from lrfind.record import Refusal, Result, Status
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+WAY_OUT = "make room there, or name a file in another folder"
+
 
 @dataclass(frozen=True, repr=False)
 class Answer(Result):
@@ -71,7 +73,7 @@ class Answer(Result):
         from lrfind.output.plot import figure, save_plot
 
         if path is not None:
-            save_plot(self, Path(path))
+            save_plot(self, Path(path), WAY_OUT)
         return figure(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -82,7 +84,7 @@ class Answer(Result):
         """
         from lrfind.output.files import write_atomically
 
-        write_atomically(Path(path), (to_json(self) + "\n").encode())
+        write_atomically(Path(path), (to_json(self) + "\n").encode(), WAY_OUT)
 
     def apply(self, optimizer: Any, scheduler: Any = None) -> None:
         """Set the learning rates of an optimizer, and the `initial_lr` that schedulers start from, to the suggestion.
@@ -137,7 +139,7 @@ def load(path: str | os.PathLike[str]) -> Answer:
     from lrfind.reread import read
 
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # ValueError: no text, or a NUL in the name
         raise RecordError(f"{path}: expected a record of lrfind: {error}") from error
     return Answer(**vars(read(text, str(path))))

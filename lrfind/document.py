@@ -113,7 +113,8 @@ def _result_from(document: dict[str, Any]) -> Result:
         ),
         repeats=tuple(Repeat(**repeat) for repeat in document["repeats"]),
         groups=tuple(Group(**group) for group in document["groups"]),
-        **{name: document[name] for name in _RUN_KEYS},
+        **{name: document[name] for name in _RUN_KEYS if name != "source"},
+        source=document.get("source"),  # records from before it was kept have none
     )
 
 

@@ -118,12 +118,15 @@ def find_lr(
     """
     settings = {name: value for name, value in locals().items() if name in KEYS}
     with _words_of_python(), collector_paused():
+        from lrfind.training.chance import keep_chance
         from lrfind.training.live import LiveJob, check_live
     notes = _watched(progress, lambda note: on_note(in_python(note)))
-    with _words_of_python(), notes as observer, contextlib.ExitStack() as stack:
+    with _words_of_python(), contextlib.ExitStack() as stack:
         place = check_live(model, loader, loss_fn, optimizer, step, device, scaler, precision)
         objects: dict[str, Any] = {"model": model, "loader": loader, "loss_fn": loss_fn, "optimizer": optimizer}
         config = config_of(settings, **objects, step=step, device=place)
+        stack.callback(keep_chance())  # here already, as the progress bar draws at random, too
+        observer = stack.enter_context(notes)
 
         def job() -> LiveJob:
             made = LiveJob(config=config, device=place, **objects, step=step, scaler=scaler)

@@ -64,6 +64,7 @@ def _typed(result: Result) -> dict[str, tuple[type, Any]]:
         "source": (str, result.source or ""),
         "message": (str, found.message),
         "config": (dict, result.config),
+        "environment": (dict, result.environment),
         "timing": (dict, result.timing),
         "suggested_lrs": (dict, found.suggested_lrs),
         "confidence": (number, found.confidence),

@@ -100,6 +100,7 @@ def explosion(log_lr: float) -> float:
         (sweep_of(lambda log_lr: 2.3, noise=0.3), Refusal.NOISE, "sweep.max_iter"),
         (sweep_of(explosion, stop=StopReason.DIVERGED), Refusal.NOISE, "larger batches"),
         (sweep_of(lambda log_lr: response(min(log_lr, -1)), lrs=LRS[:52]), Refusal.STILL_DESCENDING, "sweep.end_lr"),
+        (sweep_of(response, lrs=LRS[:52], stop=StopReason.DATA_ENDED), Refusal.STILL_DESCENDING, "give it more data"),
         (
             sweep_of(response, lrs=LRS[:52], stop=StopReason.INTERRUPTED),
             Refusal.STILL_DESCENDING,

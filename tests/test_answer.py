@@ -58,9 +58,22 @@ def test_what_is_no_record_is_a_fault(tmp_path: Path, text: Any) -> None:
         load(tmp_path / "a.json")
 
 
+def test_a_byte_order_mark_is_no_part_of_a_record(tmp_path: Path) -> None:
+    answer().save(tmp_path / "a.json")
+    (tmp_path / "b.json").write_text((tmp_path / "a.json").read_text(), encoding="utf-8-sig")
+    assert load(tmp_path / "b.json") == answer()
+
+
+def test_a_name_that_no_file_can_have_is_a_fault() -> None:
+    with pytest.raises(RecordError, match="null byte"):
+        load("a\0b")
+
+
 def test_a_place_that_cannot_be_written_to_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match=r"cannot write .*; make room there, or name a file in another folder"):
         answer().save(tmp_path / "missing" / "a.json")
+    with pytest.raises(OutputError, match=r"cannot write .*; make room there, or name a file in another folder"):
+        answer().plot(tmp_path / "missing" / "a.png")
     with pytest.raises(OutputError, match=r"ends in .png, .svg or .pdf, got .gif"):
         answer().plot(tmp_path / "a.gif")
 

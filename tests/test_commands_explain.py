@@ -184,6 +184,22 @@ def test_a_record_made_in_python_has_no_config(project: Project) -> None:
     outcome.says("expected a record of `lrfind run`")
 
 
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"device": "cuda:99"}, ["--device: expected cuda:99", "say --device auto"]),
+        ({"parallel": "fsdp"}, ["parallel: expected several processes", "-m lrfind explain RECORD"]),
+    ],
+)
+def test_a_record_from_another_machine_says_how_to_explain_it_here(
+    project: Project, record: Path, setting: dict[str, str], words: list[str]
+) -> None:
+    config = {**json.loads(record.read_text())["config"], **setting}
+    outcome = explain(project, change(record, config=config))
+    assert (outcome.code, outcome.out) == (2, "")
+    outcome.says("changed.lrfind.json: ", *words)
+
+
 def test_a_refusal_has_nothing_to_explain_but_a_rate_that_is_given(project: Project, record: Path) -> None:
     other = refused_result()
     refused = change(record, analysis=other.analysis, sweeps=other.sweeps, smoothed=other.smoothed, probes=())

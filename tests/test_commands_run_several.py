@@ -18,7 +18,7 @@ import jsonschema
 import pytest
 from cli import CONFIG, OWN, Outcome, Project, command, open_project, process, shell, strict_json
 
-from lrfind.commands.several import _Child, split
+from lrfind.commands.several import _Child, _outcome, split
 from lrfind.commands.summary import Outcome as Ended
 from lrfind.commands.summary import failure, worst
 from lrfind.errors import ExitCode
@@ -284,6 +284,12 @@ def test_arguments_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert split(["seed=1", "a.yaml"]) == (["a.yaml"], ["seed=1"])
     assert split(["./a.yaml"]) == (["a.yaml"], [])
     assert split(["seed=1", "nope"]) == (["seed=1"], ["nope"])
+
+
+@pytest.mark.parametrize(("ended", "code"), [(130, 130), (-signal.SIGINT, 130), (-signal.SIGSEGV, 1), (7, 1)])
+def test_a_process_that_left_no_word_was_interrupted_or_failed(tmp_path: Path, ended: int, code: int) -> None:
+    outcome = _outcome("c.yaml", ended, tmp_path / "none")
+    assert (outcome.code, outcome.document["exit_code"]) == (code, code)
 
 
 def test_the_worst_of_no_or_many_codes() -> None:

@@ -25,6 +25,12 @@ def test_a_record_reads_back_equal(result: Result) -> None:
     assert from_json(to_json(result)) == result
 
 
+def test_a_record_from_before_its_config_was_named_is_read() -> None:
+    document = json.loads(to_json(example_result()))
+    del document["source"]
+    assert from_json(json.dumps(document)) == example_result()
+
+
 @given(sweep=sweeps())
 def test_any_sweep_makes_a_strict_document_that_reads_back(sweep: Sweep) -> None:
     text = to_json(result_of(sweep))

@@ -337,12 +337,25 @@ def test_gradients_may_be_off_around_it() -> None:
         assert not torch.is_grad_enabled()
 
 
+def test_autocast_around_it_changes_nothing() -> None:
+    model, optimizer = linear()
+    alone = lrfind.find_lr(model, line(), nn.MSELoss(), optimizer)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert lrfind.find_lr(model, line(), nn.MSELoss(), optimizer).sweep == alone.sweep
+        within = lrfind.find_lr(model, line(), nn.MSELoss(), optimizer, precision="bf16")
+        assert torch.is_autocast_enabled("cpu")
+    assert within.sweep == lrfind.find_lr(model, line(), nn.MSELoss(), optimizer, precision="bf16").sweep
+
+
 MODEL, OPTIMIZER = linear()
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "no optimizer": ({"optimizer": None}, "optimizer: expected a torch.optim.Optimizer of the model's parameters, got"),
     "in another order": ({"optimizer": nn.MSELoss(), "loss_fn": OPTIMIZER}, "optimizer: expected .* got MSELoss"),
     "of another model": ({"model": nn.Linear(4, 1)}, "optimizer: expected parameters of model and loss_fn alone"),
     "no module": ({"model": "resnet"}, "model: expected a torch.nn.Module, got str"),
+    "a class": ({"model": nn.Linear}, r"model: .* got the class Linear; make one of it: Linear\(\.\.\.\)"),
+    "a class of losses": ({"loss_fn": nn.MSELoss}, "loss_fn: expected .* got the class MSELoss; make one of it"),
+    "a class of optimizers": ({"optimizer": torch.optim.SGD}, "optimizer: expected .* got the class SGD; make one"),
     "frozen": ({"model": nn.Linear(4, 1).requires_grad_(False)}, "model: expected at least one trainable parameter"),
     "lazy": ({"model": nn.LazyLinear(1)}, "model: expected parameters that hold values, got lazy ones: weight, bias"),
     "a data set": (
@@ -405,7 +418,9 @@ def test_nothing_is_printed_unless_asked_for(
     model, optimizer = linear()
     lrfind.find_lr(model, line(), nn.MSELoss(), optimizer)
     assert capfd.readouterr() == ("", "")
+    drawn = random.getstate()
     lrfind.find_lr(model, line(), nn.MSELoss(), optimizer, progress=True)
+    assert random.getstate() == drawn
     out, err = capfd.readouterr()
     assert out == ""
     assert "sweep" in err

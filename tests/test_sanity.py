@@ -51,6 +51,7 @@ def test_a_record_as_it_was_written_is_returned() -> None:
     ("place", "value", "words"),
     [
         (("timing",), [], "timing: expected an object, got []"),
+        (("environment",), [], "environment: expected an object, got []"),
         (("title",), 3, "title: expected a text, got 3"),
         (("confidence",), 2, "confidence: expected 0 to 1, got 2"),
         (("landmarks", "noise"), "low", "landmarks.noise: expected a number, got 'low'"),

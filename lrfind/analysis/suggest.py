@@ -181,6 +181,12 @@ def _too_short(sweep: Sweep) -> tuple[Refusal, str]:
     )
 
 
+def _to_the_end(sweep: Sweep) -> str:
+    if sweep.stop_reason is StopReason.DATA_ENDED:
+        return "give it more data, or a loader that can be read again"
+    return "let it run to its end"
+
+
 def _diverged_at_once(sweep: Sweep) -> tuple[Refusal, str]:
     return Refusal.DIVERGED_AT_ONCE, (
         f"The loss rises from the first learning rate ({sweep.lrs[0]:.3g}) on: lower sweep.start_lr, "
@@ -203,7 +209,7 @@ def _refusal(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> tuple[Refusal, 
         if sweep.stop_reason in _CUT_SHORT:
             return Refusal.TOO_FEW_POINTS, (
                 f"The sweep {_CUT_SHORT[sweep.stop_reason]} after {len(sweep.losses)} steps, before any descent: "
-                "let it run to its end."
+                f"{_to_the_end(sweep)}."
             )
         return Refusal.NOISE, (
             f"No descent stands out from the noise between batches (standard deviation {fitted.noise:.3g}): "
@@ -215,7 +221,7 @@ def _refusal(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> tuple[Refusal, 
             f"seen: lower sweep.start_lr, to {sweep.lrs[0] / 100:.0e} for example."
         )
     if _still_descending(sweep, fitted, landmarks):
-        knob = "let it run to its end" if sweep.stop_reason is not StopReason.COMPLETED else "raise sweep.end_lr"
+        knob = "raise sweep.end_lr" if sweep.stop_reason is StopReason.COMPLETED else _to_the_end(sweep)
         return Refusal.STILL_DESCENDING, (
             f"The loss is still falling at the last learning rate ({sweep.lrs[-1]:.3g}), so the best one lies beyond: "
             f"{knob}."

@@ -12,7 +12,7 @@ import typer
 from lrfind.commands.report import PlotFormat, console_for_result, print_parts
 from lrfind.commands.streams import console_for_people, print_result, stdout_for_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, RecordError, StoppedError
-from lrfind.launch import is_first
+from lrfind.launch import is_alone, is_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,10 +91,22 @@ def explain(
         settings = _settings(source.result, name, place, device)
         lrs = (alpha, alpha / factor, alpha * factor)
         explained = _train(settings, source.result, place, lrs, length, given=lr is not None, quiet=quiet)
+    except ConfigError as error:
+        raise ConfigError(name, list(map(_own, error.faults))) from error
     except KeyboardInterrupt as interrupt:
         raise StoppedError from interrupt
     fault = _show(explained, source.name, out, plot, as_json=as_json, quiet=quiet) if is_first() else None
     raise typer.Exit(ExitCode.FAILED if fault else _exit_code(explained))
+
+
+def _own(fault: Fault) -> Fault:
+    """Return a fault of the record's config, which no override changes, with a way out that `lrfind explain` has."""
+    if fault.key == "device":
+        return Fault("--device", f"{fault.problem.removesuffix('; use auto')}; say --device auto")
+    if fault.key == "parallel" and is_alone():
+        start = "torchrun --nproc-per-node N -m lrfind explain RECORD"
+        return Fault("parallel", f"expected several processes, as the run had, got one; start them with {start}")
+    return fault
 
 
 def _check_numbers(lr: float | None, factor: float) -> None:

@@ -161,7 +161,8 @@ def _from_terminal() -> bool:
 
 def _outcome(config: str, ended: int, file: Path) -> Outcome:
     """Return how a process ended, in its own words if it left any."""
-    code = ExitCode.INTERRUPTED if ended in (-signal.SIGINT, -signal.SIGTERM) else ExitCode.FAILED
+    stopped = ended in (-signal.SIGINT, -signal.SIGTERM, ExitCode.INTERRUPTED)
+    code = ExitCode.INTERRUPTED if stopped else ExitCode.FAILED
     try:
         document = json.loads(file.read_bytes())
     except (OSError, ValueError):

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from lrfind.errors import OutputError
 from lrfind.output import layout
 from lrfind.output.curve import lr_ticks, tick_labels
-from lrfind.output.files import write_atomically
+from lrfind.output.files import WAY_OUT, write_atomically
 
 FORMATS = ("png", "svg", "pdf")
 """Suffixes that a picture can have."""
@@ -25,13 +25,13 @@ BLUE, SKY, VERMILLION, GREEN, ORANGE = "#0072B2", "#56B4E9", "#D55E00", "#009E73
 PURPLE, BLACK = "#CC79A7", "#000000"
 
 
-def save_picture(draw: Callable[[], Figure], path: Path, title: str) -> None:
+def save_picture(draw: Callable[[], Figure], path: Path, title: str, way_out: str = WAY_OUT) -> None:
     """Write the picture that `draw` returns to `path`, as PNG, SVG or PDF by its suffix.
 
     Raises:
         OutputError: The suffix is another one, or the file cannot be written.
     """
-    write_atomically(path, picture_bytes(draw, check_suffix(path), title))
+    write_atomically(path, picture_bytes(draw, check_suffix(path), title), way_out)
 
 
 def picture_bytes(draw: Callable[[], Figure], form: str, title: str) -> bytes:

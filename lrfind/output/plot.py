@@ -24,6 +24,7 @@ from lrfind.output.curve import (
     smooth_points,
     tick_labels,
 )
+from lrfind.output.files import WAY_OUT
 from lrfind.output.picture import (
     BLUE,
     FORMATS,
@@ -43,13 +44,18 @@ __all__ = ["FORMATS", "figure", "plot_bytes", "save_plot"]
 _MARKERS = "sD^vPXph"
 
 
-def save_plot(result: Result, path: Path) -> None:
+def save_plot(result: Result, path: Path, way_out: str = WAY_OUT) -> None:
     """Write the picture of `result` to `path`, as PNG, SVG or PDF by its suffix.
+
+    Args:
+        result: What is drawn.
+        path: The file.
+        way_out: What the user can do where it cannot be written.
 
     Raises:
         OutputError: The suffix is another one, or the file cannot be written.
     """
-    save_picture(lambda: _draw(result), path, result.title)
+    save_picture(lambda: _draw(result), path, result.title, way_out)
 
 
 def plot_bytes(result: Result, form: str) -> bytes:

@@ -75,7 +75,9 @@ class LiveJob(Job):
             put_back_chance()
 
         try:
-            with torch.inference_mode(False):  # which turns gradients on, too
+            # The caller's autocast, entered once around all steps, would keep the weights that it cast at the first.
+            autocast = torch.autocast(self.device.type, enabled=False, cache_enabled=False)
+            with torch.inference_mode(False), autocast:  # the former turns gradients on, too
                 yield
         finally:
             try:
@@ -119,7 +121,7 @@ def check_live(
         LrfindError: One cannot; the message names the argument, what was expected, and the way out.
     """
     if not isinstance(model, nn.Module):
-        raise LrfindError(f"model: expected a torch.nn.Module, got {describe(model)}")
+        raise LrfindError(f"model: expected a torch.nn.Module, got {_described(model)}")
     _check_alone(model)
     if lazy := [name for name, parameter in model.named_parameters() if is_lazy(parameter)]:
         raise LrfindError(f"model: expected parameters that hold values, got lazy ones: {some(lazy)}; call it once")
@@ -127,8 +129,8 @@ def check_live(
     _check_optimizer(optimizer, model, loss_fn, step)
     _check_loader(loader)
     for name, value, form in (("loss_fn", loss_fn, "(output, target)"), ("step", step, "(model, batch)")):
-        if value is not None and not callable(value):
-            raise LrfindError(f"{name}: expected something to call as {name}{form}, got {describe(value)}")
+        if value is not None and (not callable(value) or _is_module_class(value)):
+            raise LrfindError(f"{name}: expected something to call as {name}{form}, got {_described(value)}")
     if loss_fn is not None and step is not None:
         raise LrfindError("loss_fn: does nothing beside step, which returns the loss; drop one of them")
     if isinstance(scaler, torch.amp.GradScaler) and scaler.is_enabled() and precision != "fp16":
@@ -139,6 +141,16 @@ def check_live(
     if problem := problem_with(precision, found):
         raise LrfindError(f"precision: {problem}")
     return found
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__}; make one of it: {value.__name__}(...)"
+    return describe(value)
+
+
+def _is_module_class(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, nn.Module)
 
 
 def _check_alone(model: nn.Module) -> None:
@@ -160,7 +172,7 @@ def _names(module: nn.Module) -> set[str]:
 
 def _check_optimizer(optimizer: Any, model: nn.Module, loss_fn: Any, step: Any) -> None:
     if not isinstance(optimizer, torch.optim.Optimizer):
-        got = "none" if optimizer is None else describe(optimizer)
+        got = "none" if optimizer is None else _described(optimizer)
         raise LrfindError(f"optimizer: expected a torch.optim.Optimizer of the model's parameters, got {got}")
     own = [*model.parameters(), *(loss_fn.parameters() if isinstance(loss_fn, nn.Module) else ())]
     if step is None and (foreign := not_of(own, optimizer)):  # a step may well train more than the model
