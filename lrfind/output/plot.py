@@ -26,7 +26,6 @@ from lrfind.output.curve import (
 )
 from lrfind.output.picture import (
     BLUE,
-    FORMATS,
     GREEN,
     ORANGE,
     SKY,
@@ -38,8 +37,6 @@ from lrfind.output.picture import (
 )
 from lrfind.record import Candidate, Landmarks, Result
 
-__all__ = ["FORMATS", "figure", "plot_bytes", "save_plot"]
-
 _MARKERS = "sD^vPXph"
 
 
@@ -49,21 +46,17 @@ def save_plot(result: Result, path: Path) -> None:
     Raises:
         OutputError: The suffix is another one, or the file cannot be written.
     """
-    save_picture(lambda: _draw(result), path, result.title)
+    save_picture(lambda: figure(result), path, result.title)
 
 
 def plot_bytes(result: Result, form: str) -> bytes:
     """Return the picture of `result` as a PNG, SVG or PDF file holds it."""
-    return picture_bytes(lambda: _draw(result), form, result.title)
+    return picture_bytes(lambda: figure(result), form, result.title)
 
 
+@own_settings()
 def figure(result: Result) -> Figure:
     """Return the picture of `result`: raw and smoothed loss over LR, and what was read from them."""
-    with own_settings():
-        return _draw(result)
-
-
-def _draw(result: Result) -> Figure:
     picture = Figure(figsize=layout.SIZE, dpi=layout.DPI)
     axes = picture.add_axes((0.1, 0.2, 0.8, 0.6), xlabel="learning rate", ylabel="loss")
     frame = frame_of(result)
