@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrfind.commands.report import PlotFormat, console_for_result, print_parts
-from lrfind.commands.streams import console_for_people, print_result, stdout_for_result, tell
+from lrfind.commands.report import PlotFormat, console_for_result, print_json, print_parts
+from lrfind.commands.streams import console_for_people, stdout_for_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, RecordError, StoppedError
 from lrfind.launch import is_first
 
@@ -163,7 +162,7 @@ def _show(explained: Explanation, name: str, out: Path, plot: PlotFormat, *, as_
 
     files, fault = _save(explained, out / f"{name}.lrfind.explain.{plot.value}", plot)
     if as_json:
-        print_result(json.dumps(as_document(explained), indent=2, allow_nan=False))
+        print_json(as_document(explained))
     else:
         print_parts(*as_parts(explained, console_for_result().width))
     if explained.interrupted and not quiet:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrfind.commands.report import PlotFormat, console_for_result, print_parts
+from lrfind.commands.report import PlotFormat, console_for_result, print_json, print_parts
 from lrfind.commands.sections import CHOICE, help_line
 from lrfind.commands.streams import print_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault
@@ -172,7 +171,7 @@ def _print_one(name: str, rates: Rates, length: Length, result: Result, *, as_js
 
     planned = plan(name, rates, length)
     if as_json:
-        print_result(json.dumps(document(name, planned, length, result), indent=2, allow_nan=False))
+        print_json(document(name, planned, length, result))
     else:
         print_result(code(name, planned, length, result).rstrip())
 
@@ -182,8 +181,7 @@ def _print_all(rates: Rates, length: Length | None, result: Result, *, as_json: 
     from lrfind.output.schedulers import KINDS, plan
 
     if as_json and length is not None:
-        documents = [document(name, plan(name, rates, length), length, result) for name in KINDS]
-        print_result(json.dumps(documents, indent=2, allow_nan=False))
+        print_json([document(name, plan(name, rates, length), length, result) for name in KINDS])
     else:
         print_parts(_table(rates), "", _explanation(rates))
 

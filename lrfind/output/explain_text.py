@@ -37,11 +37,11 @@ def as_parts(explained: Explanation, width: int) -> Sequence[RenderableType]:
 
 
 def as_document(explained: Explanation) -> dict[str, Any]:
-    """Return the explanation in JSON types; what is not finite is None."""
+    """Return the explanation as a document for `lrfind.document.dumps`."""
     return {
         "alpha": explained.alpha,
         "steps": explained.steps,
-        "start_loss": _number(explained.start.loss),
+        "start_loss": explained.start.loss,
         "message": explained.message,
         "interrupted": explained.interrupted,
         "runs": [_run(run) for run in explained.runs],
@@ -55,21 +55,17 @@ def _run(run: Run) -> dict[str, Any]:
     return {
         "lr": run.lr,
         "factor": run.factor,
-        "outcome": course.outcome.value,
+        "outcome": course.outcome,
         "note": run.note,
-        "end_loss": _number(probe.end_loss),
+        "end_loss": probe.end_loss,
         "peak_loss": course.peak_loss,
         "drop_share": course.drop_share,
         "steps_to_90_percent": course.most_steps,
         "alpha_steps": course.alpha_steps,
-        "stop_reason": probe.stop_reason.value,
+        "stop_reason": probe.stop_reason,
         "error": run.error,
-        "losses": [_number(loss) for loss in probe.losses],
+        "losses": probe.losses,
     }
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _table(explained: Explanation, *, whole: bool) -> Table:

@@ -15,8 +15,6 @@ from lrfind.output.curve import format_lr, format_range, purpose
 from lrfind.output.terminal import LEAST_WIDTH, sketch
 from lrfind.record import Result, StopReason
 
-__all__ = ["format_lr", "report"]
-
 _SKETCH_WIDTH, _SKETCH_HEIGHT = 100, 14
 
 _STOPPED = {
