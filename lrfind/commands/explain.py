@@ -79,7 +79,7 @@ def explain(
     source = load(record)
     name = "stdin" if record == STDIN else record
     place = _place(source, name, config)
-    alpha = lr if lr is not None else _constant_lr(source.result)
+    alpha = lr if lr is not None else source.result.analysis.constant_lr
     if alpha is None:
         tell(f"lrfind: no learning rate to explain: {source.result.analysis.message} Or name one with --lr.")
         raise typer.Exit(ExitCode.NO_SUGGESTION)
@@ -126,12 +126,6 @@ def _place(source: Source, name: str, config: Path | None) -> Path:
         way_out = "check the path" if config else "say where it lies with --config CONFIG"
         raise ConfigError(name, [Fault("--config", f"expected the config of the run at {where}; {way_out}")])
     return found
-
-
-def _constant_lr(result: Result) -> float | None:
-    """Return the suggestion for a constant learning rate, whatever schedule the record is for."""
-    found = result.analysis
-    return found.suggested_lrs.get("constant", found.suggested_lr) if found.suggested_lr is not None else None
 
 
 def _settings(result: Result, name: str, place: Path, device: str | None) -> Config:

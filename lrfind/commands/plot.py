@@ -143,12 +143,10 @@ def _row(name: str, result: Result) -> dict[str, Any]:
 
 
 def _table(sources: Sequence[Source], names: Sequence[str]) -> RenderableType:
-    from rich import box
-    from rich.table import Table
-
     from lrfind.output.curve import format_lr, format_range
+    from lrfind.output.tables import plain_table
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = plain_table()
     table.add_column("record", overflow="fold")
     table.add_column("LR", justify="right")
     table.add_column("safe range", justify="right")

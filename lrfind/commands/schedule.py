@@ -120,18 +120,17 @@ def _rates(result: Result, lr: float | None) -> Rates | None:
     found, safe_range = result.analysis, _constant_range(result)
     if lr is not None:
         return rates_given(lr, safe_range)
-    if found.suggested_lr is None or safe_range is None:
+    if found.constant_lr is None or safe_range is None:
         return None
-    constant = found.suggested_lrs.get("constant", found.suggested_lr)
-    return Rates({**for_schedules(constant), **found.suggested_lrs}, *safe_range)
+    return Rates({**for_schedules(found.constant_lr), **found.suggested_lrs}, *safe_range)
 
 
 def _constant_range(result: Result) -> tuple[float, float] | None:
     """Return the safe range of a constant learning rate, whatever schedule the record is for."""
     found = result.analysis
-    if found.suggested_lr is None or found.safe_range is None:
+    if found.suggested_lr is None or found.constant_lr is None or found.safe_range is None:
         return None
-    scale = found.suggested_lrs.get("constant", found.suggested_lr) / found.suggested_lr
+    scale = found.constant_lr / found.suggested_lr
     low, high = found.safe_range
     return low * scale, high * scale
 
@@ -187,13 +186,11 @@ def _print_all(rates: Rates, length: Length | None, result: Result, *, as_json: 
 
 
 def _table(rates: Rates) -> RenderableType:
-    from rich import box
-    from rich.table import Table
-
     from lrfind.output.curve import format_lr, format_range
     from lrfind.output.schedulers import KINDS, rate_of
+    from lrfind.output.tables import plain_table
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = plain_table()
     wide = console_for_result().width >= _WIDE
     for column in ("scheduler", "LR", *["class"] * wide, "what it does"):
         table.add_column(column, overflow="fold", no_wrap=column != "what it does")

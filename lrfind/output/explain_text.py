@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from lrfind.explanation import Explanation, Run
 from lrfind.output.curve import format_lr
+from lrfind.output.tables import plain_table
 
 _WHOLE = 80
 """Columns from which the table has room for all that was measured."""
@@ -69,7 +69,7 @@ def _run(run: Run) -> dict[str, Any]:
 
 
 def _table(explained: Explanation, *, whole: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = plain_table()
     table.add_column("LR", no_wrap=True)
     if whole:
         table.add_column("")

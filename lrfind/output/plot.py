@@ -14,12 +14,12 @@ from lrfind.output.curve import (
     Frame,
     Point,
     even_ticks,
+    findings,
     format_lr,
     format_range,
     frame_of,
     loss_at,
     probe_points,
-    purpose,
     raw_points,
     smooth_points,
     tick_labels,
@@ -170,10 +170,5 @@ def _alternatives(result: Result) -> dict[float, list[str]]:
 
 
 def _finding(result: Result) -> str:
-    found = result.analysis
-    if found.suggested_lr is None:
-        return f"No learning rate suggested: {found.message}"
-    parts = [f"suggested LR {format_lr(found.suggested_lr)}{purpose(result)}"]
-    if found.safe_range:
-        parts.append(f"safe range {format_range(*found.safe_range)}")
-    return ", ".join([*parts, f"confidence {found.confidence:.0%}"])
+    parts = [f"{name} {value}" for name, value in findings(result)]
+    return ", ".join(parts) or f"No learning rate suggested: {result.analysis.message}"
