@@ -87,12 +87,13 @@ def swept() -> Answer:
     )
 
 
-def test_an_optimizer_gets_the_learning_rate_of_each_group() -> None:
+@pytest.mark.parametrize("schedulers", [None, [], ()])
+def test_an_optimizer_gets_the_learning_rate_of_each_group(schedulers: Any) -> None:
     weights = [torch.nn.Parameter(torch.ones(1)) for _ in range(3)]
     optimizer = torch.optim.SGD([{"params": [weight], "lr": 1.0} for weight in weights])
     optimizer.param_groups[1]["lr"] = lr = torch.tensor(1.0)
     optimizer.param_groups[0]["initial_lr"] = 1.0
-    swept().apply(optimizer)
+    swept().apply(optimizer, schedulers)
     assert [float(group["lr"]) for group in optimizer.param_groups] == pytest.approx([END_LR, 10 * END_LR, 3])
     assert optimizer.param_groups[1]["lr"] is lr
     assert [group.get("initial_lr") for group in optimizer.param_groups] == [END_LR, None, None]
