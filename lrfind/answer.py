@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrfind.document import to_json
-from lrfind.errors import LrfindError, RecordError
+from lrfind.errors import LrfindError
 from lrfind.record import Refusal, Result, Status
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Answer(Result):
         from lrfind.training.schedulers import set_lrs, set_peaks
 
         lrs = [group.lr(self.suggested_lr) for group in self.groups]
-        if scheduler is None or scheduler == []:
+        if scheduler is None or scheduler in ([], ()):
             set_lrs(optimizer, lrs)
         else:
             set_peaks(optimizer, lrs, scheduler if isinstance(scheduler, (list, tuple)) else [scheduler])
@@ -136,10 +136,6 @@ def load(path: str | os.PathLike[str]) -> Answer:
     Raises:
         RecordError: The file cannot be read, or holds neither.
     """
-    from lrfind.reread import read
+    from lrfind.reread import read, read_text
 
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:  # ValueError: no text, or a NUL in the name
-        raise RecordError(f"{path}: expected a record of lrfind: {error}") from error
-    return Answer(**vars(read(text, str(path))))
+    return Answer(**vars(read(read_text(str(path)), str(path))))

@@ -1,7 +1,7 @@
 """The JSON form of a `Result`, both ways.
 
-It is strict (a number that is not finite is null) and carries a schema number. Reading a document back gives an
-equal `Result`.
+It is strict, as all JSON that lrfind writes (a number that is not finite is null), and carries a schema number.
+Reading a document back gives an equal `Result`.
 """
 
 from __future__ import annotations
@@ -59,6 +59,11 @@ def to_json(result: Result) -> str:
         "environment": result.environment,
         "timing": result.timing,
     }
+    return dumps(document)
+
+
+def dumps(document: Any) -> str:
+    """Return a document as strict JSON, for people to read as well."""
     return json.dumps(_finite(document), indent=2, allow_nan=False)
 
 

@@ -184,6 +184,11 @@ class Analysis:
     landmarks: Landmarks | None
     smoothed: tuple[float, ...]
 
+    @property
+    def constant_lr(self) -> float | None:
+        """The suggestion for a constant learning rate, whatever schedule the sweep was read for."""
+        return None if self.suggested_lr is None else self.suggested_lrs.get("constant", self.suggested_lr)
+
 
 @dataclass(frozen=True)
 class Repeat:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import lrfind
 from lrfind.analysis.checking import Plan, checked_by_probes
@@ -18,7 +20,39 @@ from lrfind.history import Tool, to_sweep
 from lrfind.record import Analysis, Probe, Result
 from lrfind.sanity import consistent
 
+MOST_BYTES = 100 * 2**20
+"""No record comes near; what does is another file."""
 METHODS: tuple[Method, ...] = ("auto", "steepest", "descent_end", "valley", "minimum")
+
+
+def read_text(name: str, stream: BinaryIO | None = None) -> str:
+    """Return the text of a file that may be a record or a curve.
+
+    Args:
+        name: Its path, or what the stream is called.
+        stream: What to read instead of a file.
+
+    Raises:
+        RecordError: It cannot be read, or is no text.
+    """
+    try:
+        with contextlib.nullcontext(stream) if stream else Path(name).open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except FileNotFoundError as error:
+        raise RecordError(f"{name}: no such file; `lrfind run` writes records as CONFIG.lrfind.json") from error
+    except IsADirectoryError as error:
+        raise RecordError(f"{name}: expected a file, got a folder; name the record in it") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise RecordError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if len(data) > MOST_BYTES:
+        raise RecordError(f"{name}: expected a record or a table of lr and loss, got more than 100 MB")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise RecordError(f"{name}: expected text in UTF-8 (JSON or CSV), got binary data")
+    return text
 
 
 def read(text: str, source: str, tool: Tool | None = None, *, after_update: bool = False) -> Result:

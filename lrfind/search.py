@@ -174,18 +174,27 @@ def probing(job: Job) -> bool:
 
 def _probe(job: Job, lr: float, steps: int, outcome: Sweeps, observer: Observer) -> Probe | None:
     """Train at one learning rate; None if nothing could be measured. The sweep is there all the same."""
+    made, fault = one_probe(job, lr, steps, observer)
+    if isinstance(fault, DataError):
+        observer.on_note("The data cannot be read a second time, so the sweep is not checked by trainings.")
+        return None
+    if fault is not None:
+        outcome.error = str(fault)
+        observer.on_error(fault)
+    return made
+
+
+def one_probe(job: Job, lr: float, steps: int, observer: Observer) -> tuple[Probe, LrfindError | None]:
+    """Train from the start at one learning rate; return what was measured, and the fault that ended it if one did."""
+    fault = None
     try:
         sweep = one_sweep(job, (lr,) * steps, replace(observer, on_sweep=observer.on_probe))
     except KeyboardInterrupt:
-        return Probe(lr, steps, (), StopReason.INTERRUPTED)
-    except DataError:
-        observer.on_note("The data cannot be read a second time, so the sweep is not checked by trainings.")
-        return None
+        return Probe(lr, steps, (), StopReason.INTERRUPTED), None
     except LrfindError as error:
-        outcome.error = str(error)
-        observer.on_error(error)
-        sweep = getattr(error, "partial", Sweep(0, (), (), StopReason.FAILED))
-    return Probe(lr, steps, sweep.losses, sweep.stop_reason)
+        reason = StopReason.DATA_ENDED if isinstance(error, DataError) else StopReason.FAILED
+        sweep, fault = getattr(error, "partial", Sweep(0, (), (), reason)), error
+    return Probe(lr, steps, sweep.losses, sweep.stop_reason), fault
 
 
 def _once(tell: Callable[[str], None], note: str) -> Callable[[], None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,10 @@ from lrfind.api import build
 from lrfind.config.check import check_targets
 from lrfind.config.load import make_importable, validated
 from lrfind.config.schema import Config
-from lrfind.errors import ConfigError, DataError, Fault, LrfindError
+from lrfind.errors import ConfigError, Fault
 from lrfind.launch import read_launch
-from lrfind.record import Probe, Result, StopReason, Sweep
-from lrfind.search import Observer, one_sweep
+from lrfind.record import Probe, Result, StopReason
+from lrfind.search import Observer, one_probe
 
 if TYPE_CHECKING:
     from lrfind.training.job import Job
@@ -97,17 +97,10 @@ def train_at(config: Config, source: str, lrs: Sequence[float], steps: int, obse
 
 def _train(job: Job, lr: float, steps: int, observer: Observer, *, needed: bool) -> tuple[Probe, str | None]:
     """Train at one learning rate; if it is needed, not to measure anything at all is an error."""
-    sweep, error = Sweep(job.config.seed, (), (), StopReason.INTERRUPTED), None
-    try:
-        sweep = one_sweep(job, (lr,) * steps, replace(observer, on_sweep=observer.on_probe))
-    except KeyboardInterrupt:
-        pass
-    except LrfindError as fault:
-        reason = StopReason.DATA_ENDED if isinstance(fault, DataError) else StopReason.FAILED
-        sweep, error = getattr(fault, "partial", replace(sweep, stop_reason=reason)), str(fault)
-        if needed and not sweep.losses:
-            raise
-        observer.on_error(fault)
-    if needed and not sweep.losses:
-        raise KeyboardInterrupt
-    return Probe(lr, steps, sweep.losses, sweep.stop_reason), error
+    made, fault = one_probe(job, lr, steps, observer)
+    if needed and not made.losses:
+        raise fault or KeyboardInterrupt
+    if fault is None:
+        return made, None
+    observer.on_error(fault)
+    return made, str(fault)

@@ -50,11 +50,17 @@ def test_a_curve_from_elsewhere_is_read(tmp_path: Path) -> None:
     assert load(tmp_path / "curve.csv").sweep.losses == sweep.losses
 
 
+def test_a_byte_order_mark_before_a_record_is_no_fault(tmp_path: Path) -> None:
+    answer().save(tmp_path / "a.json")
+    (tmp_path / "a.json").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "a.json").read_bytes())
+    assert load(tmp_path / "a.json") == answer()
+
+
 @pytest.mark.parametrize("text", [None, "{}", "", b"\xff"], ids=["missing", "object", "empty", "no text"])
 def test_what_is_no_record_is_a_fault(tmp_path: Path, text: Any) -> None:
     if text is not None:
         (tmp_path / "a.json").write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(RecordError, match=r"a\.json: (lr|expected|not)"):
+    with pytest.raises(RecordError, match=r"a\.json: (lr|expected|not|no such file)"):
         load(tmp_path / "a.json")
 
 
@@ -94,12 +100,13 @@ def swept() -> Answer:
     )
 
 
-def test_an_optimizer_gets_the_learning_rate_of_each_group() -> None:
+@pytest.mark.parametrize("schedulers", [None, [], ()])
+def test_an_optimizer_gets_the_learning_rate_of_each_group(schedulers: Any) -> None:
     weights = [torch.nn.Parameter(torch.ones(1)) for _ in range(3)]
     optimizer = torch.optim.SGD([{"params": [weight], "lr": 1.0} for weight in weights])
     optimizer.param_groups[1]["lr"] = lr = torch.tensor(1.0)
     optimizer.param_groups[0]["initial_lr"] = 1.0
-    swept().apply(optimizer)
+    swept().apply(optimizer, schedulers)
     assert [float(group["lr"]) for group in optimizer.param_groups] == pytest.approx([END_LR, 10 * END_LR, 3])
     assert optimizer.param_groups[1]["lr"] is lr
     assert [group.get("initial_lr") for group in optimizer.param_groups] == [END_LR, None, None]

@@ -10,6 +10,7 @@ import pytest
 from explained import ALPHA, SLOW, example_explanation, probe
 from rich.console import Console
 
+from lrfind.document import dumps
 from lrfind.explanation import Explanation
 from lrfind.output.explain_text import as_document, as_parts
 from lrfind.record import Probe, StopReason
@@ -48,8 +49,7 @@ def test_a_narrow_terminal_is_enough() -> None:
 
 def test_the_document_is_strict_json() -> None:
     nan = Probe(10 * ALPHA, 100, (2.3, math.nan), StopReason.NON_FINITE)
-    document = as_document(example_explanation(probe(ALPHA / 10, SLOW), nan))
-    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    document = json.loads(dumps(as_document(example_explanation(probe(ALPHA / 10, SLOW), nan))))
     assert (document["alpha"], document["steps"], document["start_loss"]) == (ALPHA, 100, 2.3)
     assert [run["outcome"] for run in document["runs"]] == ["crawls", "descends", "diverges"]
     assert [run["factor"] for run in document["runs"]] == pytest.approx([0.1, 1.0, 10.0])

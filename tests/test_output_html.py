@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from helpers import END_LR, example_result, refused_result
 
-from lrfind.output.html import headline, html
+from lrfind.output.curve import headline
+from lrfind.output.html import html
 from lrfind.record import Group, Result
 
 

@@ -33,7 +33,8 @@ from PIL import Image
 
 from lrfind.errors import OutputError
 from lrfind.output.curve import lr_ticks, tick_labels
-from lrfind.output.plot import FORMATS, figure, save_plot
+from lrfind.output.picture import FORMATS
+from lrfind.output.plot import figure, save_plot
 from lrfind.record import Candidate, Probe, Result, StopReason, Sweep
 
 

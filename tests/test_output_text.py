@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from lrfind.output.text import format_lr, report
+from lrfind.output.curve import format_lr
+from lrfind.output.text import report
 from lrfind.record import Candidate, Group, Probe, Refusal, Result, StopReason
 
 

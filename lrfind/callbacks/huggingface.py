@@ -60,7 +60,7 @@ class FindLR(TrainerCallback):
         training = _training(trainer)
         before = training.peak_lr
         with attributes_kept(trainer, state, control):
-            trainer.log = _log_nothing
+            trainer.log = lambda *arguments, **options: None
             lr = self._search.run(training)
         if lr is not None:
             renamed(vars(args), before, lr)
@@ -125,7 +125,3 @@ def _step(trainer: Any) -> Step:
         return loss
 
     return step
-
-
-def _log_nothing(*arguments: Any, **options: Any) -> None:
-    """Stand in for `Trainer.log`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lrfind.commands.pipeline import ready, sweep
-from lrfind.commands.report import save
+from lrfind.commands.report import one_format, print_json, save
 from lrfind.commands.sections import CHOICE, help_line
 from lrfind.commands.streams import print_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault, StoppedError
@@ -66,7 +65,7 @@ def check(
     - `lrfind check configs/digits.yaml --lr 0.1 --format markdown >> "$GITHUB_STEP_SUMMARY"`
     - `lrfind check configs/digits.yaml --against main.lrfind.json --tolerance 2`
     """
-    form = _form(str(config), form, as_json=as_json)
+    form = one_format(str(config), form, as_json=as_json)
     try:
         settings = ready(config, overrides or (), {"device": ("--device", device), "seed": ("--seed", seed)})
         judged = _lr(settings, lr, str(config), needed=against is None)
@@ -75,12 +74,6 @@ def check(
     except KeyboardInterrupt as interrupt:
         raise StoppedError from interrupt
     raise typer.Exit(code)
-
-
-def _form(source: str, form: CheckFormat, *, as_json: bool) -> CheckFormat:
-    if as_json and form is CheckFormat.MARKDOWN:
-        raise ConfigError(source, [Fault("--json", "is short for --format json, got --format markdown as well")])
-    return CheckFormat.JSON if as_json else form
 
 
 def _lr(config: Config, lr: float | None, source: str, *, needed: bool) -> float | None:
@@ -144,6 +137,6 @@ def _print(verdict: Verdict, form: CheckFormat, files: list[Path], baseline: Res
     from lrfind.output.verdict import as_document, as_markdown, as_text
 
     if form is CheckFormat.JSON:
-        print_result(json.dumps(as_document(verdict), indent=2, allow_nan=False))
+        print_json(as_document(verdict))
     else:
         print_result(as_markdown(verdict, files, baseline) if form is CheckFormat.MARKDOWN else as_text(verdict))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrfind.commands.report import PlotFormat, console_for_result, print_parts
-from lrfind.commands.streams import console_for_people, print_result, stdout_for_result, tell
+from lrfind.commands.report import PlotFormat, console_for_result, print_json, print_parts
+from lrfind.commands.streams import console_for_people, stdout_for_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, RecordError, StoppedError
 from lrfind.launch import is_alone, is_first
 
@@ -80,7 +79,7 @@ def explain(
     source = load(record)
     name = "stdin" if record == STDIN else record
     place = _place(source, name, config)
-    alpha = lr if lr is not None else _constant_lr(source.result)
+    alpha = lr if lr is not None else source.result.analysis.constant_lr
     if alpha is None:
         tell(f"lrfind: no learning rate to explain: {source.result.analysis.message} Or name one with --lr.")
         raise typer.Exit(ExitCode.NO_SUGGESTION)
@@ -141,12 +140,6 @@ def _place(source: Source, name: str, config: Path | None) -> Path:
     return found
 
 
-def _constant_lr(result: Result) -> float | None:
-    """Return the suggestion for a constant learning rate, whatever schedule the record is for."""
-    found = result.analysis
-    return found.suggested_lrs.get("constant", found.suggested_lr) if found.suggested_lr is not None else None
-
-
 def _settings(result: Result, name: str, place: Path, device: str | None) -> Config:
     from lrfind.trials import config_of
 
@@ -175,7 +168,7 @@ def _show(explained: Explanation, name: str, out: Path, plot: PlotFormat, *, as_
 
     files, fault = _save(explained, out / f"{name}.lrfind.explain.{plot.value}", plot)
     if as_json:
-        print_result(json.dumps(as_document(explained), indent=2, allow_nan=False))
+        print_json(as_document(explained))
     else:
         print_parts(*as_parts(explained, console_for_result().width))
     if explained.interrupted and not quiet:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lrfind.commands.report import console_for_result, print_parts
-from lrfind.commands.streams import print_bytes, print_result, tell
+from lrfind.commands.report import console_for_result, print_json, print_parts
+from lrfind.commands.streams import print_bytes, tell
 from lrfind.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
@@ -67,8 +66,7 @@ def plot(
         if not quiet:
             tell(f"wrote {path}")
     if as_json:
-        rows = [_row(name, source.result) for name, source in zip(names, sources, strict=True)]
-        print_result(json.dumps(rows, indent=2, allow_nan=False))
+        print_json([_row(name, source.result) for name, source in zip(names, sources, strict=True)])
     else:
         print_parts(*_sketches(sources, names, wanted=terminal), _table(sources, names))
 
@@ -136,8 +134,8 @@ def _row(name: str, result: Result) -> dict[str, Any]:
     return {
         "name": name,
         "title": result.title,
-        "status": found.status.value,
-        "reason": found.reason.value if found.reason else None,
+        "status": found.status,
+        "reason": found.reason,
         "suggested_lr": found.suggested_lr,
         "safe_range": found.safe_range,
         "confidence": found.confidence,
@@ -145,12 +143,10 @@ def _row(name: str, result: Result) -> dict[str, Any]:
 
 
 def _table(sources: Sequence[Source], names: Sequence[str]) -> RenderableType:
-    from rich import box
-    from rich.table import Table
-
     from lrfind.output.curve import format_lr, format_range
+    from lrfind.output.tables import plain_table
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = plain_table()
     table.add_column("record", overflow="fold")
     table.add_column("LR", justify="right")
     table.add_column("safe range", justify="right")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lrfind.commands.streams import print_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError
@@ -24,6 +24,10 @@ class Format(str, enum.Enum):
     LR = "lr"
 
 
+AnyFormat = TypeVar("AnyFormat", bound=enum.Enum)
+"""`Format`, or that of a command with formats of its own; `text` and `json` are among them."""
+
+
 class PlotFormat(str, enum.Enum):
     """Format of a picture, or none."""
 
@@ -33,11 +37,11 @@ class PlotFormat(str, enum.Enum):
     NONE = "none"
 
 
-def one_format(source: str, form: Format, *, as_json: bool) -> Format:
+def one_format(source: str, form: AnyFormat, *, as_json: bool) -> AnyFormat:
     """Return the format that --format and --json say together."""
-    if as_json and form not in (Format.TEXT, Format.JSON):
+    if as_json and form.value not in ("text", "json"):
         raise ConfigError(source, [Fault("--json", f"is short for --format json, got --format {form.value} as well")])
-    return Format.JSON if as_json else form
+    return type(form)("json") if as_json else form
 
 
 def save(result: Result, stem: Path, plot: str, *, record: bool = True) -> tuple[list[Path], str | None]:
@@ -72,7 +76,7 @@ def tell_files(form: Format, files: Sequence[Path]) -> None:
 def show(result: Result, form: Format, files: Sequence[Path]) -> None:
     """Print the result to stdout."""
     from lrfind.document import to_json
-    from lrfind.output.text import format_lr
+    from lrfind.output.curve import format_lr
 
     if form is Format.JSON:
         print_result(to_json(result))
@@ -91,6 +95,13 @@ def _print_report(result: Result, files: Sequence[Path]) -> None:
     with console.capture() as captured:
         report(result, console, files)
     print_result(captured.get().rstrip("\n"))
+
+
+def print_json(document: Any) -> None:
+    """Print a document to stdout, as the JSON of a command that is not a record."""
+    from lrfind.document import dumps
+
+    print_result(dumps(document))
 
 
 def print_parts(*parts: RenderableType) -> None:

@@ -146,6 +146,7 @@ def _dry_run(
     config: Config, path: Path, form: Format, writing: Writing | None, leave: Leave, *, quiet: bool
 ) -> ExitCode:
     from lrfind.api import try_out
+    from lrfind.document import dumps
 
     with stdout_for_result():
         title, loss = try_out(config, str(path))
@@ -159,10 +160,9 @@ def _dry_run(
         "start_lr": settings.start_lr,
         "end_lr": settings.end_lr,
         "mode": settings.mode,
-        "first_loss": loss if usable else None,
+        "first_loss": loss,
     }
-    document = {"dry_run": plan, "source": str(path), "config": config.model_dump(mode="json")}
-    text = json.dumps(document, indent=2, allow_nan=False)
+    text = dumps({"dry_run": plan, "source": str(path), "config": config.model_dump(mode="json")})
     leave(text)
     if form is Format.JSON:
         print_result(text)

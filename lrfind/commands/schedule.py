@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrfind.commands.report import PlotFormat, console_for_result, print_parts
+from lrfind.commands.report import PlotFormat, console_for_result, print_json, print_parts
 from lrfind.commands.sections import CHOICE, help_line
 from lrfind.commands.streams import print_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault
@@ -121,18 +120,17 @@ def _rates(result: Result, lr: float | None) -> Rates | None:
     found, safe_range = result.analysis, _constant_range(result)
     if lr is not None:
         return rates_given(lr, safe_range)
-    if found.suggested_lr is None or safe_range is None:
+    if found.constant_lr is None or safe_range is None:
         return None
-    constant = found.suggested_lrs.get("constant", found.suggested_lr)
-    return Rates({**for_schedules(constant), **found.suggested_lrs}, *safe_range)
+    return Rates({**for_schedules(found.constant_lr), **found.suggested_lrs}, *safe_range)
 
 
 def _constant_range(result: Result) -> tuple[float, float] | None:
     """Return the safe range of a constant learning rate, whatever schedule the record is for."""
     found = result.analysis
-    if found.suggested_lr is None or found.safe_range is None:
+    if found.suggested_lr is None or found.constant_lr is None or found.safe_range is None:
         return None
-    scale = found.suggested_lrs.get("constant", found.suggested_lr) / found.suggested_lr
+    scale = found.constant_lr / found.suggested_lr
     low, high = found.safe_range
     return low * scale, high * scale
 
@@ -172,7 +170,7 @@ def _print_one(name: str, rates: Rates, length: Length, result: Result, *, as_js
 
     planned = plan(name, rates, length)
     if as_json:
-        print_result(json.dumps(document(name, planned, length, result), indent=2, allow_nan=False))
+        print_json(document(name, planned, length, result))
     else:
         print_result(code(name, planned, length, result).rstrip())
 
@@ -182,20 +180,17 @@ def _print_all(rates: Rates, length: Length | None, result: Result, *, as_json: 
     from lrfind.output.schedulers import KINDS, plan
 
     if as_json and length is not None:
-        documents = [document(name, plan(name, rates, length), length, result) for name in KINDS]
-        print_result(json.dumps(documents, indent=2, allow_nan=False))
+        print_json([document(name, plan(name, rates, length), length, result) for name in KINDS])
     else:
         print_parts(_table(rates), "", _explanation(rates))
 
 
 def _table(rates: Rates) -> RenderableType:
-    from rich import box
-    from rich.table import Table
-
     from lrfind.output.curve import format_lr, format_range
     from lrfind.output.schedulers import KINDS, rate_of
+    from lrfind.output.tables import plain_table
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = plain_table()
     wide = console_for_result().width >= _WIDE
     for column in ("scheduler", "LR", *["class"] * wide, "what it does"):
         table.add_column(column, overflow="fold", no_wrap=column != "what it does")

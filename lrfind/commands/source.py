@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from lrfind.commands.streams import tell
 from lrfind.errors import ConfigError, Fault, RecordError
+from lrfind.reread import read, read_text
 
 if TYPE_CHECKING:
     from lrfind.history import Tool
     from lrfind.record import Result
 
 STDIN = "-"
-MOST_BYTES = 100 * 2**20
-"""No record comes near; what does is another file."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def _load_lines(place: str) -> Iterator[Source]:
 def _read(place: str) -> tuple[Path, list[str]]:
     """Return what a place is called, and what it holds: one text, or the lines of JSON Lines."""
     path = Path("stdin" if place == STDIN else place)
-    text = _text(_bytes(place), path)
+    text = read_text(str(path), sys.stdin.buffer if place == STDIN else None)
     lines = [line for line in text.split("\n") if line.strip()]
     return path, lines if lines and all(line.startswith('{"schema"') for line in lines) else [text]
 
@@ -93,36 +92,8 @@ def _failure(text: str) -> str | None:
 
 
 def _source(text: str, path: Path, place: str, tool: Tool | None = None, *, after_update: bool = False) -> Source:
-    from lrfind.reread import read
-
     result = read(text, path.name, tool, after_update=after_update)
     return Source(result, _stem(path), Path() if place == STDIN else path.parent)
-
-
-def _bytes(place: str) -> bytes:
-    try:
-        if place == STDIN:
-            return sys.stdin.buffer.read(MOST_BYTES + 1)
-        with Path(place).open("rb") as file:
-            return file.read(MOST_BYTES + 1)
-    except FileNotFoundError as error:
-        raise RecordError(f"{place}: no such file; `lrfind run` writes records as CONFIG.lrfind.json") from error
-    except IsADirectoryError as error:
-        raise RecordError(f"{place}: expected a file, got a folder; name the record in it") from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise RecordError(f"{place}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _text(data: bytes, path: Path) -> str:
-    if len(data) > MOST_BYTES:
-        raise RecordError(f"{path}: expected a record or a table of lr and loss, got more than 100 MB")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise RecordError(f"{path}: expected text in UTF-8 (JSON or CSV), got binary data")
-    return text
 
 
 def _stem(path: Path) -> str:

@@ -50,10 +50,9 @@ def worst(outcomes: Sequence[Outcome]) -> ExitCode:
 
 def table(outcomes: Sequence[Outcome]) -> RenderableType:
     """Return a table of what each run brought."""
-    from rich import box
-    from rich.table import Table
+    from lrfind.output.tables import plain_table
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = plain_table()
     table.add_column("config", overflow="fold")
     for heading in ("LR", "safe range", "confidence"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -54,21 +54,17 @@ def save_comparison(named: Sequence[Named], path: Path) -> None:
     Raises:
         OutputError: The suffix is another one, or the file cannot be written.
     """
-    save_picture(lambda: _draw(named), path, _title(named))
+    save_picture(lambda: comparison(named), path, _title(named))
 
 
 def comparison_bytes(named: Sequence[Named], form: str) -> bytes:
     """Return the picture of several results as a PNG, SVG or PDF file holds it."""
-    return picture_bytes(lambda: _draw(named), form, _title(named))
+    return picture_bytes(lambda: comparison(named), form, _title(named))
 
 
+@own_settings()
 def comparison(named: Sequence[Named]) -> Figure:
     """Return the picture of several results."""
-    with own_settings():
-        return _draw(named)
-
-
-def _draw(named: Sequence[Named]) -> Figure:
     rows = _ROW * (len(named) + 0.4)
     height = _TOP + _CURVES + _BETWEEN + rows + _BOTTOM
     picture = Figure(figsize=(layout.SIZE[0], height), dpi=layout.DPI)

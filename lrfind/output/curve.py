@@ -83,11 +83,30 @@ def format_range(low: float, high: float) -> str:
 
 def purpose(result: Result) -> str:
     """Return what the suggestion is for, where that is not a constant learning rate."""
-    constant = result.analysis.suggested_lrs.get("constant")
+    constant = result.analysis.constant_lr
     if constant is None or constant == result.analysis.suggested_lr:
         return ""
     schedule = result.config.get("train", {}).get("schedule", "schedule")
     return f" as the peak of {schedule} ({format_lr(constant)} if constant)"
+
+
+def findings(result: Result) -> list[tuple[str, str]]:
+    """Return what a suggestion is said with, each by its name; nothing without one."""
+    found = result.analysis
+    if found.suggested_lr is None:
+        return []
+    safe = [("safe range", format_range(*found.safe_range))] if found.safe_range else []
+    lr = f"{format_lr(found.suggested_lr)}{purpose(result)}"
+    return [("suggested LR", lr), *safe, ("confidence", f"{found.confidence:.0%}")]
+
+
+def headline(result: Result, name_end: str = " ", between: str = ", ") -> str:
+    """Return the finding in one line."""
+    found = result.analysis
+    if found.suggested_lr is None:
+        return "No learning rate suggested" + (f" ({found.reason.value.replace('_', ' ')})" if found.reason else "")
+    line = between.join(f"{name}{name_end}{value}" for name, value in findings(result))
+    return line[0].upper() + line[1:]
 
 
 def lr_ticks(low: float, high: float, at_most: int) -> list[float]:

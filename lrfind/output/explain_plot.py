@@ -55,16 +55,12 @@ def save_explanation(explained: Explanation, path: Path) -> None:
     Raises:
         OutputError: The suffix is another one, or the file cannot be written.
     """
-    save_picture(lambda: _draw(explained), path, explained.title)
+    save_picture(lambda: explanation_figure(explained), path, explained.title)
 
 
+@own_settings()
 def explanation_figure(explained: Explanation) -> Figure:
     """Return the picture of short trainings."""
-    with own_settings():
-        return _draw(explained)
-
-
-def _draw(explained: Explanation) -> Figure:
     picture = Figure(figsize=layout.SIZE, dpi=layout.DPI)
     axes = picture.add_axes((0.1, 0.2, 0.8, 0.6), xlabel="updates", ylabel="loss")
     scale, drawn = _scale(explained), [run for run in explained.runs if run.course.probe.losses]

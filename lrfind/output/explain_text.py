@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from rich import box
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from lrfind.explanation import Explanation, Run
 from lrfind.output.curve import format_lr
+from lrfind.output.tables import plain_table
 
 _WHOLE = 80
 """Columns from which the table has room for all that was measured."""
@@ -37,11 +37,11 @@ def as_parts(explained: Explanation, width: int) -> Sequence[RenderableType]:
 
 
 def as_document(explained: Explanation) -> dict[str, Any]:
-    """Return the explanation in JSON types; what is not finite is None."""
+    """Return the explanation as a document for `lrfind.document.dumps`."""
     return {
         "alpha": explained.alpha,
         "steps": explained.steps,
-        "start_loss": _number(explained.start.loss),
+        "start_loss": explained.start.loss,
         "message": explained.message,
         "interrupted": explained.interrupted,
         "runs": [_run(run) for run in explained.runs],
@@ -55,25 +55,21 @@ def _run(run: Run) -> dict[str, Any]:
     return {
         "lr": run.lr,
         "factor": run.factor,
-        "outcome": course.outcome.value,
+        "outcome": course.outcome,
         "note": run.note,
-        "end_loss": _number(probe.end_loss),
+        "end_loss": probe.end_loss,
         "peak_loss": course.peak_loss,
         "drop_share": course.drop_share,
         "steps_to_90_percent": course.most_steps,
         "alpha_steps": course.alpha_steps,
-        "stop_reason": probe.stop_reason.value,
+        "stop_reason": probe.stop_reason,
         "error": run.error,
-        "losses": [_number(loss) for loss in probe.losses],
+        "losses": probe.losses,
     }
 
 
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
 def _table(explained: Explanation, *, whole: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = plain_table()
     table.add_column("LR", no_wrap=True)
     if whole:
         table.add_column("")

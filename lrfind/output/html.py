@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterator
 from html import escape
 
-from lrfind.output.curve import format_lr, format_range, purpose
+from lrfind.output.curve import format_lr, headline
 from lrfind.output.plot import plot_bytes
 from lrfind.record import Result
 
@@ -20,17 +20,6 @@ def html(result: Result) -> str:
         f'src="data:image/png;base64,{picture}">'
         f"<p><small>{'<br>'.join(map(escape, _facts(result)))}</small></p></div>"
     )
-
-
-def headline(result: Result) -> str:
-    """Return the finding in one line."""
-    found = result.analysis
-    if found.suggested_lr is None:
-        return f"No learning rate suggested ({found.reason.value.replace('_', ' ') if found.reason else 'no reason'})"
-    parts = [f"Suggested LR {format_lr(found.suggested_lr)}{purpose(result)}"]
-    if found.safe_range:
-        parts.append(f"safe range {format_range(*found.safe_range)}")
-    return ", ".join([*parts, f"confidence {found.confidence:.0%}"])
 
 
 def _facts(result: Result) -> Iterator[str]:

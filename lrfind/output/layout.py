@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
 
+from lrfind.output.names import printable
+
 SIZE = (8.0, 5.0)
 """Width and least height, in inches."""
 DPI = 150
@@ -25,11 +27,6 @@ _LABEL_ABOVE_AXES = 0.2
 """Room for the label of the suggestion, in inches."""
 _RIGHT_OF_AXES = 0.35
 """Room for half of the last label of the LR axis, in inches."""
-
-
-def printable(text: str) -> str:
-    """Return `text` on one line, with a space for whatever cannot be printed."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def shortened(text: str, most: int) -> str:

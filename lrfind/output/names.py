@@ -1,4 +1,4 @@
-"""Names that tell records apart."""
+"""Names and titles: told apart, and in one line."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def unique(places: Sequence[tuple[str, str]]) -> list[str]:
     longer = [f"{folder}/{name}" if names.count(name) > 1 and folder else name for folder, name in places]
     counts = {name: itertools.count(1) for name in longer}
     return [f"{name} #{next(counts[name])}" if longer.count(name) > 1 else name for name in longer]
+
+
+def printable(text: str) -> str:
+    """Return `text` on one line, with a space for whatever cannot be printed."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

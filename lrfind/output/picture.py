@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lrfind.errors import OutputError
-from lrfind.output import layout
 from lrfind.output.curve import lr_ticks, tick_labels
 from lrfind.output.files import WAY_OUT, write_atomically
+from lrfind.output.names import printable
 
 FORMATS = ("png", "svg", "pdf")
 """Suffixes that a picture can have."""
@@ -40,7 +40,7 @@ def picture_bytes(draw: Callable[[], Figure], form: str, title: str) -> bytes:
     with own_settings(), warnings.catch_warnings():
         # A character that the font lacks is drawn as a box; nothing that a user could do about it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        draw().savefig(picture, format=form, metadata=_metadata(form, layout.printable(title)))
+        draw().savefig(picture, format=form, metadata=_metadata(form, printable(title)))
     return picture.getvalue()
 
 

@@ -14,12 +14,12 @@ from lrfind.output.curve import (
     Frame,
     Point,
     even_ticks,
+    findings,
     format_lr,
     format_range,
     frame_of,
     loss_at,
     probe_points,
-    purpose,
     raw_points,
     smooth_points,
     tick_labels,
@@ -27,7 +27,6 @@ from lrfind.output.curve import (
 from lrfind.output.files import WAY_OUT
 from lrfind.output.picture import (
     BLUE,
-    FORMATS,
     GREEN,
     ORANGE,
     SKY,
@@ -38,8 +37,6 @@ from lrfind.output.picture import (
     save_picture,
 )
 from lrfind.record import Candidate, Landmarks, Result
-
-__all__ = ["FORMATS", "figure", "plot_bytes", "save_plot"]
 
 _MARKERS = "sD^vPXph"
 
@@ -55,21 +52,17 @@ def save_plot(result: Result, path: Path, way_out: str = WAY_OUT) -> None:
     Raises:
         OutputError: The suffix is another one, or the file cannot be written.
     """
-    save_picture(lambda: _draw(result), path, result.title, way_out)
+    save_picture(lambda: figure(result), path, result.title, way_out)
 
 
 def plot_bytes(result: Result, form: str) -> bytes:
     """Return the picture of `result` as a PNG, SVG or PDF file holds it."""
-    return picture_bytes(lambda: _draw(result), form, result.title)
+    return picture_bytes(lambda: figure(result), form, result.title)
 
 
+@own_settings()
 def figure(result: Result) -> Figure:
     """Return the picture of `result`: raw and smoothed loss over LR, and what was read from them."""
-    with own_settings():
-        return _draw(result)
-
-
-def _draw(result: Result) -> Figure:
     picture = Figure(figsize=layout.SIZE, dpi=layout.DPI)
     axes = picture.add_axes((0.1, 0.2, 0.8, 0.6), xlabel="learning rate", ylabel="loss")
     frame = frame_of(result)
@@ -183,10 +176,5 @@ def _alternatives(result: Result) -> dict[float, list[str]]:
 
 
 def _finding(result: Result) -> str:
-    found = result.analysis
-    if found.suggested_lr is None:
-        return f"No learning rate suggested: {found.message}"
-    parts = [f"suggested LR {format_lr(found.suggested_lr)}{purpose(result)}"]
-    if found.safe_range:
-        parts.append(f"safe range {format_range(*found.safe_range)}")
-    return ", ".join([*parts, f"confidence {found.confidence:.0%}"])
+    parts = [f"{name} {value}" for name, value in findings(result)]
+    return ", ".join(parts) or f"No learning rate suggested: {result.analysis.message}"

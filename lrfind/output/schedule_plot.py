@@ -24,27 +24,17 @@ def save_schedule(name: str, planned: Plan, length: Length, path: Path) -> None:
     Raises:
         OutputError: The suffix is another one, or the file cannot be written.
     """
-    save_picture(lambda: _one(name, planned, length), path, f"{name} schedule")
+    save_picture(lambda: schedule_figure(name, planned, length), path, f"{name} schedule")
 
 
 def save_schedules(rates: Rates, length: Length, path: Path) -> None:
     """Write the picture of all schedules; arguments and errors are those of `save_schedule`."""
-    save_picture(lambda: _all(rates, length), path, "learning-rate schedules")
+    save_picture(lambda: schedules_figure(rates, length), path, "learning-rate schedules")
 
 
+@own_settings()
 def schedule_figure(name: str, planned: Plan, length: Length) -> Figure:
     """Return the picture of one schedule."""
-    with own_settings():
-        return _one(name, planned, length)
-
-
-def schedules_figure(rates: Rates, length: Length) -> Figure:
-    """Return the picture of all schedules."""
-    with own_settings():
-        return _all(rates, length)
-
-
-def _one(name: str, planned: Plan, length: Length) -> Figure:
     picture = Figure(figsize=(layout.SIZE[0], 4.2), dpi=layout.DPI)
     axes = picture.add_axes((0.1, 0.15, 0.86, 0.64), xlabel="epoch", ylabel="learning rate")
     lrs = _curve(axes, planned, length, 2.4)
@@ -59,7 +49,9 @@ def _one(name: str, planned: Plan, length: Length) -> Figure:
     return picture
 
 
-def _all(rates: Rates, length: Length) -> Figure:
+@own_settings()
+def schedules_figure(rates: Rates, length: Length) -> Figure:
+    """Return the picture of all schedules."""
     rows = math.ceil(len(KINDS) / _COLUMNS)
     height = _HEADING + rows * _CELL + 0.3
     picture = Figure(figsize=(layout.SIZE[0], height), dpi=layout.DPI)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrfind.output.curve import format_lr
+from lrfind.output.names import printable
 from lrfind.output.schedulers import MODULE, Length, Node, Plan
 from lrfind.record import Result
 
@@ -55,7 +56,7 @@ def code(name: str, plan: Plan, length: Length, result: Result) -> str:
     schedulers = sorted({node.name for node in _nodes(plan.node)})
     imports = [f"from {module} import {optimizer}", f"from {MODULE} import {', '.join(schedulers)}"]
     return _CODE.format(
-        heading=f"# lrfind, {name} schedule: {_one_line(result.title)}",
+        heading=f"# lrfind, {name} schedule: {printable(result.title)}",
         imports="\n".join(imports),
         epochs=length.epochs,
         steps=length.steps,
@@ -159,9 +160,9 @@ def _notes(plan: Plan, result: Result) -> Iterator[str]:
             key for key, value in node.items() if key not in ("_target_", "_partial_") and not _is_literal(key, value)
         ]
         if left_out:
-            yield f"Left out, as of the config: {_one_line(', '.join(left_out))}."
+            yield f"Left out, as of the config: {printable(', '.join(left_out))}."
     if len(result.groups) > 1:
-        lrs = ", ".join(f"{_one_line(group.name)} {format_lr(group.lr(plan.lr))}" for group in result.groups)
+        lrs = ", ".join(f"{printable(group.name)} {format_lr(group.lr(plan.lr))}" for group in result.groups)
         yield f"The config has parameter groups; their lr here: {lrs}."
         if "max_lr" in plan.node.arguments:
             yield "The scheduler takes a list of them, one for each group, for every lr in its arguments."
@@ -172,7 +173,3 @@ def _unit(result: Result) -> str:
     accumulate = train.get("accumulate") if isinstance(train, Mapping) else None
     each = f", of {accumulate} mini-batches each" if isinstance(accumulate, int) and accumulate > 1 else ""
     return f"a step is an update of the weights{each}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

@@ -6,16 +6,14 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lrfind.output.curve import format_lr, format_range, purpose
+from lrfind.output.curve import format_lr, format_range, headline
+from lrfind.output.tables import plain_table
 from lrfind.output.terminal import LEAST_WIDTH, sketch
 from lrfind.record import Result, StopReason
-
-__all__ = ["format_lr", "report"]
 
 _SKETCH_WIDTH, _SKETCH_HEIGHT = 100, 14
 
@@ -42,7 +40,7 @@ def report(result: Result, console: Console, files: Sequence[Path] = ()) -> None
         files: Files that were written, to be named.
     """
     _say(console, result.title)
-    _say(console, _headline(result), style="bold")
+    _say(console, headline(result, ": ", "   "), style="bold")
     _say(console, result.analysis.message)
     if result.analysis.candidates:
         console.print()
@@ -59,19 +57,8 @@ def report(result: Result, console: Console, files: Sequence[Path] = ()) -> None
     _say(console, f"Next: {_next_step(result)}", style="bold")
 
 
-def _headline(result: Result) -> str:
-    found = result.analysis
-    if found.suggested_lr is None:
-        reason = f" ({found.reason.value.replace('_', ' ')})" if found.reason else ""
-        return f"No learning rate suggested{reason}"
-    parts = [f"Suggested LR: {format_lr(found.suggested_lr)}{purpose(result)}"]
-    if found.safe_range:
-        parts.append(f"safe range: {format_range(*found.safe_range)}")
-    return "   ".join([*parts, f"confidence: {found.confidence:.0%}"])
-
-
 def _candidates(result: Result, console: Console) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = plain_table()
     table.add_column("method", overflow="fold")
     table.add_column("LR", justify="right", min_width=len("1.23e-05"))
     table.add_column("note", overflow="fold")

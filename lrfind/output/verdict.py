@@ -50,14 +50,14 @@ def as_document(verdict: Verdict) -> dict[str, Any]:
     """Return the verdict in JSON types."""
     found = verdict.result.analysis
     return {
-        "status": verdict.finding.value,
+        "status": verdict.finding,
         "message": verdict.message,
         "lr": verdict.lr,
         "factor": verdict.factor,
         "suggested_lr": found.suggested_lr,
         "safe_range": found.safe_range,
         "confidence": found.confidence,
-        "reason": found.reason.value if found.reason else None,
+        "reason": found.reason,
         "baseline_lr": verdict.baseline_lr,
         "drift": verdict.drift,
         "tolerance": verdict.tolerance,

@@ -27,12 +27,12 @@ from lrfind.training.checkpoint import Checkpoint, read_checkpoint
 from lrfind.training.data import batches_of, check_size
 from lrfind.training.device import find_device, seed_everything
 from lrfind.training.fetch import ALL, Share
-from lrfind.training.groups import Selection, describe_groups, freeze, make_groups
+from lrfind.training.groups import Selection, freeze, make_groups
 from lrfind.training.job import Job, OnNote
 from lrfind.training.parallel import Ranks, meet
 from lrfind.training.precision import allow_tf32, problem_with
 from lrfind.training.step import Step, default_step
-from lrfind.training.usable import check_model, check_optimizer, left_out, no_sweep, some
+from lrfind.training.usable import check_model, check_optimizer, no_sweep, some
 
 
 @dataclass(kw_only=True)
@@ -87,13 +87,9 @@ class ConfigJob(Job):
         check_optimizer(optimizer, model)
         if reason := no_sweep(optimizer):
             raise ConfigError(self.name, [Fault("optimizer", f"{type(optimizer).__name__} {reason}")])
-        if callable(train := getattr(optimizer, "train", None)):
-            train()  # what the schedule-free ones ask for before their first step
-        if names := left_out(optimizer, model):
-            self.tell(f"No group of the optimizer holds, so that they are not trained: {some(names)}.", on_note)
+        self.take(optimizer, model, on_note)
         if self.config.scheduler is not None:
             self.tell("scheduler is ignored: a sweep sets the learning rate of every step itself.", on_note)
-        self.groups = describe_groups(optimizer)
         if self.checkpoint and self.config.train.optimizer_state:
             self.checkpoint.load_optimizer(optimizer)
         return optimizer

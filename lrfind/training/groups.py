@@ -101,6 +101,14 @@ def group_scales(groups: Sequence[Mapping[str, Any]]) -> list[float]:
     return [float(group.get("lr_scale", ratio)) for group, ratio in zip(groups, ratios, strict=True)]
 
 
+def set_lr(group: dict[str, Any], name: str, lr: float) -> None:
+    """Set a learning rate of a group, in place where it is a tensor."""
+    if isinstance(group[name], Tensor):
+        group[name].fill_(lr)
+    else:
+        group[name] = lr
+
+
 class Rates:
     """Sets the learning rates of an optimizer, and of one inside it: all groups at their ratios to the swept one."""
 
@@ -118,10 +126,7 @@ class Rates:
     def set(self, lr: float) -> None:
         """Set every group that is swept to its multiple of `lr`, in place where it is a tensor."""
         for group, scale in self._swept:
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(scale * lr)
-            else:
-                group["lr"] = scale * lr
+            set_lr(group, "lr", scale * lr)
 
 
 def _layers(optimizer: Any) -> Iterator[list[dict[str, Any]]]:

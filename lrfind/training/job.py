@@ -11,9 +11,11 @@ import torch
 from torch import nn
 
 from lrfind.record import Group
+from lrfind.training.groups import describe_groups
 from lrfind.training.parallel import Ranks
 from lrfind.training.step import Step
 from lrfind.training.update import Recipe
+from lrfind.training.usable import left_out, some
 
 if TYPE_CHECKING:
     from lrfind.config.schema import Config
@@ -62,6 +64,14 @@ class Job(abc.ABC):
         Args:
             on_note: Is told what the user should know, each sentence once in a run.
         """
+
+    def take(self, optimizer: torch.optim.Optimizer, model: nn.Module, on_note: OnNote) -> None:
+        """Make an optimizer ready to train `model`, and describe its groups."""
+        if callable(train := getattr(optimizer, "train", None)):
+            train()  # what the schedule-free ones ask for before their first step
+        if names := left_out(optimizer, model):
+            self.tell(f"No group of the optimizer holds, so that they are not trained: {some(names)}.", on_note)
+        self.groups = describe_groups(optimizer)
 
     def tell(self, note: str, on_note: OnNote) -> None:
         """Tell the user something, unless this run has told it already."""

@@ -18,13 +18,12 @@ from lrfind.errors import LrfindError
 from lrfind.training import lightning
 from lrfind.training.batch import describe
 from lrfind.training.chance import Reader, keep_chance, seed_for
-from lrfind.training.groups import describe_groups
 from lrfind.training.job import Job, OnNote
 from lrfind.training.precision import problem_with
 from lrfind.training.snapshot import Snapshot
 from lrfind.training.step import Loss, Step, default_step
 from lrfind.training.update import Recipe
-from lrfind.training.usable import check_model, left_out, no_sweep, not_of, some
+from lrfind.training.usable import check_model, no_sweep, not_of, some
 
 WAY_OUT = (
     "sweep before the model is wrapped, in one process (world_size=N makes its updates from as many mini-batches as N "
@@ -95,11 +94,7 @@ class LiveJob(Job):
         seed_for(self.device, self.config.seed)
         self._passes += 1
         self.model.train()
-        if callable(train := getattr(self.optimizer, "train", None)):
-            train()  # what the schedule-free ones ask for before their first step
-        if names := left_out(self.optimizer, self.model):
-            self.tell(f"No group of the optimizer holds, so that they are not trained: {some(names)}.", on_note)
-        self.groups = describe_groups(self.optimizer)
+        self.take(self.optimizer, self.model, on_note)
         read_before = isinstance(self.loader, Iterator) and self._passes > 1
         return self.model, self.optimizer, self._step(on_note), () if read_before else self.loader
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
-from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lrfind.errors import LrfindError
+from lrfind.training.groups import set_lr
 
 IN_GROUPS = ("lr", "initial_lr", "max_lr", "min_lr", "swa_lr")
 """Learning rates that schedulers keep in the parameter groups."""
@@ -40,9 +40,9 @@ def peak_lrs(optimizer: Optimizer, schedulers: Sequence[Any]) -> list[float]:
 def set_lrs(optimizer: Optimizer, lrs: Sequence[float]) -> None:
     """Set the learning rate of each group, and the one that a scheduler yet to be made is to start from."""
     for group, lr in zip(optimizer.param_groups, lrs, strict=True):
-        _set(group, "lr", lr)
+        set_lr(group, "lr", lr)
         if "initial_lr" in group:
-            _set(group, "initial_lr", lr)
+            set_lr(group, "initial_lr", lr)
 
 
 def set_peaks(optimizer: Optimizer, lrs: Sequence[float], schedulers: Sequence[Any]) -> None:
@@ -65,13 +65,13 @@ def set_peaks(optimizer: Optimizer, lrs: Sequence[float], schedulers: Sequence[A
     for group, old, new in zip(optimizer.param_groups, peaks, lrs, strict=True):
         for name in IN_GROUPS:
             if name in group:
-                _set(group, name, _times(group[name], old, new))
+                set_lr(group, name, _times(group[name], old, new))
     floor = next(((old, new) for old, new in zip(peaks, lrs, strict=True) if old != new), (1.0, 1.0))
     for scheduler in _all(schedulers):
         _scale(scheduler, peaks, lrs, floor)
 
 
-def schedule_of(schedulers: Sequence[Any]) -> Literal["constant", "cosine", "linear", "onecycle"]:
+def schedule_of(schedulers: Sequence[Any]) -> str:
     """Return the schedule, as a search knows it, that schedulers come nearest to; `constant` where none is known.
 
     A linear one counts where it decays: `LinearLR` by itself is a warm-up.
@@ -80,7 +80,7 @@ def schedule_of(schedulers: Sequence[Any]) -> Literal["constant", "cosine", "lin
         for name in _names(scheduler):
             for part, shape in SHAPES:
                 if part in name and not (name == "LinearLR" and scheduler.end_factor >= scheduler.start_factor):
-                    return shape  # type: ignore[return-value]
+                    return shape
     return "constant"
 
 
@@ -122,10 +122,3 @@ def _scale(scheduler: Any, peaks: Sequence[float], lrs: Sequence[float], floor: 
 def _times(value: Any, old: float, new: float) -> Any:
     """Return `value` times new over old; exactly `new` for `old`, as rounding would show in the weights."""
     return value if old == new else value / old * new
-
-
-def _set(group: dict[str, Any], name: str, value: Any) -> None:
-    if isinstance(group[name], Tensor):
-        group[name].fill_(value)
-    else:
-        group[name] = value
