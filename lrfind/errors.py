@@ -104,6 +104,11 @@ def _way_out(error: Exception) -> str:
         )
     if "DataLoader worker" in text and ("exited unexpectedly" in text or "killed by signal" in text):
         return "a worker process died, as a rule for lack of memory; data.num_workers=0 shows what it died of"
+    if text.startswith("default_collate"):
+        return (
+            "make tensors of the samples by a transform of the data set, such as torchvision.transforms.ToTensor, or "
+            "mini-batches of them by data.collate_fn"
+        )
     if "find_unused_parameters=True" in text:
         return "some parameters take no part in the loss: set train.find_unused_parameters=true, or freeze them"
     if "mixed torch.Tensor and DTensor" in text:

@@ -165,7 +165,7 @@ def run_config(
     config = read_config(Path(path), () if isinstance(overrides, Mapping) else overrides, flags)
     folder = Path(out) if out is not None and is_first() else None
     if folder:
-        check_writable(folder)
+        check_writable(folder, "make room there, or name another folder with out=")
     with collector_paused():
         from lrfind.training.chance import keep_chance
         from lrfind.training.precision import keep_tf32

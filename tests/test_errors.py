@@ -82,6 +82,7 @@ def test_the_traceback_of_a_worker_process_is_cut_too() -> None:
         (torch.OutOfMemoryError("CUDA out of memory"), "lower data.batch_size"),
         (RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"), "data.num_workers=0 shows"),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "data.num_workers=0 shows"),
+        (TypeError("default_collate: batch must contain tensors; found <class 'PIL.Image.Image'>"), "data.collate_fn"),
         (InvalidCxxCompiler(), "torch.compile failed: .* set compile=false"),
         (ValueError("x"), "^doing failed: ValueError: x$"),
     ],

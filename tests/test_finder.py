@@ -459,6 +459,11 @@ def test_the_example_of_the_readme_runs(
     assert lrfind.load("digits.lrfind.json") == answer
 
 
+def test_a_folder_that_cannot_be_written_is_said_before_the_run() -> None:
+    with pytest.raises(LrfindError, match=r"cannot write /proc/x: .*name another folder with out="):
+        lrfind.run_config(CONFIGS / "digits.yaml", out="/proc/x")
+
+
 @pytest.mark.parametrize("overrides", [{"optimizer.momentumm": 1}, ["optimizer.momentumm=1"]], ids=["dict", "list"])
 def test_a_fault_in_a_config_is_raised(overrides: Any) -> None:
     with pytest.raises(LrfindError, match="momentumm; did you mean momentum"):

@@ -198,3 +198,10 @@ def test_the_groups_of_an_optimizer_are_told_with_their_rates() -> None:
     assert line in printed(replace(example_result(), groups=groups))
     assert "group" not in printed(replace(example_result(), groups=groups[:1]))
     assert "group" not in printed(replace(refused_result(), groups=groups))
+
+
+def test_the_finding_is_broken_between_facts_where_it_is_too_long_for_a_line() -> None:
+    found = replace(example_result(suggested_lr=2 * END_LR), config={"train": {"schedule": "cosine"}})
+    whole = "Suggested LR: 0.0126 as the peak of cosine (0.0063 if constant)"
+    assert f"{whole}   safe range: 0.002 to 0.04   confidence: 87%\n" in printed(found, width=120)
+    assert f"{whole}\nsafe range: 0.002 to 0.04\nconfidence: 87%\n" in printed(found, width=80)

@@ -25,6 +25,11 @@ def test_text() -> None:
     assert "\nCannot tell: The loss" in as_text(judge(refused_result(), END_LR, None, 2.0))
 
 
+def test_a_suggestion_for_a_schedule_is_said_to_be_its_peak() -> None:
+    decays = replace(example_result(suggested_lr=2 * END_LR), config={"train": {"schedule": "cosine"}})
+    assert "suggested LR: 0.0126 as the peak of cosine" in as_text(judge(decays, END_LR, None, 2.0))
+
+
 def test_markdown() -> None:
     text = as_markdown(judge(example_result(title="a|b <c> _d_\n"), END_LR, None, 2.0), [Path("out/a_b.lrfind.png")])
     facts, _, picture = text.partition("\n\n```text\n")

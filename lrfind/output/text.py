@@ -40,7 +40,8 @@ def report(result: Result, console: Console, files: Sequence[Path] = ()) -> None
         files: Files that were written, to be named.
     """
     _say(console, result.title)
-    _say(console, headline(result, ": ", "   "), style="bold")
+    line = headline(result, ": ", "   ")
+    _say(console, line if len(line) <= console.width else headline(result, ": ", "\n"), style="bold")
     _say(console, result.analysis.message)
     if result.analysis.candidates:
         console.print()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lrfind.output.curve import format_lr, format_range
+from lrfind.output.curve import findings, format_lr
 from lrfind.output.terminal import sketch
 from lrfind.record import Result
 from lrfind.verdict import Finding, Verdict
@@ -71,15 +71,9 @@ def _headline(verdict: Verdict) -> str:
 
 
 def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
-    found = verdict.result.analysis
     if verdict.lr is not None:
         yield "LR", format_lr(verdict.lr)
-    if found.suggested_lr is not None:
-        yield "suggested LR", format_lr(found.suggested_lr)
-    if found.safe_range:
-        yield "safe range", format_range(*found.safe_range)
-    if found.suggested_lr is not None:
-        yield "confidence", f"{found.confidence:.0%}"
+    yield from findings(verdict.result)
     if verdict.baseline_lr is not None:
         yield "baseline", format_lr(verdict.baseline_lr)
 
