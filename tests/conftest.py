@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import pytest
 # Threads of several processes on the same cores slow each other down by an order of magnitude; torch reads this as
 # it is imported, also in the processes that the tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# A shell lets its background jobs ignore Ctrl-C, and so would the tests in one, and the processes that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes is the machine's affair.
 hypothesis.settings.register_profile("untimed", deadline=None)

@@ -131,7 +131,8 @@ class Folder:
         return subprocess.run(
             ["bash", "-e", "-o", "pipefail", "-c", f"{line}\n:"],  # with a line below, bash stays the parent
             cwd=self.place,
-            env={**os.environ, **pinned, **env},
+            # The make that may run the tests is none of the reader's.
+            env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")} | pinned | env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
