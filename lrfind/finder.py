@@ -17,7 +17,7 @@ from lrfind.arguments import KEYS, config_of, in_python
 from lrfind.config.schema import AnalysisConfig, Config, ProbesConfig, SweepConfig, TrainConfig
 from lrfind.errors import LrfindError
 from lrfind.launch import is_first
-from lrfind.output.files import check_writable
+from lrfind.output.files import check_writable, record_path
 from lrfind.record import Result
 from lrfind.search import Observer
 
@@ -176,7 +176,7 @@ def run_config(
         answer = _answer(run(config, str(path), stack.enter_context(_watched(progress, on_note))))
     if folder:
         stem = folder / Path(path).stem
-        answer.save(f"{stem}.lrfind.json")
+        answer.save(record_path(stem))
         if config.output.plot != "none":
             answer.plot(f"{stem}.lrfind.{config.output.plot}")
     return answer

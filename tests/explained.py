@@ -35,9 +35,18 @@ def probe(
 
 
 SLOW, GOOD, FAST = decay(0.01), decay(0.1), decay(0.4)
-BOUNCING: Loss = lambda step: decay(0.02)(step) + 4 * math.exp(-step / 3)  # noqa: E731
-EXPLODING: Loss = lambda step: 2.3 * 1.5**step  # noqa: E731
-STILL: Loss = lambda step: 2.3  # noqa: E731
+
+
+def bouncing(step: int) -> float:
+    return decay(0.02)(step) + 4 * math.exp(-step / 3)
+
+
+def exploding(step: int) -> float:
+    return START.loss * 1.5**step
+
+
+def still(step: int) -> float:
+    return START.loss
 
 
 def outcomes(*probes: Probe) -> list[Outcome]:
@@ -47,6 +56,6 @@ def outcomes(*probes: Probe) -> list[Outcome]:
 def example_explanation(*others: Probe, alpha: Probe | None = None, title: str = "cnn, SGD, cpu") -> Explanation:
     """Return what a training at alpha and others say; a tenth crawls and ten times diverges if none is given."""
     at_alpha = alpha or probe(ALPHA, GOOD)
-    around = others or (probe(ALPHA / 10, SLOW), probe(ALPHA * 10, EXPLODING, 9, StopReason.DIVERGED))
+    around = others or (probe(ALPHA / 10, SLOW), probe(ALPHA * 10, exploding, 9, StopReason.DIVERGED))
     result = example_result(landmarks=example_landmarks(), suggested_lr=ALPHA, suggested_lrs={"constant": ALPHA})
     return interpret(result, ALPHA, [(each, None) for each in (at_alpha, *around)], title, given=False)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from lrfind.record import Analysis, Candidate, Landmarks, Refusal, Result, Status, StopReason, Sweep
 
+ROOT = Path(__file__).parent.parent
 PLATEAU, MINIMUM = 2.3, 0.4
 STEEPEST_LR, END_LR, MINIMUM_LR, DIVERGENCE_LR = 1e-3, 6.3e-3, 3.2e-2, 0.5
 
@@ -122,3 +128,14 @@ def refused_result(**changes: object) -> Result:
         "landmarks": replace(example_landmarks(), minimum_loss=2.2, steepest_slope=-0.1),
     }
     return example_result(**(fields | changes))  # type: ignore[arg-type]
+
+
+def run_readme_example(heading: str, number: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run the Python example of that number below a heading of the README in `folder`; return the names it makes."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (folder / "configs").symlink_to(ROOT / "configs")
+    _, _, section = (ROOT / "README.md").read_text().partition(f"\n{heading}\n")
+    names: dict[str, Any] = {}
+    exec(compile(section.split("```python\n")[number].split("```", 1)[0], "README.md", "exec"), names)
+    return names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from explained import ALPHA, BOUNCING, EXPLODING, GOOD, SLOW, STILL, Loss, decay, example_explanation, probe
+from explained import ALPHA, GOOD, SLOW, Loss, bouncing, decay, example_explanation, exploding, probe, still
 from helpers import example_result
 
 from lrfind.analysis.explain import interpret
@@ -17,11 +17,11 @@ LOW, HIGH = ALPHA / 10, ALPHA * 10
 @pytest.mark.parametrize(
     ("low", "high", "message"),
     [
-        (SLOW, BOUNCING, "0.1 is the best of the 3 in these 100 steps; 0.01 crawls, 1 overshoots."),
+        (SLOW, bouncing, "0.1 is the best of the 3 in these 100 steps; 0.01 crawls, 1 overshoots."),
         (SLOW, GOOD, "1 is about as good as 0.1 in these 100 steps; 0.01 crawls."),
         (GOOD, GOOD, "0.01 or 1 is about as good as 0.1 in these 100 steps."),
         (SLOW, decay(0.4, 0.0), "1 is better than 0.1 in these 100 steps; 0.01 crawls."),
-        (decay(0.1, 0.0), STILL, "0.01 is better than 0.1 in these 100 steps; 1 stalls."),
+        (decay(0.1, 0.0), still, "0.01 is better than 0.1 in these 100 steps; 1 stalls."),
     ],
 )
 def test_the_finding(low: Loss, high: Loss, message: str) -> None:
@@ -30,13 +30,13 @@ def test_the_finding(low: Loss, high: Loss, message: str) -> None:
 
 def test_a_rate_that_is_too_large_is_said_to_be() -> None:
     rising = probe(ALPHA, lambda step: 2.3 + 0.1 * step)
-    said = example_explanation(probe(LOW, GOOD), probe(HIGH, EXPLODING, 5, StopReason.DIVERGED), alpha=rising)
+    said = example_explanation(probe(LOW, GOOD), probe(HIGH, exploding, 5, StopReason.DIVERGED), alpha=rising)
     assert said.message == "0.1 diverges; 0.01 descends."
     assert [run.note.split(",")[0] for run in said.runs][:2] == ["falls from 2.3 to 0.0977", "rises from 2.3 to 12"]
 
 
 def test_nothing_that_descends_is_said() -> None:
-    said = example_explanation(probe(LOW, STILL), probe(HIGH, STILL), alpha=probe(ALPHA, STILL))
+    said = example_explanation(probe(LOW, still), probe(HIGH, still), alpha=probe(ALPHA, still))
     assert said.message == "0.1 does not descend in 100 steps; none of the others descends."
 
 

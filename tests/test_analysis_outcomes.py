@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from explained import ALPHA, BOUNCING, EXPLODING, FAST, GOOD, SLOW, START, STEPS, STILL, Loss, decay, outcomes, probe
+from explained import ALPHA, FAST, GOOD, SLOW, START, STEPS, Loss, bouncing, decay, exploding, outcomes, probe, still
 from helpers import example_landmarks
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,17 +23,17 @@ LOW, HIGH = ALPHA / 10, ALPHA * 10
     ("lr", "loss", "outcome"),
     [
         (LOW, SLOW, Outcome.CRAWLS),
-        (LOW, STILL, Outcome.CRAWLS),
+        (LOW, still, Outcome.CRAWLS),
         (LOW, GOOD, Outcome.AS_WELL),
         (LOW, decay(0.09), Outcome.AS_WELL),
         (LOW, decay(0.1, floor=0.0), Outcome.FASTER),
-        (LOW, BOUNCING, Outcome.CRAWLS),
+        (LOW, bouncing, Outcome.CRAWLS),
         (HIGH, GOOD, Outcome.AS_WELL),
         (HIGH, FAST, Outcome.AS_WELL),
         (HIGH, decay(0.4, floor=0.0), Outcome.FASTER),
         (HIGH, SLOW, Outcome.LAGS),
-        (HIGH, BOUNCING, Outcome.OVERSHOOTS),
-        (HIGH, STILL, Outcome.STALLS),
+        (HIGH, bouncing, Outcome.OVERSHOOTS),
+        (HIGH, still, Outcome.STALLS),
         (HIGH, lambda step: 2.3 + 0.1 * step, Outcome.DIVERGES),
         (HIGH, lambda step: 2.3 + 20 * math.exp(-step / 5), Outcome.DIVERGES),
         (HIGH, lambda step: 30.0 if step == 50 else GOOD(step), Outcome.AS_WELL),
@@ -46,10 +46,10 @@ def test_outcomes_beside_a_training_that_descends(lr: float, loss: Loss, outcome
 @pytest.mark.parametrize(
     ("alpha", "low", "expected"),
     [
-        (STILL, STILL, [Outcome.STALLS, Outcome.STALLS]),
-        (STILL, GOOD, [Outcome.STALLS, Outcome.DESCENDS]),
+        (still, still, [Outcome.STALLS, Outcome.STALLS]),
+        (still, GOOD, [Outcome.STALLS, Outcome.DESCENDS]),
         (lambda step: 2.3 + 0.1 * step, GOOD, [Outcome.DIVERGES, Outcome.DESCENDS]),
-        (lambda step: 2.3 + 0.1 * step, STILL, [Outcome.DIVERGES, Outcome.STALLS]),
+        (lambda step: 2.3 + 0.1 * step, still, [Outcome.DIVERGES, Outcome.STALLS]),
     ],
 )
 def test_outcomes_where_alpha_does_not_descend(alpha: Loss, low: Loss, expected: list[Outcome]) -> None:
@@ -70,7 +70,7 @@ def test_outcomes_where_alpha_does_not_descend(alpha: Loss, low: Loss, expected:
 )
 @pytest.mark.parametrize("made", [0, 1, 9])
 def test_outcomes_of_trainings_that_ended_early(stop: StopReason, outcome: Outcome, made: int) -> None:
-    early = probe(HIGH, EXPLODING, made, stop)
+    early = probe(HIGH, exploding, made, stop)
     assert outcomes(probe(ALPHA, GOOD), early) == [Outcome.DESCENDS, outcome]
     assert outcomes(replace(early, lr=ALPHA), probe(LOW, GOOD)) == [outcome, Outcome.DESCENDS]
 
@@ -94,12 +94,12 @@ def test_numbers_are_those_of_the_closed_form() -> None:
 
 def test_a_rise_is_its_median_of_five() -> None:
     _, spike, bounce = courses(
-        [probe(ALPHA, GOOD), probe(2 * ALPHA, lambda step: 9.0 * (step == 5) + GOOD(step)), probe(HIGH, BOUNCING)],
+        [probe(ALPHA, GOOD), probe(2 * ALPHA, lambda step: 9.0 * (step == 5) + GOOD(step)), probe(HIGH, bouncing)],
         ALPHA,
         START,
     )
     assert spike.peak_loss is None
-    assert bounce.peak_loss == pytest.approx(BOUNCING(2), abs=0.1)
+    assert bounce.peak_loss == pytest.approx(bouncing(2), abs=0.1)
 
 
 def test_an_explosion_does_not_leak_into_a_smoothed_descent() -> None:
@@ -112,7 +112,7 @@ def test_an_explosion_does_not_leak_into_a_smoothed_descent() -> None:
 
 
 @given(
-    st.lists(st.sampled_from([SLOW, GOOD, FAST, BOUNCING, STILL, EXPLODING]), min_size=3, max_size=3),
+    st.lists(st.sampled_from([SLOW, GOOD, FAST, bouncing, still, exploding]), min_size=3, max_size=3),
     st.floats(1e-3, 1e3),
     st.floats(-50, 50),
 )

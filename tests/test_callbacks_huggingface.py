@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import pickle
 import random
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import run_readme_example
 from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainerCallback, TrainingArguments
 
@@ -22,7 +22,6 @@ from lrfind.callbacks.huggingface import FindLR
 from lrfind.errors import LrfindError, UserCodeError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*pin_memory.*argument is set as true")
-ROOT = Path(__file__).parent.parent
 QUICK: dict[str, Any] = {"num_iter": 30, "probe_steps": 10, "max_probe_steps": 10}
 
 
@@ -291,11 +290,6 @@ def test_without_its_trainer_it_searches_nothing(tmp_path: Path, caplog: pytest.
 
 
 def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    (tmp_path / "configs").symlink_to(ROOT / "configs")
-    _, _, section = (ROOT / "README.md").read_text().partition("\n### In a Lightning or Hugging Face Trainer\n")
-    names: dict[str, Any] = {}
-    exec(compile(section.split("```python\n")[2].split("```", 1)[0], "README.md", "exec"), names)
+    names = run_readme_example("### In a Lightning or Hugging Face Trainer", 2, tmp_path, monkeypatch)
     assert names["find"].result
     assert names["trainer"].args.learning_rate == names["find"].result.suggested_lr

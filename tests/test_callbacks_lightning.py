@@ -6,7 +6,6 @@ import importlib
 import logging
 import pickle
 import random
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import run_readme_example
 from torch import Tensor, nn
 from torch.optim import lr_scheduler as schedulers
 from torch.utils.data import DataLoader, TensorDataset
@@ -34,7 +34,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec:FutureWarning"),
     pytest.mark.filterwarnings("ignore:Found 1 module.s. in eval mode"),
 ]
-ROOT = Path(__file__).parent.parent
 QUICK: dict[str, Any] = {"num_iter": 30, "probe_steps": 10, "max_probe_steps": 10}
 each_package = pytest.mark.parametrize("package", PACKAGES, ids=lightning.PACKAGES)
 OnLoss = Callable[[Any, Tensor], None]
@@ -422,11 +421,6 @@ def test_an_unknown_option_is_refused_at_once() -> None:
 
 @pytest.mark.filterwarnings("ignore:Starting from v1.9.0, `tensorboardX`", "ignore:The number of training batches .29.")
 def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    (tmp_path / "configs").symlink_to(ROOT / "configs")
-    _, _, section = (ROOT / "README.md").read_text().partition("\n### In a Lightning or Hugging Face Trainer\n")
-    names: dict[str, Any] = {}
-    exec(compile(section.split("```python\n")[1].split("```", 1)[0], "README.md", "exec"), names)
+    names = run_readme_example("### In a Lightning or Hugging Face Trainer", 1, tmp_path, monkeypatch)
     assert names["find"].result
     assert names["trainer"].lightning_module.hparams.lr == names["find"].result.suggested_lr

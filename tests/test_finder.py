@@ -14,6 +14,7 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
+from helpers import run_readme_example
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -445,13 +446,7 @@ def test_a_config_writes_nothing_unless_told(tmp_path: Path, monkeypatch: pytest
 def test_the_example_of_the_readme_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    (tmp_path / "configs").symlink_to(CONFIGS)
-    _, _, section = (ROOT / "README.md").read_text().partition("\n## In Python\n")
-    code = section.split("```python\n", 1)[1].split("```", 1)[0]
-    names: dict[str, Any] = {}
-    exec(compile(code, "README.md", "exec"), names)
+    names = run_readme_example("## In Python", 1, tmp_path, monkeypatch)
     answer = names["answer"]
     assert capsys.readouterr().out.startswith(f"{answer.suggested_lr:.3g}, safe from ")
     assert names["optimizer"].param_groups[0]["lr"] == answer.suggested_lr

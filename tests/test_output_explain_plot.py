@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from explained import ALPHA, BOUNCING, EXPLODING, GOOD, SLOW, STILL, decay, example_explanation, probe
+from explained import ALPHA, GOOD, SLOW, bouncing, decay, example_explanation, exploding, probe, still
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -17,7 +17,7 @@ from lrfind.output.explain_plot import explanation_figure, save_explanation
 from lrfind.record import Probe, StopReason
 
 LOW, HIGH = ALPHA / 10, ALPHA * 10
-STOPPED = probe(HIGH, EXPLODING, 9, StopReason.DIVERGED)
+STOPPED = probe(HIGH, exploding, 9, StopReason.DIVERGED)
 
 
 def long(steps: int) -> Explanation:
@@ -29,10 +29,10 @@ NAN = Probe(HIGH, 100, (2.3, math.nan), StopReason.NON_FINITE)
 NAN_AT_ONCE = Probe(HIGH, 100, (math.nan,), StopReason.NON_FINITE)
 CASES = {
     "crawls, descends, diverges": example_explanation(),
-    "overshoots": example_explanation(probe(LOW, SLOW), probe(HIGH, BOUNCING)),
+    "overshoots": example_explanation(probe(LOW, SLOW), probe(HIGH, bouncing)),
     "the same thrice": example_explanation(probe(LOW, GOOD), probe(HIGH, GOOD)),
-    "still": example_explanation(probe(LOW, STILL), probe(HIGH, STILL), alpha=probe(ALPHA, STILL)),
-    "constant": example_explanation(probe(LOW, STILL, noise=0), alpha=probe(ALPHA, STILL, noise=0)),
+    "still": example_explanation(probe(LOW, still), probe(HIGH, still), alpha=probe(ALPHA, still)),
+    "constant": example_explanation(probe(LOW, still, noise=0), alpha=probe(ALPHA, still, noise=0)),
     "all explode": example_explanation(replace(STOPPED, lr=LOW), STOPPED, alpha=replace(STOPPED, lr=ALPHA)),
     "not finite": example_explanation(probe(LOW, SLOW), NAN),
     "not finite at once": example_explanation(replace(NAN_AT_ONCE, lr=LOW), alpha=replace(NAN_AT_ONCE, lr=ALPHA)),

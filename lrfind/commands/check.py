@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrfind.commands.pipeline import ready, sweep
+from lrfind.commands.pipeline import interrupt_told, ready, sweep
 from lrfind.commands.report import one_format, print_json, save
 from lrfind.commands.sections import CHOICE, help_line
 from lrfind.commands.streams import print_result, tell
-from lrfind.errors import ConfigError, ExitCode, Fault, StoppedError
+from lrfind.errors import ConfigError, ExitCode, Fault
 from lrfind.launch import is_first
 
 if TYPE_CHECKING:
@@ -66,13 +66,11 @@ def check(
     - `lrfind check configs/digits.yaml --against main.lrfind.json --tolerance 2`
     """
     form = one_format(str(config), form, as_json=as_json)
-    try:
+    with interrupt_told():
         settings = ready(config, overrides or (), {"device": ("--device", device), "seed": ("--seed", seed)})
         judged = _lr(settings, lr, str(config), needed=against is None)
         baseline = _baseline(against, tolerance, str(config))
         code = _check(settings, config, judged, baseline, tolerance, form, out, quiet)
-    except KeyboardInterrupt as interrupt:
-        raise StoppedError from interrupt
     raise typer.Exit(code)
 
 

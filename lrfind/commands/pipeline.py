@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrfind.commands.report import read_code
 from lrfind.commands.streams import console_for_people, stdout_for_result
-from lrfind.errors import ExitCode
+from lrfind.errors import ExitCode, StoppedError
 from lrfind.launch import is_first
 
 if TYPE_CHECKING:
@@ -42,6 +43,15 @@ def sweep(config: Config, source: str, *, quiet: bool) -> Result:
     people = console_for_people()
     with stdout_for_result(), watched(people, quiet=quiet or not is_first()) as observer:
         return run(config, source, observer)
+
+
+@contextlib.contextmanager
+def interrupt_told() -> Iterator[None]:
+    """Turn a Ctrl-C that leaves nothing to be kept into the error that says so."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise StoppedError from interrupt
 
 
 def exit_code(result: Result) -> ExitCode:

@@ -47,12 +47,12 @@ def one_format(source: str, form: AnyFormat, *, as_json: bool) -> AnyFormat:
 def save(result: Result, stem: Path, plot: str, *, record: bool = True) -> tuple[list[Path], str | None]:
     """Write the record, if it is wanted, and the plot; return what was written, and what could not be."""
     from lrfind.document import to_json
-    from lrfind.output.files import write_atomically
+    from lrfind.output.files import record_path, write_atomically
 
     files = []
     try:
         if record:
-            document = stem.with_name(f"{stem.name}.lrfind.json")
+            document = record_path(stem)
             write_atomically(document, (to_json(result) + "\n").encode())
             files.append(document)
         if plot != "none":

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrfind.commands.pipeline import Flag, exit_code, ready, sweep
+from lrfind.commands.pipeline import Flag, exit_code, interrupt_told, ready, sweep
 from lrfind.commands.report import Format, one_format, save, show, tell_files
 from lrfind.commands.several import OUTCOME, run_all, split
 from lrfind.commands.streams import print_result, stdout_for_result, tell
 from lrfind.commands.summary import failure
 from lrfind.commands.write_config import Writing, prepare
-from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, StoppedError
+from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError
 from lrfind.launch import is_alone, is_first
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def run(
     form = one_format(configs[0], form, as_json=as_json)
     if force and write_config is None:
         raise ConfigError(configs[0], [Fault("--force", "does nothing without --write-config; drop it")])
-    try:
+    with interrupt_told():
         if len(configs) > 1:
             _check_several(configs, write_config)
             code = run_all(configs, values, given, form, quiet=quiet, dry_run=dry_run)
@@ -96,8 +96,6 @@ def run(
                 settings, writing = _prepare(Path(configs[0]), values, given, write_config, force=force)
                 run_one = _dry_run if dry_run else _run
                 code = run_one(settings, Path(configs[0]), form, writing, leave, quiet=quiet)
-    except KeyboardInterrupt as interrupt:
-        raise StoppedError from interrupt
     raise typer.Exit(code)
 
 
@@ -119,10 +117,8 @@ def _left_in(file: Path | None, source: str) -> Iterator[Leave]:
             file.write_text(document, encoding="utf-8")
 
     try:
-        yield leave
-    except KeyboardInterrupt:
-        leave(json.dumps(failure(source, ExitCode.INTERRUPTED, str(StoppedError()))))
-        raise
+        with interrupt_told():
+            yield leave
     except LrfindError as error:
         leave(json.dumps(failure(source, error.exit_code, str(error))))
         raise

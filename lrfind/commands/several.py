@@ -96,6 +96,7 @@ def _check_places(configs: Sequence[str], overrides: Sequence[str], flags: Mappi
         ConfigError: Two configs would write to the same place.
     """
     from lrfind.config.load import load_config
+    from lrfind.output.files import record_path
 
     taken: dict[Path, str] = {}
     for config in configs:
@@ -103,7 +104,7 @@ def _check_places(configs: Sequence[str], overrides: Sequence[str], flags: Mappi
             folder = load_config(Path(config), overrides, flags).output.dir
         except LrfindError:
             continue
-        place = Path(folder).resolve() / f"{Path(config).stem}.lrfind.json"
+        place = record_path(Path(folder).resolve() / Path(config).stem)
         if place in taken:
             problem = (
                 f"would write {place.name} to the same folder as {taken[place]}; rename one, give each an output.dir "

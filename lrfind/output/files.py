@@ -14,6 +14,11 @@ from lrfind.errors import OutputError
 WAY_OUT = "make room there, or name another folder with --out or output.dir"
 
 
+def record_path(stem: Path) -> Path:
+    """Return where the record of a run goes, from the path without a suffix."""
+    return stem.with_name(f"{stem.name}.lrfind.json")
+
+
 def write_atomically(path: Path, data: bytes, way_out: str = WAY_OUT) -> None:
     """Write `data` to `path`, so that a reader sees the old file or the new one, never a part of it.
 
