@@ -14,9 +14,6 @@ import pytest
 # it is imported, also in the processes that the tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-# A shell lets its background jobs ignore Ctrl-C, and so would the tests in one, and the processes that they start.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 # How long an example takes is the machine's affair.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
@@ -36,6 +33,20 @@ def _pinned_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     for name, value in pinned.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(autouse=True)
+def _pinned_signals() -> Iterator[None]:
+    """Let each test be interrupted as a command at a prompt can be.
+
+    A shell lets its background jobs ignore Ctrl-C, and so would the tests in one, and the processes that they start;
+    and Lightning goes on ignoring it once a fit was interrupted.
+    """
+    pinned = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    found = {number: signal.signal(number, handler) for number, handler in pinned.items()}
+    yield
+    for number, handler in found.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
