@@ -120,7 +120,7 @@ def test_readers_of_one_record_say_what_to_do_with_the_lines(ran: Outcome, proje
     for reader in ("analyze", "schedule"):
         outcome = project.main(reader, str(path))
         assert (outcome.code, outcome.out) == (2, "")
-        outcome.says(f"{path}: expected one record, got 4", "sed -n 1p")
+        outcome.says(f"{path}: expected one record, got 4; `lrfind plot` compares them", "sed -n 1p")
     failed, _, record, _ = ran.out.splitlines()
     path.write_text(record)
     assert project.main("analyze", str(path)).code == 0
