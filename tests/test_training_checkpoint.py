@@ -153,7 +153,7 @@ class Evil:
         (lambda path: torch.save(Evil(), path), "holds pickled objects"),
         (lambda path: path.write_bytes(pickle.dumps(Evil())), "is a pickle that torch.save did not write, expected"),
         (lambda path: path.write_bytes(pickle.dumps({"a": 1}, protocol=2)), "is a pickle that torch.save did not"),
-        (lambda path: path.write_text("epoch,loss\n1,0.3\n"), "no file of torch.save, as it begins with b'epoch,lo'; save"),
+        (lambda path: path.write_text("epoch,loss\n1,0.3\n"), "no file of torch.save, as it begins with b'epoch,lo'"),
         (lambda path: path.write_text("PK is how zip files begin"), "is cut short or damaged"),
         (lambda path: path.write_bytes(b""), r"is empty, expected a state_dict; save it with torch\.save\("),
         (lambda path: path.mkdir(), "is a folder, expected a file; name the one"),
