@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -75,7 +76,12 @@ def _known(name: str) -> list[str | None]:
 
 
 def _are_numbers(values: Any) -> bool:
-    return isinstance(values, list) and all(value is None or isinstance(value, (int, float)) for value in values)
+    return isinstance(values, list) and all(value is None or _is_number(value) for value in values)
+
+
+def _is_number(value: Any) -> bool:
+    """Tell whether a value is a number that a float can be; JSON may write whole ones with any number of digits."""
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) <= sys.float_info.max)
 
 
 def _fault(key: str, expected: str, got: Any) -> RecordError:

@@ -53,6 +53,7 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "sweep": (but(sweeps=["a"]), "sweeps.0: expected an object, got 'a'"),
     "no sweep": (but(sweeps=[]), "sweeps: expected one that is used, got []"),
     "losses": (sweep_but(losses=["high"]), "sweeps.0.losses: expected a list of numbers, got ['high']"),
+    "huge": (sweep_but(losses=[10**400]), "sweeps.0.losses: expected a list of numbers, got [1000"),
     "stop reason": (sweep_but(stop_reason="odd"), "sweeps.0.stop_reason: expected completed or "),
     "status": (but(status=3), "status: expected ok or no_suggestion, got 3"),
     "reason": (but(reason={}), "or null, got {}"),
