@@ -134,8 +134,8 @@ def load(path: str | os.PathLike[str]) -> Answer:
     """Read a record: what `Answer.save` or `lrfind run` wrote. A curve from elsewhere is read as by `lrfind analyze`.
 
     Raises:
-        RecordError: The file cannot be read, or holds neither.
+        RecordError: The file cannot be read, holds neither, or the records of several runs.
     """
-    from lrfind.reread import read, read_text
+    from lrfind.reread import one_record, read, read_text
 
-    return Answer(**vars(read(read_text(str(path)), str(path))))
+    return Answer(**vars(read(one_record(read_text(str(path)), str(path)), str(path))))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import json
 import math
+from dataclasses import fields
 from typing import Any
 
 from lrfind.errors import RecordError
@@ -25,9 +26,7 @@ from lrfind.record import (
     StopReason,
     Sweep,
 )
-
-SCHEMA = 1
-"""Number of the JSON layout; it rises when a reader of the old layout would misread the new one."""
+from lrfind.shape import SCHEMA, check_shape
 
 _ANALYSIS_KEYS = ("status", "reason", "message", "suggested_lr", "suggested_lrs", "safe_range", "confidence", "method")
 
@@ -75,11 +74,7 @@ def from_json(text: str) -> Result:
     """
     try:
         document = json.loads(text)
-        if document["schema"] != SCHEMA:
-            raise RecordError(
-                f"schema: expected {SCHEMA}, got {document['schema']!r}; "
-                "read this record with the lrfind version that wrote it"
-            )
+        check_shape(document)
         return _result_from(document)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise RecordError(f"not a record of lrfind: {type(error).__name__}: {error}") from error
@@ -95,8 +90,8 @@ def _result_from(document: dict[str, Any]) -> Result:
         status=Status(document["status"]),
         reason=Refusal(document["reason"]) if document["reason"] else None,
         safe_range=tuple(document["safe_range"]) if document["safe_range"] else None,
-        candidates=tuple(Candidate(**candidate) for candidate in document["candidates"]),
-        landmarks=Landmarks(**landmarks) if landmarks else None,
+        candidates=tuple(_made(Candidate, candidate) for candidate in document["candidates"]),
+        landmarks=_made(Landmarks, landmarks) if landmarks else None,
         smoothed=smoothed[used],
     )
     return Result(
@@ -116,11 +111,16 @@ def _result_from(document: dict[str, Any]) -> Result:
             Probe(probe["lr"], probe["steps"], _numbers(probe["losses"]), StopReason(probe["stop_reason"]))
             for probe in document["probes"]
         ),
-        repeats=tuple(Repeat(**repeat) for repeat in document["repeats"]),
-        groups=tuple(Group(**group) for group in document["groups"]),
+        repeats=tuple(_made(Repeat, repeat) for repeat in document["repeats"]),
+        groups=tuple(_made(Group, group) for group in document["groups"]),
         **{name: document[name] for name in _RUN_KEYS if name != "source"},
         source=document.get("source"),  # records from before it was kept have none
     )
+
+
+def _made(kind: type[Any], values: dict[str, Any]) -> Any:
+    """Return a dataclass of its own keys; a later version may have added others beside them."""
+    return kind(**{field.name: values[field.name] for field in fields(kind)})
 
 
 def _numbers(values: list[float | None]) -> tuple[float, ...]:

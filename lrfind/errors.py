@@ -58,6 +58,10 @@ class LrfindError(Exception):
     told: bool | None = None
 
 
+class Caution(str):
+    """A note, to whoever is told of a run, which says that the answer may not be that of the training meant."""
+
+
 class UserCodeError(LrfindError):
     """Code that the config names raised.
 

@@ -15,7 +15,7 @@ from lrfind.answer import Answer
 from lrfind.api import collector_paused, read_config, run, run_job
 from lrfind.arguments import KEYS, config_of, in_python
 from lrfind.config.schema import AnalysisConfig, Config, ProbesConfig, SweepConfig, TrainConfig
-from lrfind.errors import LrfindError
+from lrfind.errors import Caution, LrfindError
 from lrfind.launch import is_first
 from lrfind.output.files import check_writable, record_path
 from lrfind.record import Result
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 SWEEP, TRAIN, PROBES, ANALYSIS = SweepConfig(), TrainConfig(), ProbesConfig(), AnalysisConfig()
 SEED = Config.model_fields["seed"].default
 LOG = logging.getLogger("lrfind")
+
+
+def _log(note: str) -> None:
+    """Log what may make the answer wrong as a warning, which Python shows on stderr unless told otherwise."""
+    LOG.log(logging.WARNING if isinstance(note, Caution) else logging.INFO, "%s", note)
 
 
 def find_lr(
@@ -59,7 +64,7 @@ def find_lr(
     refine: bool = False,
     method: Literal["auto", "steepest", "descent_end", "valley", "minimum"] = ANALYSIS.method,
     progress: bool | None = None,
-    on_note: Callable[[str], None] = LOG.info,
+    on_note: Callable[[str], None] = _log,
 ) -> Answer:
     """Find the learning rate of a training that a script is about to make, or is in the middle of.
 
@@ -104,8 +109,8 @@ def find_lr(
         refine: Whether to train twice as long, and at learning rates in between.
         method: `auto` is what the short trainings say; any other reads the curve alone.
         progress: Whether to show a progress bar on stderr; None shows one on a terminal.
-        on_note: Called with each sentence that is worth knowing; by default it goes to the logger `lrfind`, as INFO.
-            Nothing is printed.
+        on_note: Called with each sentence that is worth knowing; by default it goes to the logger `lrfind`, as INFO,
+            or as WARNING where the answer may be wrong for it, which Python shows on stderr. Nothing else is printed.
 
     Returns:
         The answer. Where no learning rate can be trusted, it is false, its `suggested_lr` is None, and `message`
@@ -120,7 +125,7 @@ def find_lr(
     with _words_of_python(), collector_paused():
         from lrfind.training.chance import keep_chance
         from lrfind.training.live import LiveJob, check_live
-    notes = _watched(progress, lambda note: on_note(in_python(note)))
+    notes = _watched(progress, lambda note: on_note(type(note)(in_python(note))))
     with _words_of_python(), contextlib.ExitStack() as stack:
         place = check_live(model, loader, loss_fn, optimizer, step, device, scaler, precision)
         objects: dict[str, Any] = {"model": model, "loader": loader, "loss_fn": loss_fn, "optimizer": optimizer}
@@ -145,7 +150,7 @@ def run_config(
     *,
     out: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
-    on_note: Callable[[str], None] = LOG.info,
+    on_note: Callable[[str], None] = _log,
 ) -> Answer:
     """Find the learning rate of a config, as `lrfind run` does; random generators and TF32 settings are put back.
 

@@ -68,7 +68,9 @@ def to_sweep(text: str, source: str, tool: Tool | None = None, *, after_update: 
 
 def _parsed(text: str, source: str) -> _Columns:
     if not text.strip():
-        raise RecordError(f"{source}: expected a record or a table of lr and loss, got an empty file")
+        raise RecordError(
+            f"{source}: expected a record or a table of lr and loss, got an empty file; run again what was to fill it"
+        )
     if text.lstrip()[0] in "{[":
         return _from_json(text, source)
     return _from_table(text, source)
@@ -80,7 +82,7 @@ def _from_json(text: str, source: str) -> _Columns:
     except (ValueError, RecursionError) as error:
         document = _json_lines(text)
         if document is None:
-            raise RecordError(f"{source}: expected JSON, got a fault in it: {error}") from error
+            raise RecordError(f"{source}: expected JSON, got a fault in it: {error}; is the file whole?") from error
     if isinstance(document, Mapping):
         lr, loss = _names(list(document), source)
         lists = document[lr], document[loss]
@@ -110,7 +112,10 @@ def _from_rows(rows: Any, source: str) -> _Columns:
         return _numbers(pairs, source, lambda index: f"entry {index}")
     if isinstance(rows, list) and rows and all(isinstance(row, list) and len(row) == 2 for row in rows):
         return _numbers(rows, source, lambda index: f"entry {index}")
-    raise RecordError(f'{source}: expected a record of lrfind, or {{"lr": [...], "loss": [...]}}, got other JSON')
+    raise RecordError(
+        f'{source}: expected a record of lrfind, or {{"lr": [...], "loss": [...]}}, got other JSON; '
+        "name the record, CONFIG.lrfind.json"
+    )
 
 
 def _from_table(text: str, source: str) -> _Columns:
@@ -153,7 +158,8 @@ def _names(names: Sequence[Any], source: str) -> tuple[str, str]:
         missing = " and ".join(name for name, found in (("lr", lr), ("loss", loss)) if found is None)
         got = ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
         raise RecordError(
-            f"{source}: expected columns lr and loss, found no {missing} among {got or 'none'}; rename the columns"
+            f"{source}: expected a record of lrfind, or columns lr and loss; found no {missing} among {got or 'none'}; "
+            "rename the columns, or name the record, CONFIG.lrfind.json"
         )
     return lr, loss
 

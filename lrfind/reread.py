@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -51,8 +52,56 @@ def read_text(name: str, stream: BinaryIO | None = None) -> str:
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise RecordError(f"{name}: expected text in UTF-8 (JSON or CSV), got binary data")
+        raise RecordError(
+            f"{name}: expected text in UTF-8 (JSON or CSV), got binary data; name the record, CONFIG.lrfind.json"
+        )
     return text
+
+
+def records(text: str) -> list[str]:
+    """Return the records of several runs that a text holds, one after the other; any other text as it is.
+
+    JSON Lines are what several runs print; those of files that were joined stretch over many lines each.
+    """
+    decoder, found, start = json.JSONDecoder(), [], 0
+    if not re.match(r'\s*\{\s*"schema"', text):
+        return [text]
+    try:
+        while rest := re.compile(r"\s*\{").match(text, start):
+            end = decoder.raw_decode(text, rest.end() - 1)[1]
+            found.append(text[start:end])
+            start = end
+    except (ValueError, RecursionError):
+        return [text]
+    return [text] if text[start:].strip() else found
+
+
+def one_record(text: str, source: str) -> str:
+    """Return a text that may be a record, once it is sure that it does not hold several, or none.
+
+    Raises:
+        RecordError: It holds several, or a run that failed.
+    """
+    several = records(text)
+    if len(several) > 1:
+        raise RecordError(
+            f"{source}: expected one record, got {len(several)}; `lrfind plot` compares them, and "
+            "`jq -c . FILE | sed -n 1p` takes the first"
+        )
+    if problem := failure_in(text):
+        raise RecordError(f"{source}: holds no record, as the run failed: {problem}; mend that, and run it again")
+    return text
+
+
+def failure_in(text: str) -> str | None:
+    """Return what went wrong, if a text stands for a run that failed."""
+    try:
+        document = json.loads(text) if text.lstrip().startswith("{") else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or document.get("status") != "failed":
+        return None
+    return str(document.get("message"))
 
 
 def read(text: str, source: str, tool: Tool | None = None, *, after_update: bool = False) -> Result:

@@ -10,6 +10,7 @@ from typing import Any
 from lrfind.errors import RecordError
 from lrfind.history import LEAST_LR, MOST_LR, check_rising
 from lrfind.record import Result
+from lrfind.shape import WAY_OUT, short
 
 _NAMES: dict[type, str] = {str: "a text", dict: "an object", numbers.Real: "a number"}
 
@@ -28,14 +29,14 @@ def consistent(result: Result, source: str) -> Result:
     _check_sweeps(result, source)
     for key, values in _rates(result).items():
         if not all(map(_is_lr, values)):
-            raise RecordError(f"{source}: {key}: expected learning rates above 0, got {_short(values)}")
+            raise _fault(source, key, "learning rates above 0", values)
     for key, values in _counts(result).items():
         if not all(isinstance(value, int) and 0 < value < sys.maxsize for value in values):
-            raise RecordError(f"{source}: {key}: expected whole numbers above 0, got {_short(values)}")
+            raise _fault(source, key, "whole numbers above 0", values)
     if not 0 <= result.analysis.confidence <= 1:
-        raise RecordError(f"{source}: confidence: expected 0 to 1, got {result.analysis.confidence}")
+        raise _fault(source, "confidence", "0 to 1", result.analysis.confidence)
     if len(result.analysis.safe_range or (0, 0)) != 2:
-        raise RecordError(f"{source}: safe_range: expected two numbers, got {list(result.analysis.safe_range or ())}")
+        raise _fault(source, "safe_range", "two numbers", list(result.analysis.safe_range or ()))
     return result
 
 
@@ -43,7 +44,7 @@ def _check_types(result: Result, source: str) -> None:
     for key, (kind, value) in _typed(result).items():
         is_number = kind is numbers.Real and isinstance(value, (int, float)) and not isinstance(value, bool)
         if not (isinstance(value, kind) if kind is not numbers.Real else is_number and _fits(value)):
-            raise RecordError(f"{source}: {key}: expected {_NAMES[kind]}, got {_short(value)}")
+            raise _fault(source, key, _NAMES[kind], value)
 
 
 def _check_sweeps(result: Result, source: str) -> None:
@@ -52,7 +53,7 @@ def _check_sweeps(result: Result, source: str) -> None:
         if not len(sweep.lrs) == len(sweep.losses) == len(smoothed):
             raise RecordError(
                 f"{source}: sweeps: expected as many lrs as losses and smoothed, got {len(sweep.lrs)}, "
-                f"{len(sweep.losses)} and {len(smoothed)}; read the record as it was written"
+                f"{len(sweep.losses)} and {len(smoothed)}; {WAY_OUT}"
             )
 
 
@@ -127,6 +128,5 @@ def _fits(number: float) -> bool:
     return abs(number) <= sys.float_info.max
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def _fault(source: str, key: str, expected: str, got: Any) -> RecordError:
+    return RecordError(f"{source}: {key}: expected {expected}, got {short(got)}; {WAY_OUT}")

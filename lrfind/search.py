@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lrfind.analysis.checking import Plan, checked_by_probes
 from lrfind.analysis.suggest import analyze, next_length
-from lrfind.errors import DataError, LrfindError
+from lrfind.errors import Caution, DataError, LrfindError
 from lrfind.record import Analysis, Probe, StopReason, Sweep
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Observer:
         on_sweep: Called before each sweep with the number of its steps.
         on_probe: Called before each short training with the number of its steps.
         on_step: Called for each loss with its index, learning rate and loss.
-        on_note: Called with a sentence that the user should read.
+        on_note: Called with a sentence that the user should read, a `Caution` where the answer may be wrong for it.
         on_error: Called with the fault that cut a sweep short, of which the part before it is kept.
     """
 
@@ -74,7 +74,7 @@ def sweep_until_evident(job: Job, observer: Observer) -> Sweeps:
         except DataError:
             if not outcome.sweeps:
                 raise
-            observer.on_note("The data cannot be read a second time, so the sweep that is there has to do.")
+            observer.on_note(Caution("The data cannot be read a second time, so the sweep that is there has to do."))
             return outcome
         except LrfindError as error:
             sweep = _what_is_left(error, outcome)
@@ -176,7 +176,7 @@ def _probe(job: Job, lr: float, steps: int, outcome: Sweeps, observer: Observer)
     """Train at one learning rate; None if nothing could be measured. The sweep is there all the same."""
     made, fault = one_probe(job, lr, steps, observer)
     if isinstance(fault, DataError):
-        observer.on_note("The data cannot be read a second time, so the sweep is not checked by trainings.")
+        observer.on_note(Caution("The data cannot be read a second time, so the sweep is not checked by trainings."))
         return None
     if fault is not None:
         outcome.error = str(fault)

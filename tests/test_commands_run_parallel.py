@@ -196,7 +196,7 @@ def test_torchrun_without_parallel_is_refused_by_one(folder: Path) -> None:
     outcome = run(torchrun(of(folder, "null")))
     assert outcome.err.count("parallel: expected ddp or fsdp, as WORLD_SIZE is 2, got null; set parallel: ddp") == 1
     assert PACKAGE not in outcome.err
-    assert (outcome.code, outcome.out) == (1, "")
+    assert (outcome.code, outcome.json["status"], outcome.json["exit_code"]) == (1, "failed", 2)
 
 
 @pytest.fixture

@@ -163,7 +163,7 @@ def test_weights_that_do_not_fit_are_an_error_or_a_note(project: Project) -> Non
 
 BAD = {
     ("train.checkpoint=nowhere.pt",): (2, "train.checkpoint: expected a file, got none at"),
-    ("train.checkpoint=train.yaml",): (2, "is no checkpoint that torch.load can read"),
+    ("train.checkpoint=train.yaml",): (2, "is no file of torch.save, as it begins with"),
     ("train.freeze=[conv]",): (2, "train.freeze: expected a pattern that is found in the name of a parameter"),
     ("train.freeze=[.]",): (1, "are all layers frozen?"),
     ("param_groups=[{match: conv}]",): (2, "got 'conv'; free are: weight, bias"),

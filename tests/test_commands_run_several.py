@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -119,7 +120,7 @@ def test_readers_of_one_record_say_what_to_do_with_the_lines(ran: Outcome, proje
     for reader in ("analyze", "schedule"):
         outcome = project.main(reader, str(path))
         assert (outcome.code, outcome.out) == (2, "")
-        outcome.says(f"{path}: expected one record, got 4", "sed -n 1p")
+        outcome.says(f"{path}: expected one record, got 4; `lrfind plot` compares them", "sed -n 1p")
     failed, _, record, _ = ran.out.splitlines()
     path.write_text(record)
     assert project.main("analyze", str(path)).code == 0
@@ -128,6 +129,35 @@ def test_readers_of_one_record_say_what_to_do_with_the_lines(ran: Outcome, proje
         outcome = project.main(reader, str(path))
         assert (outcome.code, outcome.out) == (2, "")
         outcome.says("holds no record, as the run failed: bad.yaml: model")
+
+
+@pytest.mark.parametrize("flags", [(), ("--dry-run",)])
+@pytest.mark.parametrize(
+    ("name", "status", "code"), [("good", "ok", 0), ("flat", "no_suggestion", 3), ("bad", "failed", 2)]
+)
+def test_a_pattern_that_matches_one_config_gives_a_line_as_well(
+    folder: Path, project: Project, name: str, status: str, code: int, flags: tuple[str, ...]
+) -> None:
+    outcome = project.main("run", str(folder / f"{name}.yaml"), *FAST, "--json", "--out", str(project.out), *flags)
+    (line,) = outcome.out.splitlines()
+    document = strict_json(line)
+    assert document["source"] == str(folder / f"{name}.yaml")
+    if flags and status != "failed":
+        assert (outcome.code, document["dry_run"]["num_iter"]) == (0, 60)
+    else:
+        assert (outcome.code, document["status"]) == (code, status)
+        jsonschema.Draft202012Validator(SCHEMA).validate(document)
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="needs jq")
+def test_jq_names_the_rates_of_one_config_and_of_several(folder: Path) -> None:
+    for names in (["good"], ["good", "flat"]):
+        reads = "while read -r line; do printf '%s' \"$line\" | jq -r '[.source, .suggested_lr] | @tsv'; done"
+        flags = ("--json", "-q", f"--out={folder / 'jq'}")
+        line = " ".join(str(folder / f"{name}.yaml") for name in names)
+        rows = [row.split("\t") for row in shell(f'"$@" {line} | {reads}', "run", *flags, *FAST).out.splitlines()]
+        assert [Path(source).stem for source, _ in rows] == names
+        assert float(rows[0][1]) > 0
 
 
 # Other formats

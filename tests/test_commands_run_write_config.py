@@ -171,6 +171,16 @@ def test_a_config_without_a_place_for_the_rate_is_refused(project: Project, tune
     refused(project, tuned, "optimizer={_target_: own.optimizer}").says("own.optimizer takes no argument lr")
 
 
+def test_a_rate_that_is_given_by_position_is_refused(project: Project, tuned: Path) -> None:
+    """Hydra would drop it, and the written config state the rate twice."""
+    project.config.write_text(CONFIG.replace(SGD, "{_target_: torch.optim.SGD, _args_: [0.1]}"))
+    refused(project, tuned).says("optimizer._args_: does nothing", "name them: lr: 0.1")
+    assert not tuned.exists()
+    project.config.write_text(CONFIG.replace(SGD, "{_target_: torch.optim.SGD, lr: 0.1}"))
+    assert write(project, tuned).code == 0
+    assert project.main("check", str(tuned)).code == 0
+
+
 def test_a_full_disk_does_not_lose_the_result(project: Project, tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

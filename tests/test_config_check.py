@@ -184,6 +184,14 @@ def test_positional_arguments_are_a_list(arguments: Any) -> None:
     assert "expected a list of arguments" in found["model._args_"]
 
 
+def test_positional_arguments_of_the_optimizer_would_be_dropped() -> None:
+    found = faults(optimizer={"_target_": "torch.optim.SGD", "_args_": [0.1, 0.9], "nesterov": True})
+    assert found == {
+        "optimizer._args_": "does nothing, as Hydra puts the parameters in its place; name them: lr: 0.1, momentum: 0.9"
+    }
+    check_targets(config(optimizer={"_target_": "torch.optim.SGD", "_args_": []}), "c.yaml")
+
+
 OWN_OPTIMIZER = """\
 class Lit:
     def configure_optimizers(self): ...

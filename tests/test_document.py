@@ -10,9 +10,10 @@ from hypothesis import given
 from strategies import sweeps
 
 from lrfind.analysis.suggest import analyze
-from lrfind.document import SCHEMA, from_json, to_json
+from lrfind.document import from_json, to_json
 from lrfind.errors import RecordError
 from lrfind.record import Group, Result, Sweep
+from lrfind.shape import SCHEMA
 
 
 def result_of(sweep: Sweep) -> Result:
@@ -75,7 +76,7 @@ def test_a_refusal_has_no_number() -> None:
         ("[]", "not a record of lrfind"),
         ("{}", "schema"),
         ('{"schema": 99}', "expected 1, got 99"),
-        ('{"schema": 1}', "sweeps"),
+        ('{"schema": 1}', "expected the key status, got none"),
     ],
 )
 def test_what_is_no_record_is_said_to_be_none(text: str, words: str) -> None:

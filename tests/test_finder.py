@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -312,6 +313,35 @@ def test_a_generator_is_swept_once_and_its_notes_are_told(caplog: pytest.LogCapt
     with caplog.at_level("INFO", logger="lrfind"):
         lrfind.find_lr(model, line(), nn.MSELoss(), optimizer)
     assert caplog.messages == ["The data ran out; starting over with its first batch."]
+
+
+def test_a_script_sees_what_may_make_the_answer_wrong_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        """
+import lrfind, torch
+from torch import nn
+
+class Own(nn.Linear):
+    def forward(self, x, labels):
+        return {"loss": nn.functional.mse_loss(super().forward(x), labels)}
+
+x = torch.randn(64, 4)
+batches = [(x, x.sum(1, keepdim=True))] * 3
+named = [{"x": x, "labels": x.sum(1, keepdim=True)}] * 3
+for model, data, loss in (
+    (nn.Linear(4, 1), batches, nn.MSELoss()),
+    (nn.Linear(4, 1), iter(batches * 50), nn.MSELoss()),
+    (Own(4, 1), named, nn.MSELoss()),
+):
+    lrfind.find_lr(model, data, loss, torch.optim.SGD([model.weight], lr=0.1), num_iter=30, probe_steps=10)
+"""
+    )
+    ran = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=True)
+    untrained = "No group of the optimizer holds, so that they are not trained: bias."
+    unchecked = "The data cannot be read a second time, so the sweep is not checked by trainings."
+    assert (ran.stdout, ran.stderr.splitlines()[:3]) == ("", [untrained, untrained, unchecked])
+    assert "loss_fn is not used, as Own computes its own" in ran.stderr
+    assert "starting over" not in ran.stderr
 
 
 def test_what_is_left_untrained_is_told() -> None:

@@ -16,9 +16,10 @@ from cli import Project, open_project
 from helpers import example_result, example_sweep, refused_result
 
 from lrfind.commands.summary import failure
-from lrfind.document import SCHEMA, to_json
+from lrfind.document import to_json
 from lrfind.errors import ExitCode
 from lrfind.record import Candidate, Group, Landmarks, Probe, Refusal, Result, Status, StopReason, Sweep
+from lrfind.shape import SCHEMA
 
 DOCUMENT: dict[str, Any] = json.loads(files("lrfind").joinpath("record.schema.json").read_text(encoding="utf-8"))
 

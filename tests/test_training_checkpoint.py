@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,29 @@ def test_weights_of_another_model_are_an_error_in_any_case(tmp_path: Path, stric
         read(tmp_path, {"a": torch.zeros(1)}).load_weights(network(), strict=strict)
 
 
+def zipped(path: Path, *names: str) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, "")
+
+
+def cut(path: Path, *, new_format: bool) -> None:
+    torch.save(network().state_dict(), path, _use_new_zipfile_serialization=new_format)
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize("device", ["meta", "sparse"])
+def test_weights_without_plain_values_are_named(tmp_path: Path, device: str) -> None:
+    state = network().state_dict()
+    state["0.weight"] = state["0.weight"].to_sparse() if device == "sparse" else state["0.weight"].to(device)
+    checkpoint = read(tmp_path, state)
+    with pytest.raises(ConfigError, match=r"has as meta, sparse or quantized tensors 0\.weight; train\.strict=false"):
+        checkpoint.load_weights(network(), strict=True)
+    note = checkpoint.load_weights(network(), strict=False)
+    assert note is not None
+    assert "0.weight: what it does not give starts untrained" in note
+
+
 class Evil:
     def __reduce__(self) -> Any:
         return os.mkdir, ("ran",)
@@ -127,10 +151,18 @@ class Evil:
         (lambda path: torch.save({"state_dict": {}, "args": argparse.Namespace()}, path), "holds pickled objects"),
         (lambda path: torch.save(network(), path), r"holds pickled objects.*torch\.save\(torch\.load\("),
         (lambda path: torch.save(Evil(), path), "holds pickled objects"),
-        (lambda path: path.write_bytes(pickle.dumps(Evil())), "holds pickled objects"),
-        (lambda path: path.write_text("epoch,loss\n1,0.3\n"), r"is no checkpoint that torch\.load can read"),
-        (lambda path: path.write_bytes(b""), r"is no checkpoint that torch\.load can read: EOFError"),
-        (lambda path: torch.save([torch.zeros(1)], path), "holds a list, expected a state_dict"),
+        (lambda path: path.write_bytes(pickle.dumps(Evil())), "is a pickle that torch.save did not write, expected"),
+        (lambda path: path.write_bytes(pickle.dumps({"a": 1}, protocol=2)), "is a pickle that torch.save did not"),
+        (lambda path: path.write_text("epoch,loss\n1,0.3\n"), "no file of torch.save, as it begins with b'epoch,lo'"),
+        (lambda path: path.write_text("PK is how zip files begin"), "is cut short or damaged"),
+        (lambda path: path.write_bytes(b""), r"is empty, expected a state_dict; save it with torch\.save\("),
+        (lambda path: path.mkdir(), "is a folder, expected a file; name the one"),
+        (lambda path: zipfile.ZipFile(path, "w").close(), "that torch.save did not write: it holds nothing"),
+        (lambda path: zipped(path, "a.txt"), "is a zip archive that torch.save did not write: it holds a.txt; save"),
+        (lambda path: zipped(path, "m/constants.pkl", "m/data.pkl"), r"is TorchScript, expected .*torch\.jit\.load"),
+        (lambda path: cut(path, new_format=True), "is cut short or damaged, expected a whole file of torch.save"),
+        (lambda path: cut(path, new_format=False), "is cut short or damaged, expected a whole file of torch.save"),
+        (lambda path: torch.save([torch.zeros(1)], path), "holds a list, expected a state_dict; save it with"),
         (lambda path: torch.save({"epoch": 3}, path), r"holds epoch; save it with torch\.save\(model\.state_dict"),
         (lambda path: torch.save({}, path), "holds nothing"),
     ],

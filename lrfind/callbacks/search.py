@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from lrfind.answer import Answer
-from lrfind.errors import LrfindError
+from lrfind.errors import Caution, LrfindError
 from lrfind.finder import find_lr
 from lrfind.training.schedulers import peak_lrs, schedule_of
 from lrfind.training.snapshot import Snapshot
@@ -78,8 +78,8 @@ class Search:
         self._warn = warn
 
     def note(self, note: str) -> None:
-        """Tell the user something that is as it should be."""
-        self._on_note(f"FindLR: {note}")
+        """Tell the user something, as a warning where the answer may be wrong for it."""
+        (self._warn if isinstance(note, Caution) else self._on_note)(f"FindLR: {note}")
 
     def refuse(self, reason: str) -> None:
         """Say why the learning rate stays as it is.

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lrfind.commands.pipeline import Flag, exit_code, interrupt_told, ready, sweep
-from lrfind.commands.report import Format, one_format, save, show, tell_files
+from lrfind.commands.report import Format, one_format, print_line, save, show, tell_files
 from lrfind.commands.several import OUTCOME, run_all, split
 from lrfind.commands.streams import print_result, stdout_for_result, tell
 from lrfind.commands.summary import failure
 from lrfind.commands.write_config import Writing, prepare
-from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError
+from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, OutputError
 from lrfind.launch import is_alone, is_first
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ def run(
     in the config.
     --write-config writes the config anew with that LR as optimizer.lr, the overrides, and all else as it is.
 
-    Several configs run one after the other, whatever becomes of the others, and end in a table; --json prints a line
-    of JSON for each, --format lr CONFIG, a tab and the LR.
+    Several configs run one after the other, whatever becomes of the others, and end in a table. --json prints a line
+    of JSON for each, also for a single one or one that fails; --format lr CONFIG, a tab and the LR, of a single one
+    the LR alone.
 
     Exit codes: 0 an LR is suggested, 1 the run failed, 2 usage or config fault, 3 no LR can be trusted,
     130 interrupted; the worst of several.
@@ -92,7 +93,7 @@ def run(
             _check_several(configs, write_config)
             code = run_all(configs, values, given, form, quiet=quiet, dry_run=dry_run)
         else:
-            with _left_in(outcome, configs[0]) as leave:
+            with _left_in(outcome, configs[0], form) as leave:
                 settings, writing = _prepare(Path(configs[0]), values, given, write_config, force=force)
                 run_one = _dry_run if dry_run else _run
                 code = run_one(settings, Path(configs[0]), form, writing, leave, quiet=quiet)
@@ -109,8 +110,11 @@ def _check_several(configs: list[str], write_config: Path | None) -> None:
 
 
 @contextlib.contextmanager
-def _left_in(file: Path | None, source: str) -> Iterator[Leave]:
-    """Yield what leaves a JSON document in `file`, if there is one to leave it in; a fault leaves one as well."""
+def _left_in(file: Path | None, source: str, form: Format) -> Iterator[Leave]:
+    """Yield what leaves a JSON document in `file`, if there is one to leave it in; a fault leaves one as well.
+
+    In JSON, a fault is printed, too, as among several configs: a line for each, even if a pattern named but one.
+    """
 
     def leave(document: str) -> None:
         if file is not None:
@@ -120,7 +124,11 @@ def _left_in(file: Path | None, source: str) -> Iterator[Leave]:
         with interrupt_told():
             yield leave
     except LrfindError as error:
-        leave(json.dumps(failure(source, error.exit_code, str(error))))
+        document = failure(source, error.exit_code, str(error))
+        leave(json.dumps(document))
+        if form is Format.JSON and is_first():
+            with contextlib.suppress(OutputError):  # what went wrong before counts
+                print_line(document)
         raise
 
 
@@ -161,7 +169,7 @@ def _dry_run(
     text = dumps({"dry_run": plan, "source": str(path), "config": config.model_dump(mode="json")})
     leave(text)
     if form is Format.JSON:
-        print_result(text)
+        print_line(json.loads(text))
     elif form is Format.TEXT:
         print_result(
             f"{title}\n{'works' if usable else 'runs'}: one step was trained, with a loss of {loss:.4g}\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrfind.commands.streams import tell
-from lrfind.errors import ConfigError, Fault, RecordError
-from lrfind.reread import read, read_text
+from lrfind.errors import ConfigError, Fault
+from lrfind.reread import failure_in, one_record, read, read_text, records
 
 if TYPE_CHECKING:
     from lrfind.history import Tool
@@ -40,18 +39,14 @@ def load(place: str, tool: Tool | None = None, *, after_update: bool = False) ->
 
     The arguments and errors beyond `place` are those of `lrfind.reread.read`.
     """
-    path, texts = _read(place)
-    if len(texts) > 1:
-        raise RecordError(f"{path}: expected one record, got {len(texts)}, a line each; take one, as with `sed -n 1p`")
-    if problem := _failure(texts[0]):
-        raise RecordError(f"{path}: holds no record, as the run failed: {problem}")
-    return _source(texts[0], path, place, tool, after_update=after_update)
+    path, text = _read(place)
+    return _source(one_record(text, str(path)), path, place, tool, after_update=after_update)
 
 
 def load_all(places: Sequence[str]) -> list[Source]:
     """Read several, as `load` does, and all records of JSON Lines; stdin can be one of them.
 
-    Of JSON Lines, runs that failed are named on stderr and left out.
+    Of those, runs that failed are named on stderr and left out.
     """
     if places.count(STDIN) > 1:
         raise ConfigError(STDIN, [Fault("", "stdin can be read but once; name it once")])
@@ -59,10 +54,11 @@ def load_all(places: Sequence[str]) -> list[Source]:
 
 
 def _load_lines(place: str) -> Iterator[Source]:
-    path, texts = _read(place)
-    problems = [_failure(text) for text in texts]
+    path, text = _read(place)
+    texts = records(text)
+    problems = [failure_in(text) for text in texts]
     if all(problems):
-        raise RecordError(f"{path}: holds no record, as the run failed: {problems[0]}")
+        one_record(texts[0], str(path))  # says why there is none
     for text, problem in zip(texts, problems, strict=True):
         if problem:
             tell(f"lrfind: {path}: left out, as the run failed: {problem.splitlines()[0]}")
@@ -72,23 +68,10 @@ def _load_lines(place: str) -> Iterator[Source]:
             yield replace(source, name=Path(named).stem) if named else source
 
 
-def _read(place: str) -> tuple[Path, list[str]]:
-    """Return what a place is called, and what it holds: one text, or the lines of JSON Lines."""
+def _read(place: str) -> tuple[Path, str]:
+    """Return what a place is called, and its text."""
     path = Path("stdin" if place == STDIN else place)
-    text = read_text(str(path), sys.stdin.buffer if place == STDIN else None)
-    lines = [line for line in text.split("\n") if line.strip()]
-    return path, lines if lines and all(line.startswith('{"schema"') for line in lines) else [text]
-
-
-def _failure(text: str) -> str | None:
-    """Return what went wrong, if a text stands for a run that failed."""
-    try:
-        document = json.loads(text) if text.lstrip().startswith("{") else None
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(document, dict) or document.get("status") != "failed":
-        return None
-    return str(document.get("message"))
+    return path, read_text(str(path), sys.stdin.buffer if place == STDIN else None)
 
 
 def _source(text: str, path: Path, place: str, tool: Tool | None = None, *, after_update: bool = False) -> Source:

@@ -38,7 +38,7 @@ def failure(source: str, code: ExitCode, message: str) -> dict[str, Any]:
         code: The exit code.
         message: What went wrong.
     """
-    from lrfind.document import SCHEMA
+    from lrfind.shape import SCHEMA
 
     return {"schema": SCHEMA, "status": "failed", "source": source, "exit_code": int(code), "message": message}
 

@@ -181,6 +181,10 @@ def _check_arguments(key: str, node: dict[str, Any], function: Callable[..., Any
     if not isinstance(node.get("_args_", []), list):
         yield Fault(f"{key}._args_", f"expected a list of arguments, got {node['_args_']!r}")
         return
+    if key == "optimizer" and node.get("_args_"):
+        names = zip([*parameters][1:], node["_args_"], strict=False)
+        named = ", ".join(f"{name}: {value}" for name, value in names)
+        yield Fault(f"{key}._args_", f"does nothing, as Hydra puts the parameters in its place; name them: {named}")
     arguments = {name: value for name, value in node.items() if name not in HYDRA_KEYS}
     for name, value in arguments.items():
         if name in parameters and isinstance(value, str):

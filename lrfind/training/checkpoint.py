@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,14 @@ from lrfind.errors import ConfigError, Fault
 from lrfind.training.usable import some
 
 _WEIGHTS = ("state_dict", "model_state_dict", "model")
+SAVE_IT = "save it with torch.save(model.state_dict(), path)"
+_OBJECTS = (
+    "holds pickled objects beside tensors, and to read those could run any code; if you trust it, save its "
+    "weights alone: torch.save(torch.load(path, weights_only=False)['state_dict'], new_path)"
+)
+_DAMAGED = "is cut short or damaged, expected a whole file of torch.save; copy or save it again"
+_OLD_FORMAT = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""What torch.save wrote first before torch 1.6."""
 _OPTIMIZER = ("optimizer_state_dict", "optimizer", "optimizer_states")
 
 
@@ -44,13 +53,16 @@ class Checkpoint:
         expected = {name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)}
         weights = _without_prefix(self.weights, expected)
         reshaped = [name for name in expected if name in weights and weights[name].shape != expected[name].shape]
+        empty = [name for name in expected if _is_odd(weights.get(name))]
         misfits = {
             "lacks": _lacking(weights, expected),
             "has in excess": [name for name in weights if name not in expected],
             "has in another shape": [_shapes(name, weights, expected) for name in reshaped],
+            "has as meta, sparse or quantized tensors": empty,
         }
         words = "; ".join(f"{what} {some(names)}" for what, names in misfits.items() if names)
-        fitting = {name: value for name, value in weights.items() if name in expected and name not in reshaped}
+        misfit = {*reshaped, *empty}
+        fitting = {name: value for name, value in weights.items() if name in expected and name not in misfit}
         if words and (strict or not fitting):
             way_out = "train.strict=false starts from what fits" if fitting else "is it of another model?"
             raise self._fault(
@@ -107,7 +119,7 @@ def read_checkpoint(path: str, source: str) -> Checkpoint:
     if not weights:
         problem = (
             f"expected a state_dict, or one under {', '.join(_WEIGHTS)}, but {path} holds "
-            f"{some([str(key) for key in content]) or 'nothing'}; save it with torch.save(model.state_dict(), path)"
+            f"{some([str(key) for key in content]) or 'nothing'}; {SAVE_IT}"
         )
         raise ConfigError(source, [Fault("train.checkpoint", problem)])
     state = next((content[key] for key in _OPTIMIZER if key in content), None)
@@ -121,29 +133,52 @@ class _UnreadableError(Exception):
 
 
 def _read(path: Path) -> Mapping[str, Any]:
+    if path.is_dir():
+        raise _UnreadableError("is a folder, expected a file; name the one of the weights in it")
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickle protocols that torch.save does not write, before it fails
             content = _load(path)
-    except pickle.UnpicklingError as error:
-        if _first_byte(path) not in (b"P", b"\x80"):  # of a zip archive, of a pickle
-            raise _UnreadableError("is no checkpoint that torch.load can read") from error
-        raise _UnreadableError(
-            "holds pickled objects beside tensors, and to read those could run any code; if you trust it, save its "
-            "weights alone: torch.save(torch.load(path, weights_only=False)['state_dict'], new_path)"
-        ) from error
+    except OSError as error:
+        raise _UnreadableError(f"cannot be read: {error.strerror or error}; name another file") from error
     except Exception as error:  # what reading a file of another kind leads to is anyone's guess
-        raise _UnreadableError(f"is no checkpoint that torch.load can read: {_first_line(error)}") from error
+        raise _UnreadableError(_why_not(path, error)) from error
     if not isinstance(content, Mapping):
-        raise _UnreadableError(f"holds a {type(content).__name__}, expected a state_dict")
+        raise _UnreadableError(f"holds a {type(content).__name__}, expected a state_dict; {SAVE_IT}")
     return content
 
 
-def _first_byte(path: Path) -> bytes:
+def _why_not(path: Path, error: Exception) -> str:
+    """Return why torch.load cannot read a file; what is in it says more than the error, such as a KeyError of 101."""
     with path.open("rb") as file:
-        return file.read(1)
+        head = file.read(len(_OLD_FORMAT))
+    if not head:
+        return f"is empty, expected a state_dict; {SAVE_IT}"
+    if head.startswith(b"PK"):
+        if problem := _no_archive_of_torch(path):
+            return problem
+    elif head.startswith(b"\x80") and head != _OLD_FORMAT:
+        return f"is a pickle that torch.save did not write, expected a state_dict; {SAVE_IT}"
+    elif head != _OLD_FORMAT:
+        return f"is no file of torch.save, as it begins with {head[:8]!r}; {SAVE_IT}"
+    return _OBJECTS if isinstance(error, pickle.UnpicklingError) else _DAMAGED
+
+
+def _no_archive_of_torch(path: Path) -> str | None:
+    """Return what a zip archive is instead of one of torch.save; None if it is one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        return _DAMAGED
+    if any(name.endswith("/constants.pkl") for name in names):
+        return "is TorchScript, expected a state_dict; save one with torch.save(torch.jit.load(path).state_dict(), new)"
+    if not any(name.endswith("/data.pkl") for name in names):
+        held = some(names) or "nothing"
+        return f"is a zip archive that torch.save did not write: it holds {held}; {SAVE_IT}"
+    return None
 
 
 def _load(path: Path) -> Any:
@@ -163,12 +198,9 @@ def _read_safetensors(path: Path) -> Mapping[str, Any]:
     try:
         content: Mapping[str, Any] = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise _UnreadableError(f"is no safetensors file: {_first_line(error)}") from error
+        problem = f"is no safetensors file: {error}; write it with safetensors, or name it .pt if torch.save wrote it"
+        raise _UnreadableError(problem) from error
     return content
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 def _without_prefix(weights: Mapping[str, Tensor], expected: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -187,6 +219,11 @@ def _lacking(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> l
     """Return the names without weights; of tensors that a model has under two names, safetensors files hold one."""
     given = {expected[name].data_ptr() for name in weights if name in expected and expected[name].numel()}
     return [name for name, value in expected.items() if name not in weights and value.data_ptr() not in given]
+
+
+def _is_odd(value: Tensor | None) -> bool:
+    """Tell whether a tensor cannot be copied into that of a model: on the meta device, sparse or quantized."""
+    return value is not None and (value.is_meta or value.is_quantized or value.layout != torch.strided)
 
 
 def _shapes(name: str, got: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:

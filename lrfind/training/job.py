@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from lrfind.errors import Caution
 from lrfind.record import Group
 from lrfind.training.groups import describe_groups
 from lrfind.training.parallel import Ranks
@@ -70,7 +71,8 @@ class Job(abc.ABC):
         if callable(train := getattr(optimizer, "train", None)):
             train()  # what the schedule-free ones ask for before their first step
         if names := left_out(optimizer, model):
-            self.tell(f"No group of the optimizer holds, so that they are not trained: {some(names)}.", on_note)
+            note = f"No group of the optimizer holds, so that they are not trained: {some(names)}."
+            self.tell(Caution(note), on_note)
         self.groups = describe_groups(optimizer)
 
     def tell(self, note: str, on_note: OnNote) -> None:

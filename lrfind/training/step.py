@@ -39,7 +39,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from lrfind.errors import UserCodeError, user_code
+from lrfind.errors import Caution, UserCodeError, user_code
 from lrfind.training.batch import describe, is_dataclass
 from lrfind.training.forward import Forward
 
@@ -211,7 +211,7 @@ def _reader(plan: _Plan, output: Any, batch: Any, loss: Loss | None, on_note: Ca
     own = own_loss(output) if plan.own else None
     if own is not None:
         if loss is not None:
-            on_note(f"The loss of the config is not used, as {plan.model} computes its own; drop loss.")
+            on_note(Caution(f"The loss of the config is not used, as {plan.model} computes its own; drop loss."))
         return lambda output, batch: own(output)
     if loss is None:
         raise UserCodeError(
