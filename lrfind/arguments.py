@@ -55,7 +55,7 @@ def in_python(text: str) -> str:
     return re.sub(r"\b[a-z]+\.[a-z_]+\b", lambda found: _ARGUMENTS.get(found[0], found[0]), text)
 
 
-def config_of(settings: Mapping[str, Any], **objects: Any) -> Config:
+def config_of_objects(settings: Mapping[str, Any], **objects: Any) -> Config:
     """Return the config that says what is swept: the settings, and the classes of the objects.
 
     Args:

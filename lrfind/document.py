@@ -33,8 +33,8 @@ _ANALYSIS_KEYS = ("status", "reason", "message", "suggested_lr", "suggested_lrs"
 _RUN_KEYS = ("title", "source", "config", "environment", "timing", "error", "interrupted")
 
 
-def to_json(result: Result) -> str:
-    """Return the JSON document of a result as text; the same result gives the same text."""
+def to_json(result: Result, *, line: bool = False) -> str:
+    """Return the JSON document of a result as text, on request in one line; the same result gives the same text."""
     document = {
         "schema": SCHEMA,
         **{name: getattr(result.analysis, name) for name in _ANALYSIS_KEYS},
@@ -58,12 +58,13 @@ def to_json(result: Result) -> str:
         "environment": result.environment,
         "timing": result.timing,
     }
-    return dumps(document)
+    return dumps(document, line=line)
 
 
-def dumps(document: Any) -> str:
-    """Return a document as strict JSON, for people to read as well."""
-    return json.dumps(_finite(document), indent=2, allow_nan=False)
+def dumps(document: Any, *, line: bool = False) -> str:
+    """Return a document as strict JSON: for people to read as well, or in one line."""
+    layout: dict[str, Any] = {"separators": (",", ":")} if line else {"indent": 2}
+    return json.dumps(_finite(document), allow_nan=False, **layout)
 
 
 def from_json(text: str) -> Result:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from lrfind.answer import Answer
 from lrfind.api import collector_paused, read_config, run, run_job
-from lrfind.arguments import KEYS, config_of, in_python
+from lrfind.arguments import KEYS, config_of_objects, in_python
 from lrfind.config.schema import AnalysisConfig, Config, ProbesConfig, SweepConfig, TrainConfig
 from lrfind.errors import Caution, LrfindError
 from lrfind.launch import is_first
@@ -129,7 +129,7 @@ def find_lr(
     with _words_of_python(), contextlib.ExitStack() as stack:
         place = check_live(model, loader, loss_fn, optimizer, step, device, scaler, precision)
         objects: dict[str, Any] = {"model": model, "loader": loader, "loss_fn": loss_fn, "optimizer": optimizer}
-        config = config_of(settings, **objects, step=step, device=place)
+        config = config_of_objects(settings, **objects, step=step, device=place)
         stack.callback(keep_chance())  # here already, as the progress bar draws at random, too
         observer = stack.enter_context(notes)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import lrfind
-from lrfind.analysis.checking import Plan, checked_by_probes
+from lrfind.analysis.checking import ProbePlan, checked_by_probes
 from lrfind.analysis.schedules import MEAN_SHARE, Schedule
 from lrfind.analysis.suggest import Method, analyze
 from lrfind.document import from_json
@@ -182,7 +182,7 @@ def _with_probes(analysis: Analysis, result: Result, schedule: Schedule) -> Anal
     probing = _section(result.config, "probes")
     if not result.probes or not {"steps", "max_steps", "max_probes"} <= set(probing):
         return analysis
-    plan = Plan(
+    plan = ProbePlan(
         probing["steps"],
         probing["max_steps"],
         probing["max_probes"],

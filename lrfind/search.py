@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lrfind.analysis.checking import Plan, checked_by_probes
+from lrfind.analysis.checking import ProbePlan, checked_by_probes
 from lrfind.analysis.suggest import analyze, next_length
 from lrfind.errors import Caution, DataError, LrfindError
 from lrfind.record import Analysis, Probe, StopReason, Sweep
@@ -145,7 +145,7 @@ def probe(job: Job, outcome: Sweeps, analysis: Analysis, observer: Observer) -> 
     if not probing(job):
         return analysis
     config = job.config
-    plan = Plan(
+    plan = ProbePlan(
         config.probes.steps,
         config.probes.max_steps,
         config.probes.max_probes,

@@ -34,7 +34,7 @@ class Trials:
     device: str
 
 
-def config_of(result: Result, name: str, place: Path, device: str | None = None) -> Config:
+def config_of_record(result: Result, name: str, place: Path, device: str | None = None) -> Config:
     """Return the config of a record, with every fault that can be found without building anything ruled out.
 
     Args:
@@ -72,7 +72,7 @@ def train_at(config: Config, source: str, lrs: Sequence[float], steps: int, obse
     training alone, once another one has been made.
 
     Args:
-        config: From `config_of` or `lrfind.api.read_config`.
+        config: From `config_of_record` or `lrfind.api.read_config`.
         source: Name of the config, for error messages.
         lrs: The learning rates, the most wanted first: what is made before an interrupt is kept.
         steps: Updates of each training.

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from probe_rounds import HIGHEST, analysis_with
 
-from lrfind.analysis.checking import Plan, checked_by_probes
+from lrfind.analysis.checking import ProbePlan, checked_by_probes
 from lrfind.analysis.conclude import for_length
 from lrfind.record import Probe, Refusal, StopReason
 
-PLAN = Plan(
+PLAN = ProbePlan(
     steps=20, max_steps=80, max_probes=6, refine=False, highest_lr=HIGHEST, schedule="constant", train_steps=None
 )
 MINIMUM = 0.01
@@ -69,7 +69,7 @@ def test_they_double_as_long_as_the_answer_moves_with_their_length() -> None:
     ],
     ids=["plain", "no descent in the sweep", "refine", "both", "capped"],
 )
-def test_the_length_of_the_first_probes(plan: Plan, significance: float, steps: int) -> None:
+def test_the_length_of_the_first_probes(plan: ProbePlan, significance: float, steps: int) -> None:
     train = Trainer(lambda steps: MINIMUM)
     checked_by_probes(analysis_with(significance, MINIMUM), plan, train)
     assert train.asked[0][1] == steps

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from lrfind.arguments import KEYS, config_of, in_python
+from lrfind.arguments import KEYS, config_of_objects, in_python
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError
 from lrfind.finder import find_lr
@@ -57,7 +57,7 @@ def described(**change: Any) -> Config:
         "step": None,
         "device": torch.device("cpu"),
     }
-    return config_of({"num_iter": 30, "clip_grad_norm": 1.0, "probes": False}, **(objects | change))
+    return config_of_objects({"num_iter": 30, "clip_grad_norm": 1.0, "probes": False}, **(objects | change))
 
 
 def test_objects_are_named_by_their_classes() -> None:
@@ -93,7 +93,7 @@ def test_functions_in_functions_and_parts_of_functions_have_names() -> None:
 
 def test_a_setting_out_of_range_is_named_as_the_argument() -> None:
     with pytest.raises(ConfigError, match=r"^find_lr: num_iter: expected greater than or equal to 10, got 3$"):
-        config_of(
+        config_of_objects(
             {"num_iter": 3},
             **{name: nn.Linear(1, 1) for name in ("model", "loader", "loss_fn", "step")},
             optimizer=torch.optim.SGD([torch.ones(1)], lr=1),

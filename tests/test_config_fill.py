@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 
 from lrfind.config.check import check_targets
-from lrfind.config.fill import Template, read_template
+from lrfind.config.fill import Draft, read_draft
 from lrfind.config.load import load_config
 from lrfind.errors import ConfigError
 
@@ -37,22 +37,22 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     sys.modules.pop("filler", None)
 
 
-def template(folder: Path, text: str, *overrides: str, out: str = "out.yaml") -> Template:
+def draft(folder: Path, text: str, *overrides: str, out: str = "out.yaml") -> Draft:
     path = folder / "c.yaml"
     path.write_bytes((HEAD + dedent(text)).encode())
     config = check_targets(load_config(path, overrides), str(path))
-    return read_template(path, overrides, config, folder / out)
+    return read_draft(path, overrides, config, folder / out)
 
 
 def filled(folder: Path, text: str, *overrides: str, lr: float = 0.25) -> str:
-    done = template(folder, text, *overrides).filled(lr)
+    done = draft(folder, text, *overrides).filled(lr)
     assert done.startswith("# a training\nmodel: {_target_: torch.nn.Linear, in_features: 3, ")
     return done.removeprefix(HEAD)
 
 
 def refusal(folder: Path, text: str, *overrides: str, out: str = "out.yaml") -> str:
     with pytest.raises(ConfigError) as caught:
-        template(folder, text, *overrides, out=out)
+        draft(folder, text, *overrides, out=out)
     said = str(caught.value)
     assert said.startswith(f"{folder / 'c.yaml'}: --write-config: ")
     return said
@@ -90,7 +90,7 @@ def test_fixed_rates_stay(folder: Path) -> None:
 def test_overrides_are_written_as_well(folder: Path) -> None:
     text = SGD + "train:\n  steps: 10  # few\n"
     overrides = ("train.steps=500", "optimizer.momentum=0.95", "sweep.num_iter=50", "optimizer.lr=7")
-    done = template(folder, text, *overrides).filled(0.25)
+    done = draft(folder, text, *overrides).filled(0.25)
     assert done.splitlines() == [
         *HEAD.splitlines()[:2],
         "sweep: {num_iter: 50}",
@@ -104,7 +104,7 @@ def test_overrides_are_written_as_well(folder: Path) -> None:
 
 
 def test_an_override_of_a_whole_node_is_merged_as_it_was_swept(folder: Path) -> None:
-    done = template(folder, SGD, "model={out_features: 2, bias: false}").filled(0.25)
+    done = draft(folder, SGD, "model={out_features: 2, bias: false}").filled(0.25)
     assert "out_features: 2" in done
     assert "bias: false" in done
 
@@ -116,10 +116,10 @@ def test_groups_keep_their_ratio_to_a_rate_that_was_overridden(folder: Path) -> 
 
 def test_a_reference_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LR_OF_MINE", "0.1")
-    made = template(folder, SGD.replace("1e-3", "'${oc.env:LR_OF_MINE}'"))
+    made = draft(folder, SGD.replace("1e-3", "'${oc.env:LR_OF_MINE}'"))
     assert made.reference == "${oc.env:LR_OF_MINE}"
     assert made.filled(0.25).endswith("lr: 0.25}\n")
-    assert template(folder, SGD).reference is None
+    assert draft(folder, SGD).reference is None
 
 
 def test_what_refers_to_the_rate_follows_it(folder: Path) -> None:
@@ -129,15 +129,15 @@ def test_what_refers_to_the_rate_follows_it(folder: Path) -> None:
 
 
 def test_an_optimizer_that_makes_its_own_groups_is_told(folder: Path) -> None:
-    assert template(folder, "optimizer: {_target_: filler.grouped}\n").makes_own_groups
-    assert not template(folder, SGD).makes_own_groups
+    assert draft(folder, "optimizer: {_target_: filler.grouped}\n").makes_own_groups
+    assert not draft(folder, SGD).makes_own_groups
 
 
 def test_line_ends_and_byte_order_mark_stay(folder: Path) -> None:
     path = folder / "c.yaml"
     data = b"\xef\xbb\xbf" + (HEAD + SGD).replace("\n", "\r\n").encode().rstrip()
     path.write_bytes(data)
-    made = read_template(path, (), check_targets(load_config(path), str(path)), folder / "out.yaml")
+    made = read_draft(path, (), check_targets(load_config(path), str(path)), folder / "out.yaml")
     assert made.filled(0.25).encode() == data.replace(b"1e-3", b"0.25")
 
 
@@ -183,4 +183,4 @@ def test_another_folder_must_not_lose_the_checkpoint(folder: Path) -> None:
     elsewhere = "data.loader._target_=torch.ones"
     assert "the checkpoint w.pt" in refusal(folder, SGD + "train: {checkpoint: w.pt}\n", elsewhere, out="sub/out.yaml")
     text = SGD + f"train: {{checkpoint: {folder / 'w.pt'}}}\n"
-    assert template(folder, text, elsewhere, out="sub/out.yaml").filled(0.25)
+    assert draft(folder, text, elsewhere, out="sub/out.yaml").filled(0.25)

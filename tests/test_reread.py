@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from helpers import example_result, example_sweep
 
-from lrfind.analysis.checking import Plan, checked_by_probes
+from lrfind.analysis.checking import ProbePlan, checked_by_probes
 from lrfind.analysis.schedules import Schedule
 from lrfind.analysis.suggest import Method, analyze
 from lrfind.document import to_json
@@ -36,7 +36,7 @@ def probed(*, refine: bool = False) -> Result:
         return probes[-1]
 
     settings = {"steps": 40 // (2 if refine else 1), "max_steps": 40, "max_probes": 6}
-    plan = Plan(**settings, refine=refine, highest_lr=HIGHEST, schedule="constant", train_steps=None)
+    plan = ProbePlan(**settings, refine=refine, highest_lr=HIGHEST, schedule="constant", train_steps=None)
     concluded = checked_by_probes(analysis, plan, train)
     config = {
         "probes": settings,

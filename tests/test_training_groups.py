@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lrfind.record import Group, StopReason
-from lrfind.training.groups import Rates, Selection, describe_groups, freeze, group_scales, make_groups
+from lrfind.training.groups import GroupRates, Selection, describe_groups, freeze, group_scales, make_groups
 from lrfind.training.ladder import ladder
 from lrfind.training.sweep import run_sweep
 
@@ -103,7 +103,7 @@ def test_groups_keep_their_ratios_and_tensors_are_set_in_place() -> None:
     optimizer = torch.optim.Adam(groups, lr=0.1)
     assert group_scales(optimizer.param_groups) == pytest.approx([1, 0.2])
     assert describe_groups(optimizer) == (Group("group 0", 1, None), Group("group 1", pytest.approx(0.2), None))
-    sweep = Rates(optimizer)
+    sweep = GroupRates(optimizer)
     held = optimizer.param_groups[0]["lr"]
     sweep.set(0.25)
     assert optimizer.param_groups[0]["lr"] is held
@@ -124,7 +124,7 @@ def test_a_fixed_group_is_not_swept_and_is_no_reference() -> None:
     optimizer = torch.optim.SGD(groups)
     described = describe_groups(optimizer)
     assert described == (Group("head", None, 0.7), Group("a", 1, None), Group("b", 0.5, None))
-    Rates(optimizer).set(1e-3)
+    GroupRates(optimizer).set(1e-3)
     assert rates(optimizer) == [0.7, 1e-3, 5e-4]
     assert [group.lr(1e-3) for group in described] == rates(optimizer)
 
@@ -132,7 +132,7 @@ def test_a_fixed_group_is_not_swept_and_is_no_reference() -> None:
 def test_a_scale_of_its_own_goes_before_the_ratio_as_in_timm() -> None:
     groups = [{"params": [parameter()], "lr_scale": scale} for scale in (0.25, 0.5)]
     optimizer = torch.optim.SGD(groups, lr=0.1)
-    Rates(optimizer).set(1.0)
+    GroupRates(optimizer).set(1.0)
     assert rates(optimizer) == [0.25, 0.5]
 
 
@@ -154,11 +154,11 @@ class Wrapper(torch.optim.Optimizer):
 def test_the_learning_rate_reaches_the_optimizer_inside() -> None:
     inner = torch.optim.SGD([{"params": [parameter()], "lr": 1.0}, {"params": [parameter()], "lr": 0.5}])
     outer = Wrapper(inner)
-    Rates(outer).set(0.2)
+    GroupRates(outer).set(0.2)
     assert rates(inner) == rates(outer) == [0.2, 0.1]
     shared = Wrapper(inner)
     shared.param_groups = inner.param_groups
-    Rates(shared).set(0.4)
+    GroupRates(shared).set(0.4)
     assert rates(inner) == [0.4, 0.2]
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from lrfind.arguments import config_of
+from lrfind.arguments import config_of_objects
 from lrfind.training.live import LiveJob
 from lrfind.training.snapshot import Snapshot
 
@@ -17,7 +17,7 @@ def job(loader: Iterable[Any] = ((torch.ones(2, 4), torch.ones(2, 1)),), **optio
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
     objects: dict[str, Any] = {"model": model, "loader": loader, "loss_fn": nn.MSELoss(), "optimizer": optimizer}
     device = torch.device("cpu")
-    config = config_of({"accumulate": 3, "world_size": 2}, **objects, step=None, device=device)
+    config = config_of_objects({"accumulate": 3, "world_size": 2}, **objects, step=None, device=device)
     return LiveJob(config=config, device=device, **objects, **options)
 
 

@@ -15,7 +15,7 @@ from lrfind.api import read_config
 from lrfind.errors import ConfigError, LrfindError
 from lrfind.record import Result, StopReason
 from lrfind.search import Observer
-from lrfind.trials import Trials, config_of, train_at
+from lrfind.trials import Trials, config_of_record, train_at
 
 LRS = (0.1, 0.01, 1.0)
 
@@ -113,29 +113,29 @@ def test_data_that_can_be_read_but_once_ends_all(project: Project) -> None:
 def test_the_config_of_a_record_is_that_of_the_run(project: Project) -> None:
     overrides = ("optimizer.momentum=0.5", "seed=3")
     result = recorded(project, *overrides)
-    assert config_of(result, "record", project.config) == read_config(project.config, overrides)
-    assert config_of(result, "record", project.config, "cpu").device == "cpu"
+    assert config_of_record(result, "record", project.config) == read_config(project.config, overrides)
+    assert config_of_record(result, "record", project.config, "cpu").device == "cpu"
 
 
 def test_faults_in_the_config_of_a_record_are_those_of_a_config(project: Project) -> None:
     result = recorded(project)
     broken = replace(result, config={**result.config, "seeed": 1, "model": {"_target_": "own.nett"}})
     with pytest.raises(ConfigError, match=r"record: seeed: unknown key; did you mean seed\?"):
-        config_of(broken, "record", project.config)
+        config_of_record(broken, "record", project.config)
     misnamed = replace(result, config={**result.config, "model": {"_target_": "own.nett"}})
     with pytest.raises(ConfigError, match=r"did you mean own\.net"):
-        config_of(misnamed, "record", project.config)
+        config_of_record(misnamed, "record", project.config)
     with pytest.raises(ConfigError, match="--device: expected auto, cpu, cuda"):
-        config_of(result, "record", project.config, "gpu")
+        config_of_record(result, "record", project.config, "gpu")
 
 
 def test_a_checkpoint_moves_with_its_config(project: Project, tmp_path: Path) -> None:
     weights = project.folder / "weights.pt"
     torch.save({"weight": torch.ones(1, 3), "bias": torch.ones(1)}, weights)
     result = recorded(project, "train.checkpoint=weights.pt")
-    assert config_of(result, "record", project.config).train.checkpoint == str(weights)
+    assert config_of_record(result, "record", project.config).train.checkpoint == str(weights)
     moved = tmp_path / "moved.yaml"
     weights.rename(tmp_path / "weights.pt")
-    assert config_of(result, "record", moved).train.checkpoint == str(tmp_path / "weights.pt")
+    assert config_of_record(result, "record", moved).train.checkpoint == str(tmp_path / "weights.pt")
     with pytest.raises(ConfigError, match=r"train\.checkpoint: expected a file, got none at"):
-        config_of(result, "record", project.config)
+        config_of_record(result, "record", project.config)

@@ -16,7 +16,7 @@ Train = Callable[[float, int], Probe | None]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ProbePlan:
     """How much short trainings may take, and for what they are made.
 
     Attributes:
@@ -38,7 +38,7 @@ class Plan:
     train_steps: int | None
 
 
-def checked_by_probes(analysis: Analysis, plan: Plan, train: Train) -> Analysis:
+def checked_by_probes(analysis: Analysis, plan: ProbePlan, train: Train) -> Analysis:
     """Return what a sweep and short trainings say together; the trainings grow as long as the answer moves with them.
 
     Where they cannot be made, or are cut short before the answer counts, the analysis stays as it is.
@@ -66,7 +66,7 @@ def checked_by_probes(analysis: Analysis, plan: Plan, train: Train) -> Analysis:
 
 
 def _until_surrounded(
-    start: float, steps: int, plan: Plan, train: Train, said_by: Callable[[Sequence[Probe], int], Round]
+    start: float, steps: int, plan: ProbePlan, train: Train, said_by: Callable[[Sequence[Probe], int], Round]
 ) -> list[Probe] | None:
     """Train at one learning rate after the other until the best has neighbours; None if that was cut short."""
     probes: list[Probe] = []
@@ -80,7 +80,7 @@ def _until_surrounded(
     return probes
 
 
-def _refined(made: Round, steps: int, plan: Plan, train: Train) -> list[Probe]:
+def _refined(made: Round, steps: int, plan: ProbePlan, train: Train) -> list[Probe]:
     """Train half-way between the best learning rate and its neighbours; nothing if that was cut short."""
     probes: list[Probe] = []
     for lr in finer_lrs(made, plan.highest_lr):

@@ -141,10 +141,10 @@ def _place(source: Source, name: str, config: Path | None) -> Path:
 
 
 def _settings(result: Result, name: str, place: Path, device: str | None) -> Config:
-    from lrfind.trials import config_of
+    from lrfind.trials import config_of_record
 
     with stdout_for_result():
-        return config_of(result, name, place, device)
+        return config_of_record(result, name, place, device)
 
 
 def _train(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -80,7 +79,7 @@ def show(result: Result, form: Format, files: Sequence[Path]) -> None:
     from lrfind.output.curve import format_lr
 
     if form is Format.JSON:
-        print_line(json.loads(to_json(result)))
+        print_result(to_json(result, line=True))  # a pattern names one config or many, and its reader takes lines
     elif form is Format.TEXT:
         _print_report(result, files)
     elif result.analysis.suggested_lr is not None:
@@ -96,14 +95,6 @@ def _print_report(result: Result, files: Sequence[Path]) -> None:
     with console.capture() as captured:
         report(result, console, files)
     print_result(captured.get().rstrip("\n"))
-
-
-def print_line(document: Any) -> bool:
-    """Print a record to stdout as a line, whether others follow or not; tell whether anyone reads it.
-
-    A shell that expands a pattern may name one config or many, and what reads the lines is the same.
-    """
-    return print_result(json.dumps(document, separators=(",", ":"), allow_nan=False))
 
 
 def print_json(document: Any) -> None:

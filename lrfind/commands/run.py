@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lrfind.commands.pipeline import Flag, exit_code, interrupt_told, ready, sweep
-from lrfind.commands.report import Format, one_format, print_line, save, show, tell_files
+from lrfind.commands.report import Format, one_format, save, show, tell_files
 from lrfind.commands.several import OUTCOME, run_all, split
 from lrfind.commands.streams import print_result, stdout_for_result, tell
 from lrfind.commands.summary import failure
@@ -115,6 +114,7 @@ def _left_in(file: Path | None, source: str, form: Format) -> Iterator[Leave]:
 
     In JSON, a fault is printed, too, as among several configs: a line for each, even if a pattern named but one.
     """
+    from lrfind.document import dumps
 
     def leave(document: str) -> None:
         if file is not None:
@@ -124,11 +124,11 @@ def _left_in(file: Path | None, source: str, form: Format) -> Iterator[Leave]:
         with interrupt_told():
             yield leave
     except LrfindError as error:
-        document = failure(source, error.exit_code, str(error))
-        leave(json.dumps(document))
+        document = dumps(failure(source, error.exit_code, str(error)), line=True)
+        leave(document)
         if form is Format.JSON and is_first():
             with contextlib.suppress(OutputError):  # what went wrong before counts
-                print_line(document)
+                print_result(document)
         raise
 
 
@@ -166,10 +166,10 @@ def _dry_run(
         "mode": settings.mode,
         "first_loss": loss,
     }
-    text = dumps({"dry_run": plan, "source": str(path), "config": config.model_dump(mode="json")})
+    text = dumps({"dry_run": plan, "source": str(path), "config": config.model_dump(mode="json")}, line=True)
     leave(text)
     if form is Format.JSON:
-        print_line(json.loads(text))
+        print_result(text)
     elif form is Format.TEXT:
         print_result(
             f"{title}\n{'works' if usable else 'runs'}: one step was trained, with a loss of {loss:.4g}\n"

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from lrfind.commands.pipeline import Flag
-from lrfind.commands.report import Format, print_line, print_parts
+from lrfind.commands.report import Format, print_parts
 from lrfind.commands.streams import print_result, tell
 from lrfind.commands.summary import Outcome, failure, table, worst
 from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError
@@ -179,7 +179,9 @@ def _outcome(config: str, ended: int, file: Path) -> Outcome:
 def _print(outcome: Outcome, form: Format) -> bool:
     """Print what there is to print beside what the process has; tell whether anyone still reads."""
     if form is Format.JSON:
-        return print_line(outcome.document)
+        from lrfind.document import dumps
+
+        return print_result(dumps(outcome.document, line=True))
     lr = outcome.document.get("suggested_lr")
     if form is Format.LR and lr is not None:
         from lrfind.output.curve import format_lr

@@ -12,7 +12,7 @@ from lrfind.commands.streams import tell
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError
 
 if TYPE_CHECKING:
-    from lrfind.config.fill import Template
+    from lrfind.config.fill import Draft
     from lrfind.config.schema import Config
     from lrfind.record import Result
 
@@ -25,12 +25,12 @@ class Writing:
     """A config that is to be written once its learning rate is known.
 
     Attributes:
-        template: The config that is swept.
+        draft: The config that is swept.
         out: Where to write.
         before: What was there before the run; None if nothing was.
     """
 
-    template: Template
+    draft: Draft
     out: Path
     before: bytes | None
 
@@ -45,7 +45,7 @@ class Writing:
             tell(f"lrfind: {self.out} was not written, as {why}")
             return [], None
         try:
-            text = self.template.filled(float(format_lr(lr)))  # as the report says it: no digit more is known
+            text = self.draft.filled(float(format_lr(lr)))  # as the report says it: no digit more is known
             if _content(self.out) != self.before:
                 problem = "has changed during the run and was left as it is"
                 return [], f"{self.out}: {problem}; set optimizer.lr={format_lr(lr)} yourself"
@@ -58,9 +58,9 @@ class Writing:
 
     def _tell_notes(self, result: Result) -> None:
         """Say on stderr what the written config no longer says, or cannot make sure of."""
-        if reference := self.template.reference:
+        if reference := self.draft.reference:
             tell(f"lrfind: {self.out}: optimizer.lr was {reference} and is a number now")
-        if len(result.groups) > 1 and self.template.makes_own_groups:
+        if len(result.groups) > 1 and self.draft.makes_own_groups:
             name, lr = next(iter(result.group_lrs.items()))
             tell(f"lrfind: {self.out}: the optimizer makes its groups itself; see that it trains {name} at {lr:.3g}")
 
@@ -79,7 +79,7 @@ def prepare(config: Path, overrides: Sequence[str], settings: Config, out: Path,
         ConfigError: There is such a file, or the learning rate cannot be filled in.
         OutputError: Nothing can be written there.
     """
-    from lrfind.config.fill import read_template
+    from lrfind.config.fill import read_draft
     from lrfind.output.files import check_writable
 
     if str(out) == "-":
@@ -88,9 +88,9 @@ def prepare(config: Path, overrides: Sequence[str], settings: Config, out: Path,
     if before is not None and not force:
         name = "is the config itself" if out.samefile(config) else "exists"
         raise ConfigError(str(config), [Fault(FLAG, f"{out} {name}; name another file, or add --force to replace it")])
-    template = read_template(config, overrides, settings, out)
+    draft = read_draft(config, overrides, settings, out)
     check_writable(out.parent, WAY_OUT)
-    return Writing(template, out, before)
+    return Writing(draft, out, before)
 
 
 def _content(path: Path) -> bytes | None:

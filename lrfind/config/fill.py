@@ -21,7 +21,7 @@ FLAG = "--write-config"
 
 
 @dataclass(frozen=True)
-class Template:
+class Draft:
     """A config whose learning rate is to be filled in.
 
     Attributes:
@@ -93,8 +93,8 @@ class Template:
         return ConfigError(str(self.path), [Fault(FLAG, problem)])
 
 
-def read_template(path: Path, overrides: Sequence[str], config: Config, out: Path) -> Template:
-    """Return the config at `path` as a template, once it is sure that `out` can be made of it.
+def read_draft(path: Path, overrides: Sequence[str], config: Config, out: Path) -> Draft:
+    """Return the config at `path` as a draft, once it is sure that `out` can be made of it.
 
     Args:
         path: The config.
@@ -115,23 +115,23 @@ def read_template(path: Path, overrides: Sequence[str], config: Config, out: Pat
     target = config.optimizer["_target_"]
     if not takes(resolve(target, "optimizer"), "lr"):
         raise fault(f"{target} takes no argument lr, so that optimizer.lr does nothing; give it one, or drop the flag")
-    template = Template(path, read_text(path), tuple(overrides), config)
-    template.filled(config.sweep.start_lr)
-    if lost := list(_left_behind(template, out)):
+    draft = Draft(path, read_text(path), tuple(overrides), config)
+    draft.filled(config.sweep.start_lr)
+    if lost := list(_left_behind(draft, out)):
         beside = path.parent / out.name
         raise fault(f"expected a file beside the config, where it finds {', '.join(lost)}, got {out}; name {beside}")
-    return template
+    return draft
 
 
-def _left_behind(template: Template, out: Path) -> Iterator[str]:
+def _left_behind(draft: Draft, out: Path) -> Iterator[str]:
     """Yield what the config takes from its own folder, and would not find in that of `out`."""
-    here, there = template.path.resolve().parent, out.resolve().parent
-    targets = {node["_target_"] for _, node in target_nodes(template.config.model_dump())}
+    here, there = draft.path.resolve().parent, out.resolve().parent
+    targets = {node["_target_"] for _, node in target_nodes(draft.config.model_dump())}
     for name in sorted({target.partition(".")[0] for target in targets}):
         if here != there and here in _folders(name):
             yield f"the module {name}"
-    given = OmegaConf.select(parse(template.text, template.path, template.overrides), "train.checkpoint")
-    if given is not None and _file(given, template.path) != _file(given, out):
+    given = OmegaConf.select(parse(draft.text, draft.path, draft.overrides), "train.checkpoint")
+    if given is not None and _file(given, draft.path) != _file(given, out):
         yield f"the checkpoint {given}"
 
 

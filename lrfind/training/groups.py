@@ -109,7 +109,7 @@ def set_lr(group: dict[str, Any], name: str, lr: float) -> None:
         group[name] = lr
 
 
-class Rates:
+class GroupRates:
     """Sets the learning rates of an optimizer, and of one inside it: all groups at their ratios to the swept one."""
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:

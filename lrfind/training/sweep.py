@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lrfind.errors import UserCodeError, user_code
 from lrfind.record import StopReason, Sweep
 from lrfind.training.batch import describe
-from lrfind.training.groups import Rates
+from lrfind.training.groups import GroupRates
 from lrfind.training.parallel import Ranks
 from lrfind.training.step import Step
 from lrfind.training.update import Recipe, kind_of_update
@@ -62,7 +62,7 @@ def run_sweep(
         batches: Mini-batches; a `Sweep` of fewer steps results if they end early.
         step: Returns the scalar loss of the model on a mini-batch.
         optimizer: Its learning rates are set before each update; parameter groups keep their ratios.
-        lrs: Learning rate of each update, shape `(n,)`; what each group makes of it is told by `Rates`.
+        lrs: Learning rate of each update, shape `(n,)`; what each group makes of it is told by `GroupRates`.
         device: Where the batches are sent.
         seed: Goes into the record.
         recipe: How mini-batches become an update: precision, accumulation, clipping.
@@ -76,7 +76,7 @@ def run_sweep(
         SweepFailedError: A later step raises; it carries what was measured.
     """
     reader = _reader(device, len(lrs), ranks)
-    rates = Rates(optimizer)
+    rates = GroupRates(optimizer)
     update = kind_of_update(recipe)(model, step, optimizer, batches, device, recipe, ranks)
     trace = _Trace(seed, lrs, StopRule() if stop_on_divergence else None, on_step)
     started = 0
