@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import itertools
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, RandomSampler, Subset, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Subset, TensorDataset
 
 from lrfind.training.chance import Reader, keep_chance, seed_for
 
@@ -104,6 +106,24 @@ def test_a_sampler_keeps_its_generator_and_its_place() -> None:
     reader.restore()
     assert sampler.epoch == 1
     assert torch.equal(sampler.generator.get_state(), state)
+
+
+def test_samplers_within_one_that_shares_out_the_batches_keep_their_places() -> None:
+    class Shared(BatchSampler):
+        def __init__(self, batches: BatchSampler) -> None:
+            self.batch_sampler = batches
+
+        def __iter__(self) -> Iterator[list[int]]:
+            return itertools.islice(self.batch_sampler, 0, None, 2)
+
+    data = range(12)
+    sampler = RandomSampler(data, generator=torch.Generator().manual_seed(0))
+    loader = DataLoader(data, batch_sampler=Shared(BatchSampler(sampler, 2, drop_last=False)))  # type: ignore[arg-type]
+    reader = Reader(loader)
+    first = [batch.tolist() for batch in loader]
+    reader.rewind()
+    assert [batch.tolist() for batch in loader] == first
+    assert [batch.tolist() for batch in loader] != first
 
 
 def test_workers_that_stay_are_the_trainings_own() -> None:

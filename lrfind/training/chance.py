@@ -81,9 +81,12 @@ class Reader:
 
 
 def _parts(loader: DataLoader[Any]) -> Iterator[Any]:
-    """Yield a loader and its samplers, once each."""
-    batches = loader.batch_sampler
-    found = (loader, loader.sampler, batches, getattr(batches, "sampler", None))
+    """Yield a loader and its samplers, once each; those that share out the batches hold others."""
+    found: list[Any] = []
+    part: Any = loader
+    while part is not None and not any(part is one for one in found):
+        found += [part, getattr(part, "sampler", None)]
+        part = getattr(part, "batch_sampler", None)
     yield from {id(part): part for part in found if hasattr(part, "__dict__")}.values()
 
 
