@@ -112,7 +112,7 @@ def test_the_tangent_touches_the_curve_with_the_slope_per_decade() -> None:
 
 def test_candidates_are_marked_on_the_curve_with_different_markers() -> None:
     picture = figure(example_result())
-    markers = [artist(picture, "valley 0.0034"), artist(picture, "minimum 0.0032")]
+    markers = [artist(picture, "valley 0.0034"), artist(picture, "tenth of the minimum 0.0032")]
     for marker in markers:
         assert marker.get_ydata()[0] == pytest.approx(example_loss(marker.get_xdata()[0]), abs=0.01)
     assert len({marker.get_marker() for marker in markers}) == 2
@@ -127,7 +127,7 @@ def test_a_candidate_equal_to_the_suggestion_or_the_steepest_descent_is_not_mark
 
 def test_candidates_at_one_rate_share_a_marker() -> None:
     both = (Candidate("valley", 3e-3, ""), Candidate("minimum", 3.0001e-3, ""))
-    assert "valley, minimum 0.003" in legend_labels(figure(example_result(candidates=both)))
+    assert "valley, tenth of the minimum 0.003" in legend_labels(figure(example_result(candidates=both)))
 
 
 def test_other_sweeps_are_faint_and_named_once() -> None:

@@ -39,6 +39,8 @@ from lrfind.output.picture import (
 from lrfind.record import Candidate, Landmarks, Result
 
 _MARKERS = "sD^vPXph"
+_NAMES = {"minimum": "tenth of the minimum", "descent_end": "end of the descent"}
+"""Methods of which a reader of the picture needs more than the name: a mark far from the minimum is not "minimum"."""
 
 
 def save_plot(result: Result, path: Path, way_out: str = WAY_OUT) -> None:
@@ -134,7 +136,7 @@ def _readings(axes: Axes, frame: Frame, curve: list[Point], result: Result) -> N
     for (lr, names), marker in zip(_alternatives(result).items(), itertools.cycle(_MARKERS), strict=False):
         loss = loss_at(curve, lr)
         if loss is not None:
-            label = f"{', '.join(names)} {format_lr(lr)}"
+            label = f"{', '.join(_NAMES.get(name, name) for name in names)} {format_lr(lr)}"
             style: dict[str, Any] = {"color": "white", "markeredgecolor": "black", "markersize": 8}
             axes.plot([lr], [loss], marker, label=label, markeredgewidth=1.4, zorder=4, **style)
 
@@ -172,7 +174,10 @@ def _alternatives(result: Result) -> dict[float, list[str]]:
     for candidate in found.candidates:
         if candidate.lr is not None and format_lr(candidate.lr) not in taken:
             groups.setdefault(format_lr(candidate.lr), []).append(candidate)
-    return {group[0].lr or 0.0: [candidate.method for candidate in group] for group in groups.values()}
+    return {
+        group[0].lr or 0.0: [_NAMES.get(candidate.method, candidate.method) for candidate in group]
+        for group in groups.values()
+    }
 
 
 def _finding(result: Result) -> str:
