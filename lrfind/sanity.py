@@ -92,6 +92,7 @@ def _rates(result: Result) -> dict[str, list[Any]]:
     optional = {
         "suggested_lr": [found.suggested_lr],
         "candidates": [candidate.lr for candidate in found.candidates],
+        "repeats": [repeat.suggested_lr for repeat in result.repeats],
         "landmarks.divergence_lr": [landmarks.pop("divergence_lr", None)],
     }
     return {

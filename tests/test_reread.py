@@ -14,7 +14,7 @@ from lrfind.analysis.schedules import Schedule
 from lrfind.analysis.suggest import Method, analyze
 from lrfind.document import to_json
 from lrfind.errors import RecordError
-from lrfind.record import Analysis, Probe, Result, StopReason
+from lrfind.record import Analysis, Probe, Repeat, Result, StopReason
 from lrfind.reread import METHODS, read, reread
 
 HIGHEST = 10.0
@@ -97,6 +97,13 @@ def test_the_settings_of_the_record_are_kept() -> None:
 def test_a_setting_that_is_not_known_names_the_flag() -> None:
     with pytest.raises(RecordError, match=r"analysis\.method.*'magic'; say --method"):
         reread(replace(probed(), config={"analysis": {"method": "magic"}}))
+
+
+def test_seeds_without_a_rate_for_the_schedule_are_said() -> None:
+    result = replace(probed(), repeats=(Repeat(0, 0.1, 0.9), Repeat(1, 0.1, 0.9)))
+    bare = replace(result, analysis=replace(result.analysis, suggested_lrs={"constant": 0.1}))
+    with pytest.raises(RecordError, match="suggested_lrs of the record: expected a learning rate for cosine, got none"):
+        reread(bare, schedule="cosine")
 
 
 def test_a_curve_from_elsewhere_is_read_with_its_name() -> None:
