@@ -67,14 +67,14 @@ def from_json(text: str) -> Result:
     """Read a document that `to_json` wrote.
 
     Raises:
-        RecordError: The text is no JSON, of another schema, or lacks a key.
+        RecordError: The text is no JSON, or not of the shape of a record.
     """
     try:
         document = json.loads(text)
-        check_shape(document)
-        return _result_from(document)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
-        raise RecordError(f"not a record of lrfind: {type(error).__name__}: {error}") from error
+    except ValueError as error:
+        raise RecordError(f"not a record of lrfind: expected JSON, got a fault in it: {error}") from error
+    check_shape(document)
+    return _result_from(document)
 
 
 def _result_from(document: dict[str, Any]) -> Result:
