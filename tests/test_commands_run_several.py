@@ -19,9 +19,8 @@ import jsonschema
 import pytest
 from cli import CONFIG, OWN, Outcome, Project, command, open_project, process, shell, strict_json
 
-from lrfind.commands.several import _Child, _outcome, split
-from lrfind.commands.summary import Outcome as Ended
-from lrfind.commands.summary import failure, worst
+from lrfind.commands.several import _Child, _ending, split
+from lrfind.commands.summary import Ending, failure, worst
 from lrfind.errors import ExitCode
 
 SCHEMA = json.loads(files("lrfind").joinpath("record.schema.json").read_text(encoding="utf-8"))
@@ -318,13 +317,13 @@ def test_arguments_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(("ended", "code"), [(130, 130), (-signal.SIGINT, 130), (-signal.SIGSEGV, 1), (7, 1)])
 def test_a_process_that_left_no_word_was_interrupted_or_failed(tmp_path: Path, ended: int, code: int) -> None:
-    outcome = _outcome("c.yaml", ended, tmp_path / "none")
+    outcome = _ending("c.yaml", ended, tmp_path / "none")
     assert (outcome.code, outcome.document["exit_code"]) == (code, code)
 
 
 def test_the_worst_of_no_or_many_codes() -> None:
-    def ended(*codes: ExitCode) -> list[Ended]:
-        return [Ended("c.yaml", code, failure("c.yaml", code, "")) for code in codes]
+    def ended(*codes: ExitCode) -> list[Ending]:
+        return [Ending("c.yaml", code, failure("c.yaml", code, "")) for code in codes]
 
     ok, failed, usage, none, stopped = (ExitCode(code) for code in (0, 1, 2, 3, 130))
     assert worst(ended(ok, none)) == none
