@@ -26,18 +26,14 @@ from lrfind.record import (
     StopReason,
     Sweep,
 )
-from lrfind.shape import SCHEMA, check_shape
-
-_ANALYSIS_KEYS = ("status", "reason", "message", "suggested_lr", "suggested_lrs", "safe_range", "confidence", "method")
-
-_RUN_KEYS = ("title", "source", "config", "environment", "timing", "error", "interrupted")
+from lrfind.shape import ANALYSIS_KEYS, RUN_KEYS, SCHEMA, check_shape
 
 
 def to_json(result: Result, *, line: bool = False) -> str:
     """Return the JSON document of a result as text, on request in one line; the same result gives the same text."""
     document = {
         "schema": SCHEMA,
-        **{name: getattr(result.analysis, name) for name in _ANALYSIS_KEYS},
+        **{name: getattr(result.analysis, name) for name in ANALYSIS_KEYS},
         "group_lrs": result.group_lrs,
         "groups": [vars(group) for group in result.groups],
         "candidates": [vars(candidate) for candidate in result.analysis.candidates],
@@ -71,14 +67,14 @@ def from_json(text: str) -> Result:
     """Read a document that `to_json` wrote.
 
     Raises:
-        RecordError: The text is no JSON, of another schema, or lacks a key.
+        RecordError: The text is no JSON, or not of the shape of a record.
     """
     try:
         document = json.loads(text)
-        check_shape(document)
-        return _result_from(document)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
-        raise RecordError(f"not a record of lrfind: {type(error).__name__}: {error}") from error
+    except ValueError as error:
+        raise RecordError(f"not a record of lrfind: expected JSON, got a fault in it: {error}") from error
+    check_shape(document)
+    return _result_from(document)
 
 
 def _result_from(document: dict[str, Any]) -> Result:
@@ -114,7 +110,7 @@ def _result_from(document: dict[str, Any]) -> Result:
         ),
         repeats=tuple(_made(Repeat, repeat) for repeat in document["repeats"]),
         groups=tuple(_made(Group, group) for group in document["groups"]),
-        **{name: document[name] for name in _RUN_KEYS if name != "source"},
+        **{name: document[name] for name in RUN_KEYS},
         source=document.get("source"),  # records from before it was kept have none
     )
 

@@ -98,10 +98,17 @@ def user_code(doing: str, hint: Callable[[], str] = str) -> Iterator[None]:
         raise UserCodeError("\n".join(filter(None, lines)), frames) from error
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether an error, which may be one of torch's, is for lack of memory."""
+    return (
+        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error)
+    )
+
+
 def _way_out(error: Exception) -> str:
     """Return what to do about a fault of the machine that the message of the error does not say; "" of another."""
     kind, text = type(error), str(error)
-    if isinstance(error, MemoryError) or kind.__name__ == "OutOfMemoryError" or "allocate memory" in text:
+    if is_out_of_memory(error):
         return (
             "out of memory: lower data.batch_size, and raise train.accumulate by the same factor for the same update; "
             "or use a smaller model"

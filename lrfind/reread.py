@@ -20,6 +20,7 @@ from lrfind.errors import RecordError
 from lrfind.history import Tool, to_sweep
 from lrfind.record import Analysis, Probe, Result
 from lrfind.sanity import consistent
+from lrfind.shape import WAY_OUT
 
 MOST_BYTES = 100 * 2**20
 """No record comes near; what does is another file."""
@@ -146,7 +147,8 @@ def reread(result: Result, method: Method | None = None, schedule: Schedule | No
         schedule: What the learning rate is for; as its config says if None.
 
     Raises:
-        RecordError: The config of the record names a method or a schedule that lrfind does not know.
+        RecordError: The config of the record names a method or a schedule that lrfind does not know, or the record
+            has no learning rate for the schedule.
     """
     method = method or _setting(result.config, "analysis", "method", "auto", METHODS)
     schedule = schedule or _setting(result.config, "train", "schedule", "constant", tuple(MEAN_SHARE))
@@ -172,6 +174,8 @@ def _for_schedule(analysis: Analysis, schedule: Schedule) -> Analysis:
     """Return what several seeds said together, for another schedule; their probes are not all recorded."""
     if analysis.suggested_lr is None or analysis.safe_range is None:
         return analysis
+    if schedule not in analysis.suggested_lrs:
+        raise RecordError(f"suggested_lrs of the record: expected a learning rate for {schedule}, got none; {WAY_OUT}")
     lr = analysis.suggested_lrs[schedule]
     low, high = (edge * lr / analysis.suggested_lr for edge in analysis.safe_range)
     return replace(analysis, suggested_lr=lr, safe_range=(low, high))

@@ -42,8 +42,7 @@ def consistent(result: Result, source: str) -> Result:
 
 def _check_types(result: Result, source: str) -> None:
     for key, (kind, value) in _typed(result).items():
-        is_number = kind is numbers.Real and isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not (isinstance(value, kind) if kind is not numbers.Real else is_number and _fits(value)):
+        if not (_is_number(value) if kind is numbers.Real else isinstance(value, kind)):
             raise _fault(source, key, _NAMES[kind], value)
 
 
@@ -92,6 +91,7 @@ def _rates(result: Result) -> dict[str, list[Any]]:
     optional = {
         "suggested_lr": [found.suggested_lr],
         "candidates": [candidate.lr for candidate in found.candidates],
+        "repeats": [repeat.suggested_lr for repeat in result.repeats],
         "landmarks.divergence_lr": [landmarks.pop("divergence_lr", None)],
     }
     return {
@@ -120,12 +120,12 @@ def _settings(result: Result, section: str, *keys: str) -> list[Any]:
 
 
 def _is_lr(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and LEAST_LR <= value <= MOST_LR
+    return _is_number(value) and LEAST_LR <= value <= MOST_LR
 
 
-def _fits(number: float) -> bool:
-    """Tell whether a number, which JSON may write with any number of digits, is a finite float."""
-    return abs(number) <= sys.float_info.max
+def _is_number(value: Any) -> bool:
+    """Tell whether a value is a number that a finite float can be; whole ones of JSON may have any number of digits."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _fault(source: str, key: str, expected: str, got: Any) -> RecordError:

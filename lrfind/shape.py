@@ -9,27 +9,30 @@ from dataclasses import fields
 from typing import Any
 
 from lrfind.errors import RecordError
-from lrfind.record import Candidate, Group, Landmarks, Refusal, Repeat, Status, StopReason
+from lrfind.record import Candidate, Group, Landmarks, Probe, Refusal, Repeat, Status, StopReason, Sweep
 
 SCHEMA = 1
 """Number of the JSON layout; it rises when a reader of the old layout would misread the new one."""
 
-_KEYS = (
-    *("status", "reason", "message", "suggested_lr", "suggested_lrs", "safe_range", "confidence", "method"),
-    *("groups", "candidates", "landmarks", "error", "interrupted", "sweeps", "probes", "repeats"),
-    *("title", "config", "environment", "timing"),
-)
-_LISTS: Mapping[str, Sequence[str]] = {
-    "sweeps": ("seed", "lrs", "losses", "stop_reason", "smoothed", "used"),
-    "probes": ("lr", "steps", "losses", "stop_reason"),
-    **{
-        key: tuple(field.name for field in fields(kind))
-        for key, kind in (("candidates", Candidate), ("repeats", Repeat), ("groups", Group))
-    },
-}
 WAY_OUT = "take the record as `lrfind run` wrote it"
+
+ANALYSIS_KEYS = ("status", "reason", "message", "suggested_lr", "suggested_lrs", "safe_range", "confidence", "method")
+RUN_KEYS = ("title", "config", "environment", "timing", "error", "interrupted")
 _NUMBERS = ("lrs", "losses", "smoothed", "safe_range")
 _WORDS: Mapping[str, type[enum.Enum]] = {"status": Status, "reason": Refusal, "stop_reason": StopReason}
+
+
+def _names(kind: type[Any]) -> list[str]:
+    return [field.name for field in fields(kind)]
+
+
+_LISTS: Mapping[str, Sequence[str]] = {
+    "sweeps": [*_names(Sweep), "smoothed", "used"],
+    "probes": _names(Probe),
+    "candidates": _names(Candidate),
+    "repeats": _names(Repeat),
+    "groups": _names(Group),
+}
 
 
 def check_shape(document: Any) -> None:
@@ -44,16 +47,17 @@ def check_shape(document: Any) -> None:
             f"schema: expected {SCHEMA}, got {short(document['schema'])}; "
             "read this record with the lrfind version that wrote it"
         )
-    _check_object("", document, _KEYS)
+    _check_object("", document, (*ANALYSIS_KEYS, *_LISTS, "landmarks", *RUN_KEYS))
     for key, names in _LISTS.items():
         if not isinstance(document[key], list):
             raise _fault(key, "a list", document[key])
         for index, item in enumerate(document[key]):
             _check_object(f"{key}.{index}", item, names)
-    if [sweep["used"] for sweep in document["sweeps"]].count(True) != 1:
-        raise _fault("sweeps", "one that is used", [sweep["used"] for sweep in document["sweeps"]])
+    used = [sweep["used"] for sweep in document["sweeps"]]
+    if used.count(True) != 1:
+        raise _fault("sweeps", "one that is used", used)
     if document["landmarks"]:
-        _check_object("landmarks", document["landmarks"], [field.name for field in fields(Landmarks)])
+        _check_object("landmarks", document["landmarks"], _names(Landmarks))
 
 
 def _check_object(place: str, value: Any, names: Sequence[str]) -> None:

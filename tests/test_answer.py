@@ -50,20 +50,6 @@ def test_a_curve_from_elsewhere_is_read(tmp_path: Path) -> None:
     assert load(tmp_path / "curve.csv").sweep.losses == sweep.losses
 
 
-def test_a_byte_order_mark_before_a_record_is_no_fault(tmp_path: Path) -> None:
-    answer().save(tmp_path / "a.json")
-    (tmp_path / "a.json").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "a.json").read_bytes())
-    assert load(tmp_path / "a.json") == answer()
-
-
-@pytest.mark.parametrize("text", [None, "{}", "", b"\xff"], ids=["missing", "object", "empty", "no text"])
-def test_what_is_no_record_is_a_fault(tmp_path: Path, text: Any) -> None:
-    if text is not None:
-        (tmp_path / "a.json").write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(RecordError, match=r"a\.json: (lr|expected|not|no such file)"):
-        load(tmp_path / "a.json")
-
-
 def test_a_byte_order_mark_is_no_part_of_a_record(tmp_path: Path) -> None:
     answer().save(tmp_path / "a.json")
     (tmp_path / "b.json").write_text((tmp_path / "a.json").read_text(), encoding="utf-8-sig")

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "analysis": {"analysis", "explanation", "record"},
     "output": {"output", "explanation", "verdict", "record", "errors"},
     "search": {"training", "analysis", "record", "errors"},
-    "reread": {"__init__", "analysis", "history", "sanity", "document", "record", "errors"},
+    "reread": {"__init__", "analysis", "history", "sanity", "document", "shape", "record", "errors"},
     "api": {"__init__", "search", "config", "training", "launch", "analysis", "record", "errors"},
     "trials": {"api", "search", "config", "training", "launch", "record", "errors"},
     "commands": {

@@ -130,7 +130,6 @@ def test_a_picture_is_not_sent_to_a_terminal(record: Path) -> None:
     [
         (("R", "--out", "-", "--json"), ("--out -", "--json")),
         (("R", "--out", "-", "--terminal"), ("--out -", "--terminal")),
-        (("none.json",), ("none.json", "no such file")),
         (("-", "-"), ("stdin can be read but once",)),
         (("R", "--out", "x.gif"), ("x.gif", "expected a name that ends in .png, .svg or .pdf")),
         (("R", "R", "--out", "x"), ("no suffix",)),

@@ -19,9 +19,8 @@ import jsonschema
 import pytest
 from cli import CONFIG, OWN, Outcome, Project, command, open_project, process, shell, strict_json
 
-from lrfind.commands.several import _Child, _outcome, split
-from lrfind.commands.summary import Outcome as Ended
-from lrfind.commands.summary import failure, worst
+from lrfind.commands.several import _Child, _ending, split
+from lrfind.commands.summary import Ending, failure, worst
 from lrfind.errors import ExitCode
 
 SCHEMA = json.loads(files("lrfind").joinpath("record.schema.json").read_text(encoding="utf-8"))
@@ -114,23 +113,6 @@ def test_the_lines_are_compared_by_plot(ran: Outcome, project: Project) -> None:
     outcome.says("left out, as the run failed: bad.yaml: model", "left out, as the run failed: the process was ended")
 
 
-def test_readers_of_one_record_say_what_to_do_with_the_lines(ran: Outcome, project: Project) -> None:
-    path = project.folder / "found.jsonl"
-    path.write_text(ran.out)
-    for reader in ("analyze", "schedule"):
-        outcome = project.main(reader, str(path))
-        assert (outcome.code, outcome.out) == (2, "")
-        outcome.says(f"{path}: expected one record, got 4; `lrfind plot` compares them", "sed -n 1p")
-    failed, _, record, _ = ran.out.splitlines()
-    path.write_text(record)
-    assert project.main("analyze", str(path)).code == 0
-    path.write_text(failed)
-    for reader in ("analyze", "schedule", "plot"):
-        outcome = project.main(reader, str(path))
-        assert (outcome.code, outcome.out) == (2, "")
-        outcome.says("holds no record, as the run failed: bad.yaml: model")
-
-
 @pytest.mark.parametrize("flags", [(), ("--dry-run",)])
 @pytest.mark.parametrize(
     ("name", "status", "code"), [("good", "ok", 0), ("flat", "no_suggestion", 3), ("bad", "failed", 2)]
@@ -152,10 +134,10 @@ def test_a_pattern_that_matches_one_config_gives_a_line_as_well(
 @pytest.mark.skipif(not shutil.which("jq"), reason="needs jq")
 def test_jq_names_the_rates_of_one_config_and_of_several(folder: Path) -> None:
     for names in (["good"], ["good", "flat"]):
-        reads = "while read -r line; do printf '%s' \"$line\" | jq -r '[.source, .suggested_lr] | @tsv'; done"
         flags = ("--json", "-q", f"--out={folder / 'jq'}")
         line = " ".join(str(folder / f"{name}.yaml") for name in names)
-        rows = [row.split("\t") for row in shell(f'"$@" {line} | {reads}', "run", *flags, *FAST).out.splitlines()]
+        piped = shell(f"\"$@\" {line} | jq -r '[.source, .suggested_lr] | @tsv'", "run", *flags, *FAST)
+        rows = [row.split("\t") for row in piped.out.splitlines()]
         assert [Path(source).stem for source, _ in rows] == names
         assert float(rows[0][1]) > 0
 
@@ -318,13 +300,13 @@ def test_arguments_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(("ended", "code"), [(130, 130), (-signal.SIGINT, 130), (-signal.SIGSEGV, 1), (7, 1)])
 def test_a_process_that_left_no_word_was_interrupted_or_failed(tmp_path: Path, ended: int, code: int) -> None:
-    outcome = _outcome("c.yaml", ended, tmp_path / "none")
+    outcome = _ending("c.yaml", ended, tmp_path / "none")
     assert (outcome.code, outcome.document["exit_code"]) == (code, code)
 
 
 def test_the_worst_of_no_or_many_codes() -> None:
-    def ended(*codes: ExitCode) -> list[Ended]:
-        return [Ended("c.yaml", code, failure("c.yaml", code, "")) for code in codes]
+    def ended(*codes: ExitCode) -> list[Ending]:
+        return [Ending("c.yaml", code, failure("c.yaml", code, "")) for code in codes]
 
     ok, failed, usage, none, stopped = (ExitCode(code) for code in (0, 1, 2, 3, 130))
     assert worst(ended(ok, none)) == none

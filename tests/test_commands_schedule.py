@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from cli import Project, open_project, shell
-from helpers import END_LR, example_result, refused_result
+from helpers import END_LR, example_result, example_sweep, refused_result
 
 from lrfind.document import to_json
 from lrfind.output.schedulers import KINDS
@@ -133,6 +133,7 @@ def test_a_rate_outside_the_safe_range_is_said(project: Project, record: Path, l
         (("--scheduler", "onecycle"), ("--epochs: expected a number", "--steps-per-epoch: expected a number")),
         (("--scheduler", "onecycle", "--epochs", "3"), ("--steps-per-epoch: expected a number",)),
         (("--epochs", "3"), ("--steps-per-epoch: expected a number",)),
+        (("--scheduler", "step", "--epochs", "0"), ("--epochs",)),
         (("--json",), ("--epochs: expected a number",)),
         (("--plot", "png"), ("--epochs: expected a number",)),
     ],
@@ -143,11 +144,10 @@ def test_bad_usage_is_said(project: Project, record: Path, arguments: tuple[str,
     outcome.says(*words)
 
 
-def test_no_epochs_and_no_record_are_said(project: Project, record: Path) -> None:
-    assert project.main("schedule", str(record), "--scheduler", "step", "--epochs", "0").code == 2
-    outcome = project.main("schedule", str(project.folder / "none.json"))
-    assert (outcome.code, outcome.out) == (2, "")
-    outcome.says("no such file")
+def test_a_curve_from_elsewhere_has_a_schedule(project: Project) -> None:
+    path, sweep = project.folder / "curve.csv", example_sweep()
+    path.write_text("lr,loss\n" + "".join(f"{row[0]},{row[1]}\n" for row in zip(sweep.lrs, sweep.losses, strict=True)))
+    assert project.main("schedule", str(path)).code == 0
 
 
 def test_a_record_is_piped_in_and_a_closed_pipe_is_silent(record: Path) -> None:

@@ -18,7 +18,7 @@ from helpers import example_result, example_sweep, refused_result
 from lrfind.commands.summary import failure
 from lrfind.document import to_json
 from lrfind.errors import ExitCode
-from lrfind.record import Candidate, Group, Landmarks, Probe, Refusal, Result, Status, StopReason, Sweep
+from lrfind.record import Candidate, Group, Landmarks, Probe, Refusal, Repeat, Result, Status, StopReason, Sweep
 from lrfind.shape import SCHEMA
 
 DOCUMENT: dict[str, Any] = json.loads(files("lrfind").joinpath("record.schema.json").read_text(encoding="utf-8"))
@@ -42,7 +42,7 @@ def test_it_is_a_schema_of_this_layout() -> None:
 def test_it_knows_every_field_and_value() -> None:
     properties = DOCUMENT["$defs"]["record"]["properties"]
     assert set(properties) == set(json.loads(to_json(example_result())))
-    parts = {"groups": Group, "candidates": Candidate, "probes": Probe}
+    parts = {"groups": Group, "candidates": Candidate, "probes": Probe, "repeats": Repeat}
     for key, kind in parts.items():
         assert list(properties[key]["items"]["properties"]) == [field.name for field in dataclasses.fields(kind)]
     landmarks = [field.name for field in dataclasses.fields(Landmarks)]
@@ -52,6 +52,14 @@ def test_it_knows_every_field_and_value() -> None:
     assert properties["status"]["enum"] == [status.value for status in Status]
     assert properties["reason"]["enum"] == [*(reason.value for reason in Refusal), None]
     assert properties["stop_reason"]["enum"] == [reason.value for reason in StopReason]
+
+
+def test_every_key_is_required() -> None:
+    record = DOCUMENT["$defs"]["record"]
+    parts = [part["items"] for part in record["properties"].values() if "properties" in part.get("items", {})]
+    assert len(parts) == 5
+    for part in (record, DOCUMENT["$defs"]["failure"], record["properties"]["landmarks"], *parts):
+        assert part["required"] == list(part["properties"])
 
 
 @pytest.mark.parametrize(

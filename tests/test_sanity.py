@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,11 +14,21 @@ from hypothesis import strategies as st
 
 from lrfind.document import from_json, to_json
 from lrfind.errors import LrfindError, RecordError
+from lrfind.record import Group, Probe, Repeat, StopReason
 from lrfind.reread import read, reread
 from lrfind.sanity import consistent
 
-RECORD = json.loads(to_json(example_result()))
-VALUES = (None, True, 0, -1, 1e308, 1e-320, float("nan"), float("inf"), "x", "", [], {}, [1], {"a": 1}, 10**400)
+PARTS: dict[str, Any] = {
+    "probes": (Probe(0.1, 3, (1.0, 0.5, 0.2), StopReason.COMPLETED),),
+    "groups": (Group("head", 1.0, None),),
+    "repeats": (Repeat(0, 0.1, 0.9),),
+}
+RECORD = json.loads(to_json(replace(example_result(), **PARTS)))
+ABSENT = object()
+VALUES = (
+    *(ABSENT, None, True, 0, -1, 1e308, 1e-320, float("nan"), float("inf"), 10**400),
+    *("x", "", [], {}, [1], {"a": 1}),
+)
 
 
 def places(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -32,6 +43,8 @@ def changed(place: tuple[Any, ...], value: Any) -> str:
     for key in place[:-1]:
         inner = inner[key]
     inner[place[-1]] = value
+    if value is ABSENT:
+        del inner[place[-1]]
     return json.dumps(document)
 
 
@@ -57,6 +70,7 @@ def test_a_record_as_it_was_written_is_returned() -> None:
         (("landmarks", "noise"), "low", "landmarks.noise: expected a number, got 'low'"),
         (("landmarks", "divergence_lr"), 0, "landmarks.divergence_lr: expected learning rates above 0, got [0]"),
         (("safe_range", 0), None, "safe_range: expected learning rates above 0"),
+        (("repeats", 0, "suggested_lr"), 0, "repeats: expected learning rates above 0, got [0]"),
         (("sweeps", 0, "lrs", 5), 1e-9, "rise from one to the next"),
     ],
 )

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 from cli import Project, open_project
-from helpers import example_result, example_sweep
+from helpers import example_result
 
 import lrfind
 from lrfind.commands.summary import failure
-from lrfind.document import from_json, to_json
+from lrfind.document import dumps, from_json, to_json
 from lrfind.errors import ExitCode, RecordError
 
 RECORD = to_json(example_result())
-LINE = json.dumps(json.loads(RECORD))
-FAILED = json.dumps(failure("bad.yaml", ExitCode.USAGE, "bad.yaml: model: expected a value, got none"))
+LINE = to_json(example_result(), line=True)
+FAILED = dumps(failure("bad.yaml", ExitCode.USAGE, "bad.yaml: model: expected a value, got none"), line=True)
 SEVERAL = "expected one record, got 2; `lrfind plot` compares them, and `jq -c . FILE | sed -n 1p` takes the first"
 
 
@@ -40,6 +40,7 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "other csv": (b"epoch,accuracy\n1,0.5\n", "found no lr and loss among 'epoch', 'accuracy'; rename the columns"),
     "config": (b"seed: 0\nmodel: {_target_: own.net}\n", "expected a record of lrfind, or columns lr and loss"),
     "cut": (RECORD[:900].encode(), "expected JSON, got a fault in it"),
+    "object": (b"{}", "found no lr and loss among none"),
     "array": (f"[{LINE}]".encode(), "expected a record of lrfind"),
     "failed": (FAILED.encode(), "holds no record, as the run failed: bad.yaml: model: expected a value"),
     "newer": (but(schema=2), "schema: expected 1, got 2; read this record with the lrfind version that wrote it"),
@@ -59,6 +60,7 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "reason": (but(reason={}), "or null, got {}"),
     "safe range": (but(safe_range=5), "safe_range: expected a list of numbers, got 5"),
     "landmarks": (but(landmarks=[1]), "landmarks: expected an object, got [1]"),
+    "landmark": (but(landmarks={"plateau_loss": 1}), "expected the key landmarks.noise, got none"),
     "candidates": (but(candidates=[{"method": "x"}]), "expected the key candidates.0.lr, got none"),
     "title": (but(title=3), "title: expected a text, got 3; take the record as"),
     "rate": (but(suggested_lr="0.1"), "suggested_lr: expected learning rates above 0, got ['0.1']; take the record"),
@@ -132,15 +134,6 @@ def test_of_several_records_one_is_to_be_named_or_plot_takes_all(project: Projec
             assert f"{path}: {SEVERAL}" in reader(project, path)
     rows = json.loads(project.main("plot", str(path), "--json", "--out", str(project.folder / "p.svg")).out)
     assert len(rows) == 2 - text.count('"failed"')
-
-
-@pytest.mark.parametrize("command", [["analyze"], ["plot", "--terminal"], ["schedule"]], ids=lambda words: words[0])
-def test_a_curve_from_elsewhere_is_no_fault(project: Project, command: list[str]) -> None:
-    path = project.folder / "curve.csv"
-    sweep = example_sweep()
-    path.write_text("lr,loss\n" + "".join(f"{row[0]},{row[1]}\n" for row in zip(sweep.lrs, sweep.losses, strict=True)))
-    assert lrfind.load(path).sweep.losses == sweep.losses
-    assert project.main(*command, str(path)).code == 0
 
 
 def test_keys_that_a_later_version_added_are_left_out() -> None:

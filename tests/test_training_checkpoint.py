@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from lrfind.errors import ConfigError
+from lrfind.errors import ConfigError, ExitCode, LrfindError
 from lrfind.training.checkpoint import Checkpoint, read_checkpoint
 
 
@@ -175,6 +175,19 @@ def test_what_is_no_checkpoint_is_told_and_its_code_is_not_run(
     with pytest.raises(ConfigError, match=f"(?s)c.yaml: train.checkpoint: .*{words}"):
         read_checkpoint("c.pt", "c.yaml")
     assert not Path("ran").exists()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_a_lack_of_memory_is_no_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "load", refuse)
+    with pytest.raises(LrfindError, match=r"^train\.checkpoint: .*c\.pt does not fit into memory; free") as raised:
+        read(tmp_path, network().state_dict())
+    assert raised.value.exit_code == ExitCode.FAILED
 
 
 def trained_optimizer(model: nn.Module, **options: Any) -> torch.optim.Optimizer:

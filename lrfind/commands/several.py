@@ -16,7 +16,7 @@ from typing import Any
 from lrfind.commands.pipeline import Flag
 from lrfind.commands.report import Format, print_parts
 from lrfind.commands.streams import print_result, tell
-from lrfind.commands.summary import Outcome, failure, table, worst
+from lrfind.commands.summary import Ending, failure, table, worst
 from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError
 
 OUTCOME = "--outcome"
@@ -67,7 +67,7 @@ def run_all(
         _check_places(configs, overrides, flags)
     options = [flag if value is True else f"{flag}={value}" for flag, value in flags.values()]
     options += [f"--format={form.value}", *["--quiet"] * quiet, *["--dry-run"] * dry_run]
-    outcomes: list[Outcome] = []
+    endings: list[Ending] = []
     with _Child() as child, tempfile.TemporaryDirectory(prefix="lrfind-") as folder:
         for number, config in enumerate(configs, 1):
             heading = f"== {config} ({number} of {len(configs)})"
@@ -78,13 +78,13 @@ def run_all(
                 tell(heading)
             file = Path(folder, str(number))
             code = child.run(["run", *options, f"{OUTCOME}={file}", "--", config, *overrides], form)
-            outcomes.append(_outcome(config, code, file))
-            if not _print(outcomes[-1], form) or child.stopped:
+            endings.append(_ending(config, code, file))
+            if not _print(endings[-1], form) or child.stopped:
                 break
     if form is Format.TEXT:
         print_result("")
-        print_parts(table(outcomes))
-    return ExitCode.INTERRUPTED if child.stopped else worst(outcomes)
+        print_parts(table(endings))
+    return ExitCode.INTERRUPTED if child.stopped else worst(endings)
 
 
 def _check_places(configs: Sequence[str], overrides: Sequence[str], flags: Mapping[str, Flag]) -> None:
@@ -160,7 +160,7 @@ def _from_terminal() -> bool:
         return False
 
 
-def _outcome(config: str, ended: int, file: Path) -> Outcome:
+def _ending(config: str, ended: int, file: Path) -> Ending:
     """Return how a process ended, in its own words if it left any."""
     stopped = ended in (-signal.SIGINT, -signal.SIGTERM, ExitCode.INTERRUPTED)
     code = ExitCode.INTERRUPTED if stopped else ExitCode.FAILED
@@ -169,22 +169,22 @@ def _outcome(config: str, ended: int, file: Path) -> Outcome:
     except (OSError, ValueError):
         document = None
     if document is not None and ended in set(ExitCode):
-        return Outcome(config, ExitCode(ended), document)
+        return Ending(config, ExitCode(ended), document)
     how = f"was ended by {signal.Signals(-ended).name}" if ended < 0 else f"ended with exit code {ended}"
     problem = f"the process {how} before it could say why" if document is None else f"the process {how}"
     tell(f"lrfind: {config}: {problem}")
-    return Outcome(config, code, document or failure(config, code, problem))
+    return Ending(config, code, document or failure(config, code, problem))
 
 
-def _print(outcome: Outcome, form: Format) -> bool:
+def _print(ending: Ending, form: Format) -> bool:
     """Print what there is to print beside what the process has; tell whether anyone still reads."""
     if form is Format.JSON:
         from lrfind.document import dumps
 
-        return print_result(dumps(outcome.document, line=True))
-    lr = outcome.document.get("suggested_lr")
+        return print_result(dumps(ending.document, line=True))
+    lr = ending.document.get("suggested_lr")
     if form is Format.LR and lr is not None:
         from lrfind.output.curve import format_lr
 
-        return print_result(f"{outcome.config}\t{format_lr(lr)}")
+        return print_result(f"{ending.config}\t{format_lr(lr)}")
     return True

@@ -44,7 +44,7 @@ def load(place: str, tool: Tool | None = None, *, after_update: bool = False) ->
 
 
 def load_all(places: Sequence[str]) -> list[Source]:
-    """Read several, as `load` does, and all records of JSON Lines; stdin can be one of them.
+    """Read several, as `load` does, and all records where one holds those of several runs; stdin can be one of them.
 
     Of those, runs that failed are named on stderr and left out.
     """

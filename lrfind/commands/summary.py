@@ -16,7 +16,7 @@ SEVERITY = (ExitCode.INTERRUPTED, ExitCode.FAILED, ExitCode.USAGE, ExitCode.NO_S
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Ending:
     """How the run of a config ended.
 
     Attributes:
@@ -43,12 +43,12 @@ def failure(source: str, code: ExitCode, message: str) -> dict[str, Any]:
     return {"schema": SCHEMA, "status": "failed", "source": source, "exit_code": int(code), "message": message}
 
 
-def worst(outcomes: Sequence[Outcome]) -> ExitCode:
+def worst(endings: Sequence[Ending]) -> ExitCode:
     """Return the worst exit code."""
-    return min((outcome.code for outcome in outcomes), key=SEVERITY.index, default=ExitCode.OK)
+    return min((ending.code for ending in endings), key=SEVERITY.index, default=ExitCode.OK)
 
 
-def table(outcomes: Sequence[Outcome]) -> RenderableType:
+def table(endings: Sequence[Ending]) -> RenderableType:
     """Return a table of what each run brought."""
     from lrfind.output.tables import plain_table
 
@@ -57,8 +57,8 @@ def table(outcomes: Sequence[Outcome]) -> RenderableType:
     for heading in ("LR", "safe range", "confidence"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("exit code", overflow="fold")
-    for outcome in outcomes:
-        table.add_row(outcome.config, *_found(outcome.document), f"{outcome.code:d}{_fault(outcome)}")
+    for ending in endings:
+        table.add_row(ending.config, *_found(ending.document), f"{ending.code:d}{_fault(ending)}")
     return table
 
 
@@ -73,13 +73,13 @@ def _found(document: dict[str, Any]) -> tuple[str, str, str]:
     )
 
 
-def _fault(outcome: Outcome) -> str:
+def _fault(ending: Ending) -> str:
     """Return what went wrong, in a line that follows the exit code."""
-    document = outcome.document
-    if outcome.code is ExitCode.OK:
+    document = ending.document
+    if ending.code is ExitCode.OK:
         return ""
     if document.get("status") == "failed":
-        said = document["message"].removeprefix(f"{outcome.config}: ")
+        said = document["message"].removeprefix(f"{ending.config}: ")
     elif document.get("interrupted"):
         said = "interrupted"
     else:

@@ -14,11 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrfind.errors import ConfigError, Fault
+from lrfind.errors import ConfigError, Fault, LrfindError, is_out_of_memory
 from lrfind.training.usable import some
 
 _WEIGHTS = ("state_dict", "model_state_dict", "model")
-SAVE_IT = "save it with torch.save(model.state_dict(), path)"
+_OPTIMIZER = ("optimizer_state_dict", "optimizer", "optimizer_states")
+_SAVE_IT = "save it with torch.save(model.state_dict(), path)"
 _OBJECTS = (
     "holds pickled objects beside tensors, and to read those could run any code; if you trust it, save its "
     "weights alone: torch.save(torch.load(path, weights_only=False)['state_dict'], new_path)"
@@ -26,7 +27,6 @@ _OBJECTS = (
 _DAMAGED = "is cut short or damaged, expected a whole file of torch.save; copy or save it again"
 _OLD_FORMAT = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """What torch.save wrote first before torch 1.6."""
-_OPTIMIZER = ("optimizer_state_dict", "optimizer", "optimizer_states")
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,15 @@ class Checkpoint:
         expected = {name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)}
         weights = _without_prefix(self.weights, expected)
         reshaped = [name for name in expected if name in weights and weights[name].shape != expected[name].shape]
-        empty = [name for name in expected if _is_odd(weights.get(name))]
+        odd = [name for name in expected if _is_odd(weights.get(name))]
         misfits = {
             "lacks": _lacking(weights, expected),
             "has in excess": [name for name in weights if name not in expected],
             "has in another shape": [_shapes(name, weights, expected) for name in reshaped],
-            "has as meta, sparse or quantized tensors": empty,
+            "has as meta, sparse or quantized tensors": odd,
         }
         words = "; ".join(f"{what} {some(names)}" for what, names in misfits.items() if names)
-        misfit = {*reshaped, *empty}
+        misfit = {*reshaped, *odd}
         fitting = {name: value for name, value in weights.items() if name in expected and name not in misfit}
         if words and (strict or not fitting):
             way_out = "train.strict=false starts from what fits" if fitting else "is it of another model?"
@@ -109,6 +109,7 @@ def read_checkpoint(path: str, source: str) -> Checkpoint:
 
     Raises:
         ConfigError: The file cannot be read, holds more than tensors and plain values, or no weights.
+        LrfindError: There is not enough memory for it.
     """
     try:
         content = _read(Path(path))
@@ -119,7 +120,7 @@ def read_checkpoint(path: str, source: str) -> Checkpoint:
     if not weights:
         problem = (
             f"expected a state_dict, or one under {', '.join(_WEIGHTS)}, but {path} holds "
-            f"{some([str(key) for key in content]) or 'nothing'}; {SAVE_IT}"
+            f"{some([str(key) for key in content]) or 'nothing'}; {_SAVE_IT}"
         )
         raise ConfigError(source, [Fault("train.checkpoint", problem)])
     state = next((content[key] for key in _OPTIMIZER if key in content), None)
@@ -144,9 +145,11 @@ def _read(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise _UnreadableError(f"cannot be read: {error.strerror or error}; name another file") from error
     except Exception as error:  # what reading a file of another kind leads to is anyone's guess
+        if is_out_of_memory(error):
+            raise LrfindError(f"train.checkpoint: {path} does not fit into memory; free some of it") from error
         raise _UnreadableError(_why_not(path, error)) from error
     if not isinstance(content, Mapping):
-        raise _UnreadableError(f"holds a {type(content).__name__}, expected a state_dict; {SAVE_IT}")
+        raise _UnreadableError(f"holds a {type(content).__name__}, expected a state_dict; {_SAVE_IT}")
     return content
 
 
@@ -155,14 +158,14 @@ def _why_not(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
         head = file.read(len(_OLD_FORMAT))
     if not head:
-        return f"is empty, expected a state_dict; {SAVE_IT}"
+        return f"is empty, expected a state_dict; {_SAVE_IT}"
     if head.startswith(b"PK"):
         if problem := _no_archive_of_torch(path):
             return problem
     elif head.startswith(b"\x80") and head != _OLD_FORMAT:
-        return f"is a pickle that torch.save did not write, expected a state_dict; {SAVE_IT}"
+        return f"is a pickle that torch.save did not write, expected a state_dict; {_SAVE_IT}"
     elif head != _OLD_FORMAT:
-        return f"is no file of torch.save, as it begins with {head[:8]!r}; {SAVE_IT}"
+        return f"is no file of torch.save, as it begins with {head[:8]!r}; {_SAVE_IT}"
     return _OBJECTS if isinstance(error, pickle.UnpicklingError) else _DAMAGED
 
 
@@ -177,7 +180,7 @@ def _no_archive_of_torch(path: Path) -> str | None:
         return "is TorchScript, expected a state_dict; save one with torch.save(torch.jit.load(path).state_dict(), new)"
     if not any(name.endswith("/data.pkl") for name in names):
         held = some(names) or "nothing"
-        return f"is a zip archive that torch.save did not write: it holds {held}; {SAVE_IT}"
+        return f"is a zip archive that torch.save did not write: it holds {held}; {_SAVE_IT}"
     return None
 
 
