@@ -62,23 +62,24 @@ def read_text(name: str, stream: BinaryIO | None = None) -> str:
 def records(text: str) -> list[str]:
     """Return the records of several runs that a text holds, one after the other; any other text as it is.
 
-    JSON Lines are what several runs print; those of files that were joined stretch over many lines each.
+    JSON Lines are what several runs print, `jq -s` makes a list of them, and in files that were joined each stretches
+    over many lines.
     """
     decoder, found, start = json.JSONDecoder(), [], 0
-    if not re.match(r'\s*\{\s*"schema"', text):
+    if not re.match(r'[\s\[]*\{\s*"schema"', text):
         return [text]
     try:
-        while rest := re.compile(r"\s*\{").match(text, start):
-            end = decoder.raw_decode(text, rest.end() - 1)[1]
-            found.append(text[start:end])
-            start = end
+        while rest := re.compile(r"[\s\[,]*\{").match(text, start):
+            begin = rest.end() - 1
+            start = decoder.raw_decode(text, begin)[1]
+            found.append(text[begin:start])
     except (ValueError, RecursionError):
         return [text]
-    return [text] if text[start:].strip() else found
+    return [text] if text[start:].strip(" \t\r\n]") else found
 
 
 def one_record(text: str, source: str) -> str:
-    """Return a text that may be a record, once it is sure that it does not hold several, or none.
+    """Return the record in a text, or what may be one, once it is sure that it does not hold several, or none.
 
     Raises:
         RecordError: It holds several, or a run that failed.
@@ -87,11 +88,11 @@ def one_record(text: str, source: str) -> str:
     if len(several) > 1:
         raise RecordError(
             f"{source}: expected one record, got {len(several)}; `lrfind plot` compares them, and "
-            "`jq -c . FILE | sed -n 1p` takes the first"
+            "`jq -s 'flatten[0]' FILE` takes the first"
         )
-    if problem := failure_in(text):
+    if problem := failure_in(several[0]):
         raise RecordError(f"{source}: holds no record, as the run failed: {problem}; mend that, and run it again")
-    return text
+    return several[0]
 
 
 def failure_in(text: str) -> str | None:

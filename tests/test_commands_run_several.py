@@ -104,9 +104,10 @@ def test_a_line_is_the_record_of_a_call_of_its_own(ran: Outcome, folder: Path) -
     assert line | {"timing": {}} == alone | {"timing": {}}
 
 
-def test_the_lines_are_compared_by_plot(ran: Outcome, project: Project) -> None:
+@pytest.mark.parametrize("as_list", [False, True], ids=["as they are", "made a list by jq -s"])
+def test_the_lines_are_compared_by_plot(ran: Outcome, project: Project, as_list: bool) -> None:
     path = project.folder / "found.jsonl"
-    path.write_text(ran.out)
+    path.write_text(json.dumps([json.loads(line) for line in ran.out.splitlines()], indent=2) if as_list else ran.out)
     outcome = project.main("plot", str(path), "--json", "--out", str(project.folder / "c.svg"))
     assert outcome.code == 0
     assert [row["name"] for row in json.loads(outcome.out)] == ["good", "flat"]

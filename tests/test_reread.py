@@ -15,7 +15,7 @@ from lrfind.analysis.suggest import Method, analyze
 from lrfind.document import to_json
 from lrfind.errors import RecordError
 from lrfind.record import Analysis, Probe, Repeat, Result, StopReason
-from lrfind.reread import METHODS, read, reread
+from lrfind.reread import METHODS, one_record, read, reread
 
 HIGHEST = 10.0
 
@@ -141,6 +141,12 @@ def test_a_record_that_does_not_fit_together_is_said(text: str, words: str) -> N
         read(text, "r.json")
     assert str(raised.value).startswith("r.json: ")
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("form", ["{}", "[{}]", " [\n{}\n]\n"])
+def test_a_record_alone_in_a_list_is_that_record(form: str) -> None:
+    record = to_json(example_result())
+    assert one_record(form.replace("{}", record), "a.json") == record.rstrip()
 
 
 def test_nothing_of_the_analysis_is_lost() -> None:

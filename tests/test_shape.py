@@ -19,7 +19,7 @@ from lrfind.errors import ExitCode, RecordError
 RECORD = to_json(example_result())
 LINE = to_json(example_result(), line=True)
 FAILED = dumps(failure("bad.yaml", ExitCode.USAGE, "bad.yaml: model: expected a value, got none"), line=True)
-SEVERAL = "expected one record, got 2; `lrfind plot` compares them, and `jq -c . FILE | sed -n 1p` takes the first"
+SEVERAL = "expected one record, got 2; `lrfind plot` compares them, and `jq -s 'flatten[0]' FILE` takes the first"
 
 
 def but(**changes: Any) -> bytes:
@@ -41,7 +41,7 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "config": (b"seed: 0\nmodel: {_target_: own.net}\n", "expected a record of lrfind, or columns lr and loss"),
     "cut": (RECORD[:900].encode(), "expected JSON, got a fault in it"),
     "object": (b"{}", "found no lr and loss among none"),
-    "array": (f"[{LINE}]".encode(), "expected a record of lrfind"),
+    "array": (b"[]", "got other JSON; name the record, CONFIG.lrfind.json"),
     "failed": (FAILED.encode(), "holds no record, as the run failed: bad.yaml: model: expected a value"),
     "newer": (but(schema=2), "schema: expected 1, got 2; read this record with the lrfind version that wrote it"),
     **{
@@ -69,6 +69,7 @@ SEVERAL_KINDS: dict[str, str] = {
     "lines": f"{LINE}\n{LINE}\n",
     "lines of which one failed": f"{FAILED}\n\n{LINE}",
     "files joined": f"{RECORD}\n{RECORD}\n",
+    "a list": f"[{LINE},\n{RECORD}]",
 }
 
 
