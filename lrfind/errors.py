@@ -85,29 +85,39 @@ def user_code(doing: str, hint: Callable[[], str] = str) -> Iterator[None]:
     """
     try:
         yield
-    except LrfindError:
+    except (LrfindError, KeyboardInterrupt, GeneratorExit):  # the last is how Python closes a generator
         raise
     except SystemExit as leaving:
         raise UserCodeError(f"{doing} failed: it called exit({leaving.code!r})", _user_frames(leaving)) from leaving
-    except Exception as error:
+    except BaseException as error:  # a panic of an extension in Rust, or a cancelled task, is no Exception
         # A worker process of a DataLoader sends its traceback as part of the message.
-        text, _, of_worker = str(error).partition("\nOriginal Traceback (most recent call last):\n")
+        text, _, of_worker = _said(error).partition("\nOriginal Traceback (most recent call last):\n")
         cause = of_worker.strip().rpartition("\n")[2] or f"{type(error).__name__}: {text}"
         frames = _without_libraries(of_worker) if of_worker else _user_frames(error)
         lines = [f"{doing} failed: {cause}", hint(), _way_out(error)]
         raise UserCodeError("\n".join(filter(None, lines)), frames) from error
 
 
-def is_out_of_memory(error: Exception) -> bool:
+def _said(error: BaseException) -> str:
+    """Return the message of an error, whose class may be the user's and fail at that, too."""
+    try:
+        return str(error)
+    except Exception as another:
+        return f"(its message cannot be had: {type(another).__name__})"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error, which may be one of torch's, is for lack of memory."""
     return (
-        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error)
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "allocate memory" in _said(error)
     )
 
 
-def _way_out(error: Exception) -> str:
+def _way_out(error: BaseException) -> str:
     """Return what to do about a fault of the machine that the message of the error does not say; "" of another."""
-    kind, text = type(error), str(error)
+    kind, text = type(error), _said(error)
     if is_out_of_memory(error):
         return (
             "out of memory: lower data.batch_size, and raise train.accumulate by the same factor for the same update; "

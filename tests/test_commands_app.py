@@ -114,6 +114,17 @@ def test_every_outcome_has_its_code(
     assert words in capsys.readouterr().err
 
 
+def test_ctrl_c_before_there_is_a_command_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lrfind.commands.app.app", interrupted)
+    assert main(["--version"]) == 130
+    assert capsys.readouterr() == ("", "lrfind: interrupted before anything was measured\n")
+
+
 # Processes
 
 
@@ -200,3 +211,16 @@ def test_ctrl_c_while_building_is_said(project: Project) -> None:
     assert (outcome.code, outcome.out) == (130, "")
     assert not project.record.exists()
     outcome.says("interrupted before anything was measured")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_once_the_outcome_stands_changes_nothing(project: Project, number: signal.Signals) -> None:
+    project.add(
+        f"""
+        import atexit
+        atexit.register(lambda: os.kill(os.getpid(), {number.value}))
+        """
+    )
+    outcome = project.process("--json", "--quiet")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.json["status"] == "ok"

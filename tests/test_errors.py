@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import nn
@@ -53,6 +55,35 @@ def test_lrfinds_own_errors_pass_through() -> None:
 def test_ctrl_c_passes_through() -> None:
     with pytest.raises(KeyboardInterrupt), user_code("loading"):
         raise KeyboardInterrupt
+
+
+class Panic(BaseException):
+    """As pyo3 raises it for a panic of Rust code."""
+
+
+def test_what_is_no_exception_is_a_fault_too() -> None:
+    with pytest.raises(UserCodeError, match=r"^loading failed: Panic: called unwrap\(\)"), user_code("loading"):
+        raise Panic("called unwrap()")
+
+
+def test_an_error_that_cannot_say_itself_is_named() -> None:
+    class SpeechlessError(ValueError):
+        def __str__(self) -> str:
+            return self.args[7]
+
+    with pytest.raises(UserCodeError, match="SpeechlessError: .its message cannot be had: IndexError"):
+        with user_code("loading"):
+            raise SpeechlessError
+
+
+def test_a_generator_that_is_left_early_is_closed() -> None:
+    def batches() -> Iterator[int]:
+        with user_code("loading"):
+            yield from (1, 2)
+
+    started = batches()
+    next(started)
+    started.close()
 
 
 def test_exit_called_by_the_users_code_is_a_fault_of_it() -> None:

@@ -18,23 +18,28 @@ from lrfind.commands.analyze import analyze
 from lrfind.commands.check import check
 from lrfind.commands.explain import explain
 from lrfind.commands.init import init
+from lrfind.commands.pipeline import interrupt_told
 from lrfind.commands.plot import plot
 from lrfind.commands.run import run
 from lrfind.commands.schedule import schedule
 from lrfind.commands.streams import flush, open_closed_streams, report_error, tell
-from lrfind.errors import ExitCode, LrfindError
+from lrfind.errors import ExitCode, LrfindError, StoppedError
 from lrfind.launch import is_first
 
 
 class _Command(TyperCommand):
-    """A command whose help names no type beside a flag, which takes no value."""
+    """A command whose help names no type beside a flag, which takes no value, and that tells of an interrupt."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with interrupt_told():
+            return super().invoke(ctx)
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _without_types_of_flags(super().get_params(ctx))
 
 
 class _Group(TyperGroup):
-    """The same for the root."""
+    """The root, likewise."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _without_types_of_flags(super().get_params(ctx))
@@ -100,6 +105,9 @@ def _main(arguments: list[str] | None) -> int:
         app(args=arguments, prog_name="lrfind")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else ExitCode.FAILED
+    except KeyboardInterrupt:  # before there was a command to interrupt
+        report_error(StoppedError())
+        return ExitCode.INTERRUPTED
     except LrfindError as error:
         if error.told is None and not is_first():
             time.sleep(5)  # as a rule the first tells the same, and torchrun ends this one meanwhile
@@ -127,6 +135,8 @@ def entry() -> None:
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)  # a killed run keeps what it measured, as with Ctrl-C
     code = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the outcome stands
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     flush(sys.stdout)
     flush(sys.stderr)
 

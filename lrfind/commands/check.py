@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrfind.commands.pipeline import interrupt_told, ready, sweep
+from lrfind.commands.pipeline import ready, sweep
 from lrfind.commands.report import one_format, print_json, save
 from lrfind.commands.sections import CHOICE, help_line
 from lrfind.commands.streams import print_result, tell
@@ -66,11 +66,10 @@ def check(
     - `lrfind check configs/digits.yaml --against main.lrfind.json --tolerance 2`
     """
     form = one_format(str(config), form, as_json=as_json)
-    with interrupt_told():
-        settings = ready(config, overrides or (), {"device": ("--device", device), "seed": ("--seed", seed)})
-        judged = _lr(settings, lr, str(config), needed=against is None)
-        baseline = _baseline(against, tolerance, str(config))
-        code = _check(settings, config, judged, baseline, tolerance, form, out, quiet)
+    settings = ready(config, overrides or (), {"device": ("--device", device), "seed": ("--seed", seed)})
+    judged = _lr(settings, lr, str(config), needed=against is None)
+    baseline = _baseline(against, tolerance, str(config))
+    code = _check(settings, config, judged, baseline, tolerance, form, out, quiet)
     raise typer.Exit(code)
 
 

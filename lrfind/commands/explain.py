@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrfind.commands.pipeline import interrupt_told
 from lrfind.commands.report import PlotFormat, console_for_result, print_json, print_parts
 from lrfind.commands.streams import console_for_people, stdout_for_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, RecordError
@@ -87,13 +86,12 @@ def explain(
     if plot is not PlotFormat.NONE and is_first():
         check_writable(out)
     length = steps or max([STEPS, *(probe.steps for probe in source.result.probes)])
-    with interrupt_told():
-        try:
-            settings = _settings(source.result, name, place, device)
-            lrs = (alpha, alpha / factor, alpha * factor)
-            explained = _train(settings, source.result, place, lrs, length, given=lr is not None, quiet=quiet)
-        except ConfigError as error:
-            raise ConfigError(name, list(map(_own, error.faults))) from error
+    try:
+        settings = _settings(source.result, name, place, device)
+        lrs = (alpha, alpha / factor, alpha * factor)
+        explained = _train(settings, source.result, place, lrs, length, given=lr is not None, quiet=quiet)
+    except ConfigError as error:
+        raise ConfigError(name, list(map(_own, error.faults))) from error
     fault = _show(explained, source.name, out, plot, as_json=as_json, quiet=quiet) if is_first() else None
     raise typer.Exit(ExitCode.FAILED if fault else _exit_code(explained))
 

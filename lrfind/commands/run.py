@@ -87,15 +87,14 @@ def run(
     form = one_format(configs[0], form, as_json=as_json)
     if force and write_config is None:
         raise ConfigError(configs[0], [Fault("--force", "does nothing without --write-config; drop it")])
-    with interrupt_told():
-        if len(configs) > 1:
-            _check_several(configs, write_config)
-            code = run_all(configs, values, given, form, quiet=quiet, dry_run=dry_run)
-        else:
-            with _left_in(outcome, configs[0], form) as leave:
-                settings, writing = _prepare(Path(configs[0]), values, given, write_config, force=force)
-                run_one = _dry_run if dry_run else _run
-                code = run_one(settings, Path(configs[0]), form, writing, leave, quiet=quiet)
+    if len(configs) > 1:
+        _check_several(configs, write_config)
+        code = run_all(configs, values, given, form, quiet=quiet, dry_run=dry_run)
+    else:
+        with _left_in(outcome, configs[0], form) as leave:
+            settings, writing = _prepare(Path(configs[0]), values, given, write_config, force=force)
+            run_one = _dry_run if dry_run else _run
+            code = run_one(settings, Path(configs[0]), form, writing, leave, quiet=quiet)
     raise typer.Exit(code)
 
 
