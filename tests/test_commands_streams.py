@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli import Project, open_project, shell, strict_json
+from cli import Project, open_project, process, shell, strict_json
 
 from lrfind.commands.streams import print_result, stdout_for_result
 
@@ -136,3 +136,18 @@ def test_stdout_of_another_encoding_still_gets_the_json(project: Project) -> Non
     outcome = project.process("--json", "-q", env={"PYTHONIOENCODING": "ascii"})
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.json["title"] == "net, SGD, batch 64, cpu"
+
+
+@pytest.mark.parametrize("encoding", ["latin1", "ascii"])
+def test_help_is_printed_in_an_encoding_that_lacks_a_character_of_it(encoding: str) -> None:
+    outcome = process(["explain", "--help"], env={"PYTHONIOENCODING": encoding})
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "Usage" in outcome.out
+
+
+def test_markdown_is_drawn_with_what_the_encoding_has(project: Project) -> None:
+    given = ("check", str(project.config), "--lr", "0.1", "--format", "markdown", "--quiet")
+    outcome = process(given, env={"PYTHONIOENCODING": "latin1"})
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "v suggested" in outcome.out
+    assert "?" not in outcome.out

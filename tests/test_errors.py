@@ -71,9 +71,8 @@ def test_an_error_that_cannot_say_itself_is_named() -> None:
         def __str__(self) -> str:
             return self.args[7]
 
-    with pytest.raises(UserCodeError, match="SpeechlessError: .its message cannot be had: IndexError"):
-        with user_code("loading"):
-            raise SpeechlessError
+    with pytest.raises(UserCodeError, match=r"SpeechlessError: .*cannot be had: IndexError"), user_code("loading"):
+        raise SpeechlessError
 
 
 def test_a_generator_that_is_left_early_is_closed() -> None:

@@ -22,7 +22,7 @@ from lrfind.commands.pipeline import interrupt_told
 from lrfind.commands.plot import plot
 from lrfind.commands.run import run
 from lrfind.commands.schedule import schedule
-from lrfind.commands.streams import flush, open_closed_streams, report_error, tell
+from lrfind.commands.streams import flush, open_closed_streams, report_error, take_any_text, tell
 from lrfind.errors import ExitCode, LrfindError, StoppedError
 from lrfind.launch import is_first
 
@@ -131,6 +131,7 @@ def entry() -> None:
 
     atexit.register(leave)  # registered first, so that it runs after the exit handlers of all that is imported
     open_closed_streams()
+    take_any_text()
     interrupt = _Interrupt() if is_first() else _leave_at_once  # the others have nothing to keep
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)  # a killed run keeps what it measured, as with Ctrl-C

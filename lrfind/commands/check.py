@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lrfind.commands.pipeline import ready, sweep
-from lrfind.commands.report import one_format, print_json, save
+from lrfind.commands.report import console_for_result, one_format, print_json, save
 from lrfind.commands.sections import CHOICE, help_line
 from lrfind.commands.streams import print_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault
@@ -135,5 +135,7 @@ def _print(verdict: Verdict, form: CheckFormat, files: list[Path], baseline: Res
 
     if form is CheckFormat.JSON:
         print_json(as_document(verdict))
+    elif form is CheckFormat.MARKDOWN:
+        print_result(as_markdown(verdict, files, baseline, ascii_only=console_for_result().options.ascii_only))
     else:
-        print_result(as_markdown(verdict, files, baseline) if form is CheckFormat.MARKDOWN else as_text(verdict))
+        print_result(as_text(verdict))

@@ -21,7 +21,9 @@ def as_text(verdict: Verdict) -> str:
     return "\n".join(filter(None, [verdict.result.title, f"{_headline(verdict)}: {verdict.message}", facts]))
 
 
-def as_markdown(verdict: Verdict, files: Sequence[Path] = (), baseline: Result | None = None) -> str:
+def as_markdown(
+    verdict: Verdict, files: Sequence[Path] = (), baseline: Result | None = None, *, ascii_only: bool = False
+) -> str:
     """Return the verdict as the summary of a CI job.
 
     The curve is drawn with characters, which show wherever Markdown does: a summary on GitHub shows neither files of
@@ -31,19 +33,20 @@ def as_markdown(verdict: Verdict, files: Sequence[Path] = (), baseline: Result |
         verdict: What was judged.
         files: The record and the picture that were written.
         baseline: What it was compared with; None if with nothing.
+        ascii_only: Whether to draw with ASCII characters.
     """
     lines = [f"### Learning rate check: {_headline(verdict).lower()}", "", _escaped(verdict.message), ""]
     rows = [("training", verdict.result.title), *_facts(verdict), *(("written", str(file)) for file in files)]
     lines += ["| | |", "|---|---|", *(f"| {name} | {_escaped(value)} |" for name, value in rows)]
-    lines += _curve(verdict.result)
+    lines += _curve(verdict.result, ascii_only)
     if baseline is not None:
-        lines += ["", "The baseline:", *_curve(baseline)]
+        lines += ["", "The baseline:", *_curve(baseline, ascii_only)]
     return "\n".join(lines)
 
 
-def _curve(result: Result) -> list[str]:
+def _curve(result: Result, ascii_only: bool) -> list[str]:
     """Return the loss-vs-LR curve as a block of code, which keeps its columns."""
-    return ["", "```text", str(sketch(result, WIDTH, HEIGHT)), "```"]
+    return ["", "```text", str(sketch(result, WIDTH, HEIGHT, ascii_only)), "```"]
 
 
 def as_document(verdict: Verdict) -> dict[str, Any]:
