@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numbers
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrfind.errors import RecordError
@@ -12,7 +11,10 @@ from lrfind.history import LEAST_LR, MOST_LR, check_rising
 from lrfind.record import Result
 from lrfind.shape import WAY_OUT, short
 
-_NAMES: dict[type, str] = {str: "a text", dict: "an object", numbers.Real: "a number"}
+Values = Iterator[tuple[str, Any]]
+"""Values of a record, each behind its key."""
+
+_NAMES: dict[type, str] = {str: "a text", dict: "an object", bool: "true or false"}
 
 
 def consistent(result: Result, source: str) -> Result:
@@ -25,25 +27,24 @@ def consistent(result: Result, source: str) -> Result:
     Raises:
         RecordError: A value is not.
     """
-    _check_types(result, source)
+    for key, (kind, value) in _typed(result).items():
+        if not isinstance(value, kind):
+            raise _fault(source, key, _NAMES[kind], value)
     _check_sweeps(result, source)
-    for key, values in _rates(result).items():
-        if not all(map(_is_lr, values)):
-            raise _fault(source, key, "learning rates above 0", values)
-    for key, values in _counts(result).items():
-        if not all(isinstance(value, int) and 0 < value < sys.maxsize for value in values):
-            raise _fault(source, key, "whole numbers above 0", values)
-    if not 0 <= result.analysis.confidence <= 1:
-        raise _fault(source, "confidence", "0 to 1", result.analysis.confidence)
+    for values, fits, expected in (
+        (_numbers(result), _is_number, "a number"),
+        (_rates(result), _is_lr, "a learning rate above 0"),
+        (_counts(result), lambda value: type(value) is int and 0 < value < sys.maxsize, "a whole number above 0"),
+        (_seeds(result), lambda value: type(value) is int and value >= 0, "a whole number, 0 or above"),
+        (_amounts(result), lambda value: _is_number(value) and value >= 0, "a number, 0 or above"),
+        (_shares(result), lambda value: _is_number(value) and 0 <= value <= 1, "0 to 1"),
+    ):
+        for key, value in values:
+            if not fits(value):
+                raise _fault(source, key, expected, value)
     if len(result.analysis.safe_range or (0, 0)) != 2:
         raise _fault(source, "safe_range", "two numbers", list(result.analysis.safe_range or ()))
     return result
-
-
-def _check_types(result: Result, source: str) -> None:
-    for key, (kind, value) in _typed(result).items():
-        if not (_is_number(value) if kind is numbers.Real else isinstance(value, kind)):
-            raise _fault(source, key, _NAMES[kind], value)
 
 
 def _check_sweeps(result: Result, source: str) -> None:
@@ -57,66 +58,78 @@ def _check_sweeps(result: Result, source: str) -> None:
 
 
 def _typed(result: Result) -> dict[str, tuple[type, Any]]:
-    """Return the values that are printed, drawn or counted with, by their key, each with its type."""
-    found, number = result.analysis, numbers.Real
-    values: dict[str, tuple[type, Any]] = {
+    """Return the values that are printed or looked into, by their key, each with its type."""
+    found = result.analysis
+    optional = {"source": result.source, "error": result.error, "method": found.method}
+    return {
+        **{key: (str, value) for key, value in optional.items() if value is not None},
+        "interrupted": (bool, result.interrupted),
         "title": (str, result.title),
-        "source": (str, result.source or ""),
         "message": (str, found.message),
         "config": (dict, result.config),
         "environment": (dict, result.environment),
         "timing": (dict, result.timing),
         "suggested_lrs": (dict, found.suggested_lrs),
-        "confidence": (number, found.confidence),
+        **{f"candidates.{each.method}.note": (str, each.note) for each in found.candidates},
+        **{f"candidates.{index}.method": (str, each.method) for index, each in enumerate(found.candidates)},
+        **{f"groups.{index}.name": (str, group.name) for index, group in enumerate(result.groups)},
     }
-    landmarks = vars(found.landmarks) if found.landmarks else {}
-    values |= {f"landmarks.{key}": (number, value) for key, value in landmarks.items() if value is not None}
-    values |= {
-        f"timing.{key}": (number, value)
-        for key, value in (result.timing if isinstance(result.timing, dict) else {}).items()
-    }
-    values |= {f"candidates.{each.method}.note": (str, each.note) for each in found.candidates}
-    values |= {f"candidates.{index}.method": (str, each.method) for index, each in enumerate(found.candidates)}
-    for index, group in enumerate(result.groups):
-        scales = (("lr_scale", group.lr_scale), ("fixed_lr", group.fixed_lr))
-        values[f"groups.{index}.name"] = (str, group.name)
-        values |= {f"groups.{index}.{key}": (number, value) for key, value in scales if value is not None}
-    return values
 
 
-def _rates(result: Result) -> dict[str, list[Any]]:
-    """Return the values that must be learning rates, by their key."""
+def _numbers(result: Result) -> Values:
+    """Yield what may be any number; a curve need not diverge."""
+    landmarks = vars(result.analysis.landmarks) if result.analysis.landmarks else {}
+    for key, value in landmarks.items():
+        if value is not None or key != "divergence_lr":
+            yield f"landmarks.{key}", value
+
+
+def _rates(result: Result) -> Values:
+    """Yield what must be a learning rate."""
     found = result.analysis
-    landmarks = dict(vars(found.landmarks)) if found.landmarks else {}
-    optional = {
-        "suggested_lr": [found.suggested_lr],
-        "candidates": [candidate.lr for candidate in found.candidates],
-        "repeats": [repeat.suggested_lr for repeat in result.repeats],
-        "landmarks.divergence_lr": [landmarks.pop("divergence_lr", None)],
-    }
-    return {
-        **{key: [value for value in values if value is not None] for key, values in optional.items()},
-        "suggested_lrs": list(found.suggested_lrs.values()),
-        "safe_range": list(found.safe_range or ()),
-        "landmarks": [value for key, value in landmarks.items() if key.endswith("_lr")],
-        "probes": [probe.lr for probe in result.probes],
-        "config.sweep.end_lr": _settings(result, "sweep", "end_lr"),
-    }
+    optional = [("suggested_lr", found.suggested_lr)]
+    optional += [(f"candidates.{each.method}.lr", each.lr) for each in found.candidates]
+    optional += [(f"repeats.{index}.suggested_lr", each.suggested_lr) for index, each in enumerate(result.repeats)]
+    yield from ((key, value) for key, value in optional if value is not None)
+    yield from ((f"suggested_lrs.{schedule}", lr) for schedule, lr in found.suggested_lrs.items())
+    yield from ((f"safe_range.{index}", lr) for index, lr in enumerate(found.safe_range or ()))
+    yield from ((key, value) for key, value in _numbers(result) if key.endswith("_lr"))
+    yield from ((f"probes.{index}.lr", probe.lr) for index, probe in enumerate(result.probes))
+    yield from _settings(result, "sweep", "end_lr")
 
 
-def _counts(result: Result) -> dict[str, list[Any]]:
-    """Return the values that must be whole numbers above 0, by their key."""
-    return {
-        "probes.steps": [probe.steps for probe in result.probes],
-        "config.probes": _settings(result, "probes", "steps", "max_steps", "max_probes"),
-        "config.train.steps": [steps for steps in _settings(result, "train", "steps") if steps is not None],
-    }
+def _counts(result: Result) -> Values:
+    """Yield what must be a whole number above 0."""
+    yield from ((f"probes.{index}.steps", probe.steps) for index, probe in enumerate(result.probes))
+    yield from _settings(result, "probes", "steps", "max_steps", "max_probes")
+    yield from ((key, steps) for key, steps in _settings(result, "train", "steps") if steps is not None)
 
 
-def _settings(result: Result, section: str, *keys: str) -> list[Any]:
-    """Return the values of a section of the config that are there."""
+def _seeds(result: Result) -> Values:
+    yield from ((f"sweeps.{index}.seed", sweep.seed) for index, sweep in enumerate(result.sweeps))
+    yield from ((f"repeats.{index}.seed", repeat.seed) for index, repeat in enumerate(result.repeats))
+
+
+def _amounts(result: Result) -> Values:
+    """Yield what must be 0 or above."""
+    yield from ((f"timing.{key}", value) for key, value in result.timing.items())
+    for index, group in enumerate(result.groups):
+        for key in ("lr_scale", "fixed_lr"):
+            if (value := getattr(group, key)) is not None:
+                yield f"groups.{index}.{key}", value
+
+
+def _shares(result: Result) -> Values:
+    """Yield what must be 0 to 1."""
+    yield "confidence", result.analysis.confidence
+    yield from ((f"repeats.{index}.confidence", repeat.confidence) for index, repeat in enumerate(result.repeats))
+
+
+def _settings(result: Result, section: str, *keys: str) -> Values:
+    """Yield the values of a section of the config that are there."""
     settings = result.config.get(section)
-    return [settings[key] for key in keys if key in settings] if isinstance(settings, Mapping) else []
+    if isinstance(settings, Mapping):
+        yield from ((f"config.{section}.{key}", settings[key]) for key in keys if key in settings)
 
 
 def _is_lr(value: Any) -> bool:

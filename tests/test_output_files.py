@@ -106,6 +106,11 @@ def test_a_writable_folder_is_made_and_left_empty(tmp_path: Path) -> None:
     assert list((tmp_path / "a" / "b").iterdir()) == []
 
 
+def test_what_no_file_can_be_called_is_an_output_error(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="embedded null byte"):
+        check_writable(tmp_path / "a\0b")
+
+
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_file_in_the_place_of_the_folder_is_found_early(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"a file")

@@ -263,6 +263,7 @@ SHAPES = {
     "all NaN": bare(DECADES, [math.nan] * 10),
     "constant": bare(DECADES, [1.5] * 10, [1.5] * 10),
     "zero": bare(DECADES, [0.0] * 10, [0.0] * 10),
+    "next to zero": bare(DECADES, [5e-324 * k for k in range(10)]),
     "negative": bare(DECADES, [-1234 - 0.1 * k for k in range(10)]),
     "huge": bare(DECADES, [2.3e30, 2.2e30, 2.1e30, 1e30, 1e30, 1e31, 1e35, 1e100, 1e308, math.inf]),
     "almost constant": bare(DECADES, [1000 + 1e-9 * k for k in range(10)]),

@@ -130,8 +130,11 @@ def sweep_of(**changes: Any) -> list[dict[str, Any]]:
         (changed(sweeps=sweep_of(lrs=[1.0, 0.5])), "got 0.5 after 1 as number 2"),
         (changed(suggested_lrs=[1]), "suggested_lrs: expected an object, got [1]"),
         (changed(safe_range=[1.0]), "safe_range: expected two numbers"),
-        (changed(safe_range=[0, 1]), "safe_range: expected learning rates above 0"),
-        (changed(candidates=[{"method": "x", "lr": -1, "note": ""}]), "candidates: expected"),
+        (changed(safe_range=[0, 1]), "safe_range.0: expected a learning rate above 0"),
+        (
+            changed(candidates=[{"method": "x", "lr": -1, "note": ""}]),
+            "candidates.x.lr: expected a learning rate above 0",
+        ),
         (changed(confidence="much"), "confidence: expected"),
         (changed(config=[]), "config: expected an object, got []"),
     ],

@@ -16,6 +16,8 @@ from pydantic import BaseModel, ValidationError
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, Fault
 
+_TOO_DEEP = "expected values that are not nested in themselves, nor a thousand deep"
+
 
 def load_config(
     path: Path, overrides: Sequence[str] = (), flags: Mapping[str, tuple[str, Any]] | None = None
@@ -91,7 +93,7 @@ def parse(text: str, path: Path, overrides: Sequence[str] = (), flags: Mapping[s
         if not isinstance(root, yaml.MappingNode):
             got = "an empty file" if root is None else f"a {type(root).__name__[:-4].lower()}"
             raise ConfigError(source, [Fault("", f"expected a mapping of config keys at the top, got {got}")])
-        if {"schema", "sweeps"} <= {key.value for key, _ in root.value}:
+        if {"schema", "sweeps"} <= {key.value for key, _ in root.value if isinstance(key, yaml.ScalarNode)}:
             raise ConfigError(source, [Fault("", "expected a config, got a record; name the config of its run")])
         document = cast(DictConfig, OmegaConf.create(text))
     except yaml.MarkedYAMLError as error:
@@ -100,6 +102,8 @@ def parse(text: str, path: Path, overrides: Sequence[str] = (), flags: Mapping[s
         raise ConfigError(source, [Fault(where, f"not valid YAML: {error.problem}")]) from error
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(source, [Fault("", f"not valid YAML: {_first_line(error)}")]) from error
+    except RecursionError as error:
+        raise ConfigError(source, [Fault("", _TOO_DEEP)]) from error
     return _override(document, source, overrides, flags or {})
 
 
@@ -127,6 +131,8 @@ def _apply(document: DictConfig, override: str) -> Fault | None:
         document.merge_with_dotlist([override])
     except yaml.MarkedYAMLError as error:
         return Fault(override, f"cannot be applied: not valid YAML: {error.problem}")
+    except RecursionError:
+        return Fault(key, _TOO_DEEP)
     except TypeError:  # OmegaConf cannot merge a mapping with anything else
         return Fault(key, f"expected a mapping of keys, got {value}")
     except (OmegaConfBaseException, ValueError) as error:

@@ -158,8 +158,14 @@ def _lr_limits(result: Result) -> tuple[float, float]:
 def _loss_limits(result: Result) -> tuple[float, float]:
     """Return the losses at the bottom and the top: the explosion may leave the picture, all else stays."""
     low, high = _loss_span(result)
-    margin = (high - low) * 0.08 or abs(low) * 0.05 or 1.0
+    margin = margin_of(low, high, 0.08)
     return low - margin, high + margin
+
+
+def margin_of(low: float, high: float, share: float) -> float:
+    """Return the room to leave above and below losses, as a share of their span; they may all be one."""
+    margins = ((high - low) * share, abs(low) * share)
+    return next((margin for margin in margins if margin > 1e-300), 1.0)  # smaller floats lose their digits
 
 
 def _loss_span(result: Result) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from lrfind.explanation import Explanation, Outcome, Run
 from lrfind.output import layout
-from lrfind.output.curve import even_ticks, format_lr, lr_ticks, tick_labels
+from lrfind.output.curve import even_ticks, format_lr, lr_ticks, margin_of, tick_labels
 from lrfind.output.picture import BLUE, GREEN, VERMILLION, own_settings, plain, save_picture
 
 LOG_FROM = 10.0
@@ -88,7 +88,7 @@ def _scale(explained: Explanation) -> _Scale:
     if log:
         margin = (high / low) ** _MARGIN
         return _Scale(low / margin, high * margin, log=True)
-    margin = (high - low) * _MARGIN or abs(low) * _MARGIN or 1.0
+    margin = margin_of(low, high, _MARGIN)
     return _Scale(low - margin, high + margin, log=False)
 
 

@@ -76,5 +76,6 @@ def _replace(target: Path, data: bytes) -> None:
 def _faults(path: Path, way_out: str) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}; {way_out}") from error
+    except (OSError, ValueError) as error:  # the latter of a path with a NUL in it
+        problem = getattr(error, "strerror", None) or error
+        raise OutputError(f"cannot write {path}: {problem}; {way_out}") from error
