@@ -74,9 +74,7 @@ class LiveJob(Job):
             put_back_chance()
 
         try:
-            # The caller's autocast, entered once around all steps, would keep the weights that it cast at the first.
-            autocast = torch.autocast(self.device.type, enabled=False, cache_enabled=False)
-            with torch.inference_mode(False), autocast:  # the former turns gradients on, too
+            with torch.inference_mode(False), _autocast_off(self.device.type):  # the former turns gradients on, too
                 yield
         finally:
             try:
@@ -105,6 +103,23 @@ class LiveJob(Job):
             lightning.attach_trainer(self.model, self.config.sweep.num_iter)
             return lightning.own_step(self.model)
         return default_step(self.loss_fn, lambda note: self.tell(note, on_note))
+
+
+@contextlib.contextmanager
+def _autocast_off(device_type: str) -> Iterator[None]:
+    """Switch off the caller's autocast without entering another one.
+
+    A context that is entered around several steps keeps the weights that any autocast within casts at the first.
+    """
+    if not torch.amp.is_autocast_available(device_type):
+        yield
+        return
+    was_enabled = torch.is_autocast_enabled(device_type)
+    torch.set_autocast_enabled(device_type, False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_enabled(device_type, was_enabled)
 
 
 def check_live(

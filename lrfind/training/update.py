@@ -82,6 +82,7 @@ class Update:
     def _gradients(self) -> Tensor | None:
         """Set the gradients to those of the next mini-batches, and return their mean loss, that of all processes."""
         self._optimizer.zero_grad()
+        torch.clear_autocast_cache()  # an autocast around the whole training would never do it
         total: Tensor | None = None
         average: Callable[[], Tensor] | None = None
         for left in reversed(range(self._pieces)):
