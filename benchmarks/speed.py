@@ -37,14 +37,14 @@ from torchvision.models import resnet18
 from torchvision.transforms import v2
 
 from lrfind.config.schema import Config, DataConfig
-from lrfind.launch import is_first, read_launch
-from lrfind.training.build import build_loader
-from lrfind.training.fetch import endless
+from lrfind.training.distributed.launch import is_first, read_launch
+from lrfind.training.distributed.process_group import Ranks, meet
 from lrfind.training.ladder import ladder
-from lrfind.training.parallel import Ranks, meet
+from lrfind.training.minibatches import endless
 from lrfind.training.step import default_step
 from lrfind.training.sweep import PLAIN, run_sweep
 from lrfind.training.update import Recipe as Update
+from lrfind.workloads.from_config import build_loader
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 sys.path.insert(0, str(CONFIGS))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrfind.document import to_json
 from lrfind.errors import LrfindError
-from lrfind.record import Refusal, Result, Status
+from lrfind.records.json_format import to_json
+from lrfind.records.types import Refusal, Result, Status
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,8 +22,8 @@ class Answer(Result):
     """The learning rate of a training, how far it can be trusted, and all that was measured.
 
     It is true where a learning rate is suggested: `if not answer: print(answer.message)`. In a notebook it shows
-    itself, with its picture. Beside the properties below it has all attributes of `lrfind.record.Result`, such as
-    `group_lrs`, `sweep`, `probes` and `analysis`.
+    itself, with its picture. Beside the properties below it has all attributes of `lrfind.records.types.Result`,
+    such as `group_lrs`, `sweep`, `probes` and `analysis`.
     """
 
     @property
@@ -108,7 +108,7 @@ class Answer(Result):
                 f"optimizer: expected the {len(self.groups)} parameter groups that were swept, "
                 f"got {len(optimizer.param_groups)}"
             )
-        from lrfind.training.schedulers import set_lrs, set_peaks
+        from lrfind.training.scheduler_peaks import set_lrs, set_peaks
 
         lrs = [group.lr(self.suggested_lr) for group in self.groups]
         if scheduler is None or scheduler in ([], ()):
@@ -136,6 +136,7 @@ def load(path: str | os.PathLike[str]) -> Answer:
     Raises:
         RecordError: The file cannot be read, holds neither, or the records of several runs.
     """
-    from lrfind.reread import one_record, read, read_text
+    from lrfind.analysis.recorded import read
+    from lrfind.records.read import one_record, read_text
 
     return Answer(**vars(read(one_record(read_text(str(path)), str(path)), str(path))))

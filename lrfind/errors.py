@@ -207,3 +207,9 @@ class StoppedError(LrfindError):
 
     def __init__(self) -> None:
         super().__init__("interrupted before anything was measured")
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """Return the first names of a list, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

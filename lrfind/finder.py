@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from lrfind.answer import Answer
-from lrfind.api import collector_paused, read_config, run, run_job
 from lrfind.arguments import KEYS, config_of_objects, in_python
 from lrfind.config.schema import AnalysisConfig, Config, ProbesConfig, SweepConfig, TrainConfig
 from lrfind.errors import Caution, LrfindError
-from lrfind.launch import is_first
+from lrfind.observer import Observer
 from lrfind.output.files import check_writable, record_path
-from lrfind.record import Result
-from lrfind.search import Observer
+from lrfind.pipeline import collector_paused, read_config, run, run_job
+from lrfind.records.types import Result
+from lrfind.training.distributed.launch import is_first
 
 if TYPE_CHECKING:
     import torch
@@ -123,8 +123,8 @@ def find_lr(
     """
     settings = {name: value for name, value in locals().items() if name in KEYS}
     with _words_of_python(), collector_paused():
-        from lrfind.training.chance import keep_chance
-        from lrfind.training.live import LiveJob, check_live
+        from lrfind.training.rng import keep_chance
+        from lrfind.workloads.from_objects import LiveJob, check_live
     notes = _watched(progress, lambda note: on_note(type(note)(in_python(note))))
     with _words_of_python(), contextlib.ExitStack() as stack:
         place = check_live(model, loader, loss_fn, optimizer, step, device, scaler, precision)
@@ -172,8 +172,8 @@ def run_config(
     if folder:
         check_writable(folder, "make room there, or name another folder with out=")
     with collector_paused():
-        from lrfind.training.chance import keep_chance
         from lrfind.training.precision import keep_tf32
+        from lrfind.training.rng import keep_chance
     with contextlib.ExitStack() as stack:
         stack.callback(keep_chance())
         if config.tf32 is not None:
@@ -211,7 +211,7 @@ def _watched(progress: bool | None, on_note: Callable[[str], None]) -> Iterator[
     if is_first() and (on_terminal if progress is None else progress):
         from rich.console import Console
 
-        from lrfind.commands.progress import watched
+        from lrfind.output.progress import watched
 
         bar = watched(Console(stderr=True, force_terminal=True), quiet=False)
     with bar as observer:

@@ -7,32 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lrfind.analysis.checking import ProbePlan, checked_by_probes
+from lrfind.analysis.probe_search import ProbePlan, checked_by_probes
 from lrfind.analysis.suggest import analyze, next_length
 from lrfind.errors import Caution, DataError, LrfindError
-from lrfind.record import Analysis, Probe, StopReason, Sweep
+from lrfind.observer import Observer
+from lrfind.records.types import Analysis, Probe, StopReason, Sweep
 
 if TYPE_CHECKING:
-    from lrfind.training.job import Job
-
-
-@dataclass(frozen=True)
-class Observer:
-    """What is told to whoever watches a run; each call does nothing unless it is replaced.
-
-    Attributes:
-        on_sweep: Called before each sweep with the number of its steps.
-        on_probe: Called before each short training with the number of its steps.
-        on_step: Called for each loss with its index, learning rate and loss.
-        on_note: Called with a sentence that the user should read, a `Caution` where the answer may be wrong for it.
-        on_error: Called with the fault that cut a sweep short, of which the part before it is kept.
-    """
-
-    on_sweep: Callable[[int], None] = lambda steps: None
-    on_probe: Callable[[int], None] = lambda steps: None
-    on_step: Callable[[int, float, float], None] | None = None
-    on_note: Callable[[str], None] = lambda note: None
-    on_error: Callable[[LrfindError], None] = lambda error: None
+    from lrfind.workloads.workload import Job
 
 
 @dataclass
@@ -114,7 +96,7 @@ def one_sweep(
     job: Job, lrs: Sequence[float], observer: Observer, on_recycle: Callable[[], None] = lambda: None
 ) -> Sweep:
     """Train from the start, one update per learning rate."""
-    from lrfind.training.fetch import endless
+    from lrfind.training.minibatches import endless
     from lrfind.training.sweep import run_sweep
 
     observer.on_sweep(len(lrs))

@@ -12,7 +12,7 @@ from helpers import END_LR, example_result, example_sweep, refused_result
 from lrfind import Answer, load
 from lrfind.errors import LrfindError, OutputError, RecordError
 from lrfind.output.html import html
-from lrfind.record import Group, Refusal, Result, Status
+from lrfind.records.types import Group, Refusal, Result, Status
 
 
 def answer(result: Result | None = None) -> Answer:

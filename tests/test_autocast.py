@@ -119,7 +119,7 @@ def test_the_trainer_of_hugging_face(tmp_path: Path) -> None:
 def _by_trainer(folder: Path, bf16: bool) -> lrfind.Answer:
     from transformers import Trainer, TrainingArguments
 
-    from lrfind.callbacks.huggingface import FindLR
+    from lrfind.integrations.huggingface import FindLR
 
     class WithLoss(Net):
         def forward(self, x: Tensor, labels: Tensor) -> dict[str, Tensor]:  # type: ignore[override]

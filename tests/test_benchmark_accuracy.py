@@ -23,10 +23,10 @@ from accuracy import (
     truth,
 )
 
-from lrfind.api import try_out
-from lrfind.config.check import check_targets
 from lrfind.config.schema import Config
-from lrfind.record import Refusal
+from lrfind.config.validate import check_targets
+from lrfind.pipeline import try_out
+from lrfind.records.types import Refusal
 
 UNTRAINED = 3.0
 

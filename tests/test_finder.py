@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import lrfind
-from lrfind.document import from_json, to_json
+from lrfind.analysis.recorded import reread
 from lrfind.errors import LrfindError, UserCodeError
-from lrfind.reread import reread
+from lrfind.records.json_format import from_json, to_json
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
-SCHEMA = ROOT / "lrfind" / "record.schema.json"
+SCHEMA = ROOT / "lrfind" / "records" / "record.schema.json"
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,15 @@ import pytest
 from cli import Project, open_project
 from helpers import example_result, example_sweep, refused_result
 
-from lrfind.commands.summary import failure
-from lrfind.document import to_json
+from lrfind.commands.run_many_table import failure
 from lrfind.errors import ExitCode
-from lrfind.record import Candidate, Group, Landmarks, Probe, Refusal, Repeat, Result, Status, StopReason, Sweep
-from lrfind.shape import SCHEMA
+from lrfind.records.json_format import to_json
+from lrfind.records.shape import SCHEMA
+from lrfind.records.types import Candidate, Group, Landmarks, Probe, Refusal, Repeat, Result, Status, StopReason, Sweep
 
-DOCUMENT: dict[str, Any] = json.loads(files("lrfind").joinpath("record.schema.json").read_text(encoding="utf-8"))
+DOCUMENT: dict[str, Any] = json.loads(
+    files("lrfind.records").joinpath("record.schema.json").read_text(encoding="utf-8")
+)
 
 
 @pytest.fixture
@@ -126,5 +128,5 @@ def test_analyze_prints_it(project: Project) -> None:
 
 def test_it_is_beside_the_package_as_the_build_takes_all_of_it() -> None:
     root = Path(__file__).parent.parent
-    assert (root / "lrfind" / "record.schema.json").is_file()
+    assert (root / "lrfind" / "records" / "record.schema.json").is_file()
     assert 'packages = ["lrfind"]' in (root / "pyproject.toml").read_text()

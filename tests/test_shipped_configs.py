@@ -25,9 +25,9 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 from torchvision.datasets import CIFAR10
 
-from lrfind.api import read_config, run
 from lrfind.errors import UserCodeError
-from lrfind.record import Status
+from lrfind.pipeline import read_config, run
+from lrfind.records.types import Status
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "configs").rglob("*.y*ml"))

@@ -16,8 +16,8 @@ from typing import Any
 from rich.progress import track
 
 from accuracy.tasks import TASKS
-from lrfind.api import run
 from lrfind.config.schema import Config
+from lrfind.pipeline import run
 
 LENGTHS = (100, 200, 400)
 SEEDS = 5

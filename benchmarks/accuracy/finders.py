@@ -24,8 +24,8 @@ from rich.progress import Progress
 
 from accuracy.peers import PEERS, quiet
 from accuracy.tasks import TASKS, Task
-from lrfind.api import run
 from lrfind.config.schema import Config
+from lrfind.pipeline import run
 
 FILE = Path(__file__).parent / "results" / "picks.json"
 SEEDS = 5

@@ -2,7 +2,7 @@
 
     python -m accuracy.refusals
 
-Each case is a config that goes through `lrfind.api.run` from five seeds, as a user's would.
+Each case is a config that goes through `lrfind.pipeline.run` from five seeds, as a user's would.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from rich.progress import track
 from accuracy.finders import SEEDS, versions
 from accuracy.markdown import share, table_head, table_row
 from accuracy.task import Node
-from lrfind.api import run
 from lrfind.config.schema import Config
 from lrfind.errors import LrfindError
-from lrfind.record import Refusal
+from lrfind.pipeline import run
+from lrfind.records.types import Refusal
 
 FILE = Path(__file__).parent / "results" / "refusals.json"
 Answers = dict[str, dict[str, dict[str, Any]]]

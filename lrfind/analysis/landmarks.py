@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrfind.analysis.smoothing import Array, Smoother, per_decade, smoother
-from lrfind.record import Landmarks, Sweep
+from lrfind.records.types import Landmarks, Sweep
 
 PLATEAU_SHARE = 1 / 8
 """Share of the decades of a sweep that is taken as its plateau: one decade of the default eight, where a start at 1e-7

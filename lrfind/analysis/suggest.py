@@ -10,7 +10,7 @@ import numpy as np
 from lrfind.analysis.confidence import confidence
 from lrfind.analysis.landmarks import DESCENT_SHARE, MARGIN, Fit, curve, find_landmarks, fit, plateau_points
 from lrfind.analysis.schedules import Schedule, for_schedules, peak_lr
-from lrfind.record import Analysis, Candidate, Landmarks, Refusal, Status, StopReason, Sweep
+from lrfind.records.types import Analysis, Candidate, Landmarks, Refusal, Status, StopReason, Sweep
 
 Method = Literal["auto", "steepest", "descent_end", "valley", "minimum"]
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from lrfind.commands.report import Format, PlotFormat, one_format, read_code, save, show, tell_files
-from lrfind.commands.streams import print_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault
+from lrfind.output.formats import Format, PlotFormat, one_format, read_code, save, show, tell_files
+from lrfind.output.streams import print_result, tell
 
 if TYPE_CHECKING:
     from lrfind.analysis.schedules import Schedule as ScheduleName
     from lrfind.analysis.suggest import Method as MethodName
-    from lrfind.history import Tool as ToolName
-    from lrfind.record import Result
+    from lrfind.records.external import Tool as ToolName
+    from lrfind.records.types import Result
 
 
 class Method(str, enum.Enum):
@@ -96,8 +96,8 @@ def analyze(
         raise typer.Exit
     if record is None:
         raise ConfigError("lrfind analyze", [Fault("RECORD", "expected a file or - for stdin, got nothing")])
-    from lrfind.commands.source import load
-    from lrfind.reread import reread
+    from lrfind.analysis.recorded import reread
+    from lrfind.commands.record_files import load
 
     form = one_format(record, form, as_json=as_json)
     source = load(record, cast("ToolName | None", tool and tool.value), after_update=after_update)
@@ -129,4 +129,4 @@ def _save(result: Result, name: str, out: Path | None, plot: PlotFormat | None) 
 def _schema() -> str:
     from importlib.resources import files
 
-    return files("lrfind").joinpath("record.schema.json").read_text(encoding="utf-8").rstrip()
+    return files("lrfind.records").joinpath("record.schema.json").read_text(encoding="utf-8").rstrip()

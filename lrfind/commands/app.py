@@ -18,13 +18,13 @@ from lrfind.commands.analyze import analyze
 from lrfind.commands.check import check
 from lrfind.commands.explain import explain
 from lrfind.commands.init import init
-from lrfind.commands.pipeline import interrupt_told
 from lrfind.commands.plot import plot
 from lrfind.commands.run import run
 from lrfind.commands.schedule import schedule
-from lrfind.commands.streams import flush, open_closed_streams, report_error, take_any_text, tell
+from lrfind.commands.training_run import interrupt_told
 from lrfind.errors import ExitCode, LrfindError, StoppedError
-from lrfind.launch import is_first
+from lrfind.output.streams import flush, open_closed_streams, report_error, take_any_text, tell
+from lrfind.training.distributed.launch import is_first
 
 
 class _Command(TyperCommand):
@@ -93,8 +93,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: What stands behind `lrfind`; those of this process by default.
     """
     code = _main(arguments)
-    if "lrfind.api" in sys.modules:  # a run was made
-        from lrfind.api import agree_on_exit
+    if "lrfind.pipeline" in sys.modules:  # a run was made
+        from lrfind.pipeline import agree_on_exit
 
         code = agree_on_exit(code)
     return code

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrfind.commands.pipeline import ready, sweep
-from lrfind.commands.report import console_for_result, one_format, print_json, save
-from lrfind.commands.sections import CHOICE, help_line
-from lrfind.commands.streams import print_result, tell
+from lrfind.commands.training_run import ready, sweep
 from lrfind.errors import ConfigError, ExitCode, Fault
-from lrfind.launch import is_first
+from lrfind.output.formats import console_for_result, one_format, print_json, save
+from lrfind.output.help_links import CHOICE, help_line
+from lrfind.output.streams import print_result, tell
+from lrfind.training.distributed.launch import is_first
 
 if TYPE_CHECKING:
+    from lrfind.check.verdict import Verdict
     from lrfind.config.schema import Config
-    from lrfind.record import Result
-    from lrfind.verdict import Verdict
+    from lrfind.records.types import Result
 
 
 class CheckFormat(str, enum.Enum):
@@ -91,8 +91,8 @@ def _baseline(against: str | None, tolerance: float, source: str) -> Result | No
         raise ConfigError(source, [Fault("--tolerance", f"expected a factor of at least 1, got {tolerance:g}")])
     if against is None:
         return None
-    from lrfind.commands.source import load
-    from lrfind.verdict import baseline_rate
+    from lrfind.check.verdict import baseline_rate
+    from lrfind.commands.record_files import load
 
     baseline = load(against).result
     baseline_rate(baseline, baseline)  # a baseline without a suggestion is found before the sweep
@@ -109,8 +109,8 @@ def _check(
     out: Path | None,
     quiet: bool,
 ) -> ExitCode:
+    from lrfind.check.verdict import judge
     from lrfind.output.files import check_writable
-    from lrfind.verdict import judge
 
     if out is not None and is_first():
         check_writable(out)
@@ -131,7 +131,7 @@ def _check(
 
 
 def _print(verdict: Verdict, form: CheckFormat, files: list[Path], baseline: Result | None) -> None:
-    from lrfind.output.verdict import as_document, as_markdown, as_text
+    from lrfind.check.text import as_document, as_markdown, as_text
 
     if form is CheckFormat.JSON:
         print_json(as_document(verdict))

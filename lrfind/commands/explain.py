@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrfind.commands.report import PlotFormat, console_for_result, print_json, print_parts
-from lrfind.commands.streams import console_for_people, stdout_for_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, RecordError
-from lrfind.launch import is_alone, is_first
+from lrfind.output.formats import PlotFormat, console_for_result, print_json, print_parts
+from lrfind.output.streams import console_for_people, stdout_for_result, tell
+from lrfind.training.distributed.launch import is_alone, is_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lrfind.commands.source import Source
+    from lrfind.commands.record_files import Source
     from lrfind.config.schema import Config
-    from lrfind.explanation import Explanation
-    from lrfind.record import Result
+    from lrfind.explain.types import Explanation
+    from lrfind.records.types import Result
 
 STEPS = 100
 """Updates of each training, unless the probes of the record took more until an answer showed. A training at alpha does
@@ -72,7 +72,7 @@ def explain(
     - `lrfind explain digits.lrfind.json --lr 0.01 --factor 3 --steps 400`
     - `lrfind run configs/digits.yaml --json | lrfind explain - --json`
     """
-    from lrfind.commands.source import STDIN, load
+    from lrfind.commands.record_files import STDIN, load
     from lrfind.output.files import check_writable
 
     _check_numbers(lr, factor)
@@ -139,7 +139,7 @@ def _place(source: Source, name: str, config: Path | None) -> Path:
 
 
 def _settings(result: Result, name: str, place: Path, device: str | None) -> Config:
-    from lrfind.trials import config_of_record
+    from lrfind.explain.trainings import config_of_record
 
     with stdout_for_result():
         return config_of_record(result, name, place, device)
@@ -149,9 +149,9 @@ def _train(
     config: Config, result: Result, place: Path, lrs: Sequence[float], steps: int, *, given: bool, quiet: bool
 ) -> Explanation:
     """Train at the first of the learning rates and at the others, show people how it goes, and read what came of it."""
-    from lrfind.analysis.explain import interpret
-    from lrfind.commands.progress import watched
-    from lrfind.trials import train_at
+    from lrfind.explain.trainings import train_at
+    from lrfind.explain.wording import interpret
+    from lrfind.output.progress import watched
 
     with stdout_for_result(), watched(console_for_people(), quiet=quiet or not is_first()) as observer:
         trials = train_at(config, str(place), lrs, steps, observer)
@@ -162,7 +162,7 @@ def _train(
 
 def _show(explained: Explanation, name: str, out: Path, plot: PlotFormat, *, as_json: bool, quiet: bool) -> str | None:
     """Write the picture and print the report; return what could not be written."""
-    from lrfind.output.explain_text import as_document, as_parts
+    from lrfind.explain.text import as_document, as_parts
 
     files, fault = _save(explained, out / f"{name}.lrfind.explain.{plot.value}", plot)
     if as_json:
@@ -181,7 +181,7 @@ def _show(explained: Explanation, name: str, out: Path, plot: PlotFormat, *, as_
 def _save(explained: Explanation, path: Path, plot: PlotFormat) -> tuple[Sequence[Path], str | None]:
     if plot is PlotFormat.NONE:
         return [], None
-    from lrfind.output.explain_plot import save_explanation
+    from lrfind.explain.plot import save_explanation
 
     try:
         save_explanation(explained, path)
@@ -191,7 +191,7 @@ def _save(explained: Explanation, path: Path, plot: PlotFormat) -> tuple[Sequenc
 
 
 def _exit_code(explained: Explanation) -> ExitCode:
-    from lrfind.explanation import Outcome
+    from lrfind.explain.types import Outcome
 
     if explained.interrupted:
         return ExitCode.INTERRUPTED

@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 
 import lrfind
-from lrfind.commands.streams import print_result, tell
 from lrfind.errors import ConfigError, Fault
+from lrfind.output.streams import print_result, tell
 
 TEMPLATES = Path(lrfind.__file__).parent / "templates"
 WAY_OUT = "make room there, or name a FILE in another folder"

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lrfind.commands.report import console_for_result, print_json, print_parts
-from lrfind.commands.streams import print_bytes, tell
 from lrfind.errors import ConfigError, Fault
+from lrfind.output.formats import console_for_result, print_json, print_parts
+from lrfind.output.streams import print_bytes, tell
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from lrfind.commands.source import Source
+    from lrfind.commands.record_files import Source
     from lrfind.output.compare import Named
-    from lrfind.record import Result
+    from lrfind.records.types import Result
 
 STDOUT = "-"
 
@@ -50,7 +50,7 @@ def plot(
     - `lrfind run configs/digits.yaml --json | lrfind plot - --terminal`
     - `lrfind plot digits.lrfind.json --out - > digits.png`
     """
-    from lrfind.commands.source import load_all
+    from lrfind.commands.record_files import load_all
 
     to_stdout = out == Path(STDOUT)
     _check_stdout(picture=to_stdout, as_json=as_json, terminal=terminal)

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrfind.commands.pipeline import Flag, exit_code, interrupt_told, ready, sweep
-from lrfind.commands.report import Format, one_format, save, show, tell_files
-from lrfind.commands.several import OUTCOME, run_all, split
-from lrfind.commands.streams import print_result, stdout_for_result, tell
-from lrfind.commands.summary import failure
+from lrfind.commands.run_many import OUTCOME, run_all, split
+from lrfind.commands.run_many_table import failure
+from lrfind.commands.training_run import Flag, exit_code, interrupt_told, ready, sweep
 from lrfind.commands.write_config import Writing, prepare
 from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, OutputError
-from lrfind.launch import is_alone, is_first
+from lrfind.output.formats import Format, one_format, save, show, tell_files
+from lrfind.output.streams import print_result, stdout_for_result, tell
+from lrfind.training.distributed.launch import is_alone, is_first
 
 if TYPE_CHECKING:
     from lrfind.config.schema import Config
-    from lrfind.record import Result
+    from lrfind.records.types import Result
 
 Leave = Callable[[str], None]
 """Is given the JSON document of a run."""
@@ -113,7 +113,7 @@ def _left_in(file: Path | None, source: str, form: Format) -> Iterator[Leave]:
 
     In JSON, a fault is printed, too, as among several configs: a line for each, even if a pattern named but one.
     """
-    from lrfind.document import dumps
+    from lrfind.records.json_format import dumps
 
     def leave(document: str) -> None:
         if file is not None:
@@ -148,8 +148,8 @@ def _prepare(
 def _dry_run(
     config: Config, path: Path, form: Format, writing: Writing | None, leave: Leave, *, quiet: bool
 ) -> ExitCode:
-    from lrfind.api import try_out
-    from lrfind.document import dumps
+    from lrfind.pipeline import try_out
+    from lrfind.records.json_format import dumps
 
     with stdout_for_result():
         title, loss = try_out(config, str(path))
@@ -180,7 +180,7 @@ def _dry_run(
 
 
 def _run(config: Config, path: Path, form: Format, writing: Writing | None, leave: Leave, *, quiet: bool) -> ExitCode:
-    from lrfind.document import to_json
+    from lrfind.records.json_format import to_json
 
     result = sweep(config, str(path), quiet=quiet)
     if not is_first():
@@ -200,7 +200,7 @@ def _run(config: Config, path: Path, form: Format, writing: Writing | None, leav
 
 def _tell_of(result: Result, form: Format, files: list[Path]) -> None:
     """Say on stderr what a person would want to know beside the result."""
-    from lrfind.record import StopReason
+    from lrfind.records.types import StopReason
 
     last = result.sweeps[-1]
     if last.stop_reason is StopReason.INTERRUPTED:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lrfind.commands.report import PlotFormat, console_for_result, print_json, print_parts
-from lrfind.commands.sections import CHOICE, help_line
-from lrfind.commands.streams import print_result, tell
 from lrfind.errors import ConfigError, ExitCode, Fault
+from lrfind.output.formats import PlotFormat, console_for_result, print_json, print_parts
+from lrfind.output.help_links import CHOICE, help_line
+from lrfind.output.streams import print_result, tell
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from lrfind.output.schedulers import Length, Rates
-    from lrfind.record import Result
+    from lrfind.records.types import Result
+    from lrfind.schedule.kinds import Length, Rates
 
 _WIDE = 110
 """Columns from which a table has room for the names of the classes."""
@@ -55,7 +55,7 @@ def schedule(
     - `lrfind schedule digits.lrfind.json --epochs 10 --steps-per-epoch 28 --plot png`
     - `lrfind schedule digits.lrfind.json --lr 0.1 --scheduler cosine --epochs 10 --steps-per-epoch 28`
     """
-    from lrfind.commands.source import load
+    from lrfind.commands.record_files import load
 
     scheduler = _known(scheduler)
     length = _length(epochs, steps_per_epoch, needed=bool(scheduler or as_json or plot is not PlotFormat.NONE))
@@ -80,7 +80,7 @@ def schedule(
 
 def _known(name: str | None) -> str | None:
     """Return the name of a schedule, which may be given by its class as well."""
-    from lrfind.output.schedulers import KINDS
+    from lrfind.schedule.kinds import KINDS
 
     classes = {kind.scheduler.lower(): key for key, kind in KINDS.items()}
     if name is None or name in KINDS:
@@ -95,7 +95,7 @@ def _known(name: str | None) -> str | None:
 
 
 def _length(epochs: int | None, steps: int | None, *, needed: bool) -> Length | None:
-    from lrfind.output.schedulers import Length
+    from lrfind.schedule.kinds import Length
 
     if epochs is not None and steps is not None:
         return Length(epochs, steps)
@@ -115,7 +115,7 @@ def _check_lr(lr: float | None) -> None:
 def _rates(result: Result, lr: float | None) -> Rates | None:
     """Return the learning rates for schedules, whatever schedule the record is for; None where there is none."""
     from lrfind.analysis.schedules import for_schedules
-    from lrfind.output.schedulers import Rates, rates_given
+    from lrfind.schedule.kinds import Rates, rates_given
 
     found, safe_range = result.analysis, _constant_range(result)
     if lr is not None:
@@ -139,7 +139,7 @@ def _tell_if_outside(lr: float, scheduler: str | None, result: Result) -> None:
     """Say where a learning rate of the user's lies outside of what the sweep found safe for that schedule."""
     from lrfind.analysis.schedules import for_schedules
     from lrfind.output.curve import format_lr, format_range
-    from lrfind.output.schedulers import KINDS
+    from lrfind.schedule.kinds import KINDS
 
     safe_range = _constant_range(result)
     if safe_range is None:
@@ -153,8 +153,8 @@ def _tell_if_outside(lr: float, scheduler: str | None, result: Result) -> None:
 
 def _save(name: str | None, rates: Rates, length: Length, folder: Path, file: str) -> Path:
     from lrfind.output.files import check_writable
-    from lrfind.output.schedule_plot import save_schedule, save_schedules
-    from lrfind.output.schedulers import plan
+    from lrfind.schedule.kinds import plan
+    from lrfind.schedule.plot import save_schedule, save_schedules
 
     check_writable(folder)
     if name is None:
@@ -165,8 +165,8 @@ def _save(name: str | None, rates: Rates, length: Length, folder: Path, file: st
 
 
 def _print_one(name: str, rates: Rates, length: Length, result: Result, *, as_json: bool) -> None:
-    from lrfind.output.scheduler_code import code, document
-    from lrfind.output.schedulers import plan
+    from lrfind.schedule.code import code, document
+    from lrfind.schedule.kinds import plan
 
     planned = plan(name, rates, length)
     if as_json:
@@ -176,8 +176,8 @@ def _print_one(name: str, rates: Rates, length: Length, result: Result, *, as_js
 
 
 def _print_all(rates: Rates, length: Length | None, result: Result, *, as_json: bool) -> None:
-    from lrfind.output.scheduler_code import document
-    from lrfind.output.schedulers import KINDS, plan
+    from lrfind.schedule.code import document
+    from lrfind.schedule.kinds import KINDS, plan
 
     if as_json and length is not None:
         print_json([document(name, plan(name, rates, length), length, result) for name in KINDS])
@@ -187,8 +187,8 @@ def _print_all(rates: Rates, length: Length | None, result: Result, *, as_json: 
 
 def _table(rates: Rates) -> RenderableType:
     from lrfind.output.curve import format_lr, format_range
-    from lrfind.output.schedulers import KINDS, rate_of
     from lrfind.output.tables import plain_table
+    from lrfind.schedule.kinds import KINDS, rate_of
 
     table = plain_table()
     wide = console_for_result().width >= _WIDE

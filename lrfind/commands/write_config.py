@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrfind.commands.pipeline import exit_code
-from lrfind.commands.streams import tell
+from lrfind.commands.training_run import exit_code
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError
+from lrfind.output.streams import tell
 
 if TYPE_CHECKING:
-    from lrfind.config.fill import Draft
+    from lrfind.config.fill_lr import Draft
     from lrfind.config.schema import Config
-    from lrfind.record import Result
+    from lrfind.records.types import Result
 
 FLAG = "--write-config"
 WAY_OUT = f"make room there, or name another file with {FLAG}"
@@ -79,7 +79,7 @@ def prepare(config: Path, overrides: Sequence[str], settings: Config, out: Path,
         ConfigError: There is such a file, or the learning rate cannot be filled in.
         OutputError: Nothing can be written there.
     """
-    from lrfind.config.fill import read_draft
+    from lrfind.config.fill_lr import read_draft
     from lrfind.output.files import check_writable
 
     if str(out) == "-":

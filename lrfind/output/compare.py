@@ -26,7 +26,7 @@ from lrfind.output.picture import (
     picture_bytes,
     save_picture,
 )
-from lrfind.record import Result
+from lrfind.records.types import Result
 
 MOST = 12
 """Sweeps in one picture; of more, no curve can be told from another."""

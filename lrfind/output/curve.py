@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lrfind.record import Result, Sweep
+from lrfind.records.types import Result, Sweep
 
 Point = tuple[float, float]
 """(learning rate, loss)"""

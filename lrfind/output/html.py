@@ -8,7 +8,7 @@ from html import escape
 
 from lrfind.output.curve import format_lr, headline
 from lrfind.output.plot import plot_bytes
-from lrfind.record import Result
+from lrfind.records.types import Result
 
 
 def html(result: Result) -> str:

@@ -36,7 +36,7 @@ from lrfind.output.picture import (
     picture_bytes,
     save_picture,
 )
-from lrfind.record import Candidate, Landmarks, Result
+from lrfind.records.types import Candidate, Landmarks, Result
 
 _MARKERS = "sD^vPXph"
 _NAMES = {"minimum": "tenth of the minimum", "descent_end": "end of the descent"}

@@ -19,7 +19,7 @@ from lrfind.output.curve import (
     smooth_points,
     tick_labels,
 )
-from lrfind.record import Result
+from lrfind.records.types import Result
 
 LEAST_WIDTH, LEAST_HEIGHT = 32, 8
 """Columns and lines below which a sketch shows nothing."""

@@ -13,7 +13,7 @@ from rich.text import Text
 from lrfind.output.curve import format_lr, format_range, headline
 from lrfind.output.tables import plain_table
 from lrfind.output.terminal import LEAST_WIDTH, sketch
-from lrfind.record import Result, StopReason
+from lrfind.records.types import Result, StopReason
 
 _SKETCH_WIDTH, _SKETCH_HEIGHT = 100, 14
 

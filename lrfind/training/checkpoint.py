@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrfind.errors import ConfigError, Fault, LrfindError, is_out_of_memory
-from lrfind.training.usable import some
+from lrfind.errors import ConfigError, Fault, LrfindError, is_out_of_memory, some
 
 _WEIGHTS = ("state_dict", "model_state_dict", "model")
 _OPTIMIZER = ("optimizer_state_dict", "optimizer", "optimizer_states")

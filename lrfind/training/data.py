@@ -18,7 +18,7 @@ from torch.utils.data import (
 )
 
 from lrfind.errors import DataError, UserCodeError
-from lrfind.training.fetch import ALL, Share, TensorBatches
+from lrfind.training.minibatches import ALL, Share, TensorBatches
 
 
 def batches_of(

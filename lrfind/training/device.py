@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from lrfind.errors import ConfigError, Fault
-from lrfind.launch import Launch
+from lrfind.training.distributed.launch import Launch
 
 
 def seed_everything(seed: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrfind.record import Group
+from lrfind.records.types import Group
 
 
 @dataclass(frozen=True)

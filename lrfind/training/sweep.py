@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from lrfind.errors import UserCodeError, user_code
-from lrfind.record import StopReason, Sweep
+from lrfind.records.types import StopReason, Sweep
 from lrfind.training.batch import describe
+from lrfind.training.distributed.process_group import Ranks
 from lrfind.training.groups import GroupRates
-from lrfind.training.parallel import Ranks
 from lrfind.training.step import Step
 from lrfind.training.update import Recipe, kind_of_update
 

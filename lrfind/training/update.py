@@ -14,7 +14,7 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 from lrfind.errors import UserCodeError
 from lrfind.training.batch import to_device
-from lrfind.training.parallel import Ranks
+from lrfind.training.distributed.process_group import Ranks
 from lrfind.training.precision import LossScale, Precision, under_autocast
 from lrfind.training.step import Step, check_loss
 

@@ -1,0 +1,1 @@
+"""`check`: is the learning rate of a training inside the safe range?"""

@@ -1,0 +1,190 @@
+"""`lrfind run` on several configs: one after the other, each in a process of its own, as a call of its own would."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from lrfind.commands.run_many_table import Ending, failure, table, worst
+from lrfind.commands.training_run import Flag
+from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError
+from lrfind.output.formats import Format, print_parts
+from lrfind.output.streams import print_result, tell
+
+OUTCOME = "--outcome"
+"""The hidden flag that names the file in which a process leaves its JSON document."""
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the configs among the arguments of a run, and the overrides.
+
+    What has a `=` and is no file is an override; so is what neither is there nor is called like a config, for the
+    message that says what an override looks like. The first argument is a config if no other is.
+    """
+    places = [index for index, argument in enumerate(arguments) if _is_config(argument)] or [0]
+    configs = [str(Path(arguments[index])) for index in places]
+    return configs, [argument for index, argument in enumerate(arguments) if index not in places]
+
+
+def _is_config(argument: str) -> bool:
+    return os.path.exists(argument) or (  # noqa: PTH110 - Path raises on what no file can be called
+        "=" not in argument and argument.endswith((".yaml", ".yml"))
+    )
+
+
+def run_all(
+    configs: Sequence[str],
+    overrides: Sequence[str],
+    flags: Mapping[str, Flag],
+    form: Format,
+    *,
+    quiet: bool,
+    dry_run: bool,
+) -> ExitCode:
+    """Run the configs, print what each brings as soon as it is there, and return the worst exit code.
+
+    Args:
+        configs: In the order to run them.
+        overrides: Each `key=value`; for all of them.
+        flags: The flags that set config keys, by key; for all of them.
+        form: What to print.
+        quiet: Whether to print nothing but results and errors.
+        dry_run: Whether to train one step only.
+
+    Raises:
+        ConfigError: Two configs would write to the same place.
+        OutputError: stdout cannot be written.
+    """
+    if not dry_run:
+        _check_places(configs, overrides, flags)
+    options = [flag if value is True else f"{flag}={value}" for flag, value in flags.values()]
+    options += [f"--format={form.value}", *["--quiet"] * quiet, *["--dry-run"] * dry_run]
+    endings: list[Ending] = []
+    with _Child() as child, tempfile.TemporaryDirectory(prefix="lrfind-") as folder:
+        for number, config in enumerate(configs, 1):
+            heading = f"== {config} ({number} of {len(configs)})"
+            on_terminal = form is Format.TEXT and sys.stdout.isatty()
+            if form is Format.TEXT and not print_result("\n" * (number > 1) + heading):
+                break
+            if not (quiet or on_terminal):
+                tell(heading)
+            file = Path(folder, str(number))
+            code = child.run(["run", *options, f"{OUTCOME}={file}", "--", config, *overrides], form)
+            endings.append(_ending(config, code, file))
+            if not _print(endings[-1], form) or child.stopped:
+                break
+    if form is Format.TEXT:
+        print_result("")
+        print_parts(table(endings))
+    return ExitCode.INTERRUPTED if child.stopped else worst(endings)
+
+
+def _check_places(configs: Sequence[str], overrides: Sequence[str], flags: Mapping[str, Flag]) -> None:
+    """Make sure that no record would replace another one.
+
+    Configs that cannot be read are left out: they write nothing, and say why when their turn comes.
+
+    Raises:
+        ConfigError: Two configs would write to the same place.
+    """
+    from lrfind.config.load import load_config
+    from lrfind.output.files import record_path
+
+    taken: dict[Path, str] = {}
+    for config in configs:
+        try:
+            folder = load_config(Path(config), overrides, flags).output.dir
+        except LrfindError:
+            continue
+        place = record_path(Path(folder).resolve() / Path(config).stem)
+        if place in taken:
+            problem = (
+                f"would write {place.name} to the same folder as {taken[place]}; rename one, give each an output.dir "
+                "of its own, or run them one by one with --out"
+            )
+            raise ConfigError(config, [Fault("", problem)])
+        taken[place] = config
+
+
+class _Child:
+    """The process that runs; signals to stop go on to it, and no other is started after one."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self._process: subprocess.Popen[bytes] | None = None
+        self._handlers: dict[int, Any] = {}
+
+    def __enter__(self) -> _Child:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._handlers[number] = signal.signal(number, self._stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def run(self, arguments: Sequence[str], form: Format) -> int:
+        """Run `lrfind`, its stdout that of this process if it prints text, and return how it ended."""
+        stdout = None if form is Format.TEXT else subprocess.DEVNULL
+        with subprocess.Popen([*_command(), *arguments], stdout=stdout) as self._process:
+            if self.stopped:  # just before there was a process to tell
+                self._process.terminate()
+            return self._process.wait()
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopped = True
+        if self._process is not None and (number == signal.SIGTERM or not _from_terminal()):
+            self._process.send_signal(number)
+
+
+def _command() -> list[str]:
+    """Return the command that started this process, without its arguments: `-m` would add a folder to the path."""
+    script = Path(sys.argv[0])
+    return [sys.executable, str(script)] if script.name == "lrfind" else [sys.executable, "-m", "lrfind"]
+
+
+def _from_terminal() -> bool:
+    """Tell whether Ctrl-C came from a terminal, which sends it to the other process as well."""
+    try:
+        with Path("/dev/tty").open("rb") as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        return False
+
+
+def _ending(config: str, ended: int, file: Path) -> Ending:
+    """Return how a process ended, in its own words if it left any."""
+    stopped = ended in (-signal.SIGINT, -signal.SIGTERM, ExitCode.INTERRUPTED)
+    code = ExitCode.INTERRUPTED if stopped else ExitCode.FAILED
+    try:
+        document = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        document = None
+    if document is not None and ended in set(ExitCode):
+        return Ending(config, ExitCode(ended), document)
+    how = f"was ended by {signal.Signals(-ended).name}" if ended < 0 else f"ended with exit code {ended}"
+    problem = f"the process {how} before it could say why" if document is None else f"the process {how}"
+    tell(f"lrfind: {config}: {problem}")
+    return Ending(config, code, document or failure(config, code, problem))
+
+
+def _print(ending: Ending, form: Format) -> bool:
+    """Print what there is to print beside what the process has; tell whether anyone still reads."""
+    if form is Format.JSON:
+        from lrfind.records.json_format import dumps
+
+        return print_result(dumps(ending.document, line=True))
+    lr = ending.document.get("suggested_lr")
+    if form is Format.LR and lr is not None:
+        from lrfind.output.curve import format_lr
+
+        return print_result(f"{ending.config}\t{format_lr(lr)}")
+    return True

@@ -1,0 +1,1 @@
+"""lrfind inside other frameworks; each is optional."""

@@ -1,0 +1,121 @@
+"""stdout is for the result and stderr for people; neither may end a run, however its reader ends."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TextIO
+
+from lrfind.errors import LrfindError, OutputError, UserCodeError
+from lrfind.output.help_links import help_line, section
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def open_closed_streams() -> None:
+    """Give a process that was started with closed streams ones that take, or refuse, what is written.
+
+    Otherwise the first files that it opens become its stdout and stderr. A closed stdout refuses: a result that
+    nobody can read is a fault.
+    """
+    for descriptor, name, flags in ((0, "stdin", os.O_RDONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, flags), descriptor)
+            setattr(sys, name, open(descriptor, "r" if descriptor == 0 else "w", closefd=False))  # noqa: SIM115
+
+
+def take_any_text() -> None:
+    """Print a question mark for what the encoding of stdout lacks, where that would be an error."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
+
+
+@contextlib.contextmanager
+def stdout_for_result() -> Iterator[None]:
+    """Send all that is printed to stdout to stderr meanwhile, also by C code and by worker processes."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        flush(sys.stderr)
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def print_result(text: str) -> bool:
+    """Print the result to stdout, and tell whether anyone reads it; a pipe that was closed by its reader is no fault.
+
+    Raises:
+        OutputError: stdout cannot be written.
+    """
+    return _written(lambda: print(text, flush=True))
+
+
+def print_bytes(data: bytes) -> None:
+    """Write a result that is no text to stdout, likewise."""
+    _written(lambda: (sys.stdout.buffer.write(data), sys.stdout.buffer.flush()))
+
+
+def _written(write: Callable[[], object]) -> bool:
+    try:
+        write()
+    except BrokenPipeError:
+        _send_to_nowhere(1)
+        return False
+    except OSError as error:
+        _send_to_nowhere(1)
+        raise OutputError(f"cannot write the result to stdout: {error}; what was saved in files is whole") from error
+    return True
+
+
+def tell(text: str) -> None:
+    """Print a line for people to stderr, if there is anyone left to read it."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def report_error(error: LrfindError) -> None:
+    """Print an error for people, below the traceback of the user's own code if there is one.
+
+    Below it stands where the README helps, if it does. Of several processes that have settled it, one does.
+    """
+    if error.told:
+        return
+    if isinstance(error, UserCodeError) and error.user_traceback:
+        tell("Traceback in your code (most recent call last):")
+        tell(error.user_traceback.rstrip())
+    for line in str(error).splitlines():
+        tell(f"lrfind: {line}")
+    if heading := section(error):
+        tell(f"lrfind: {help_line(heading)}")
+
+
+def console_for_people() -> Console:
+    """Return a console on stderr that goes silent, rather than ending the process, when its reader has gone."""
+    from rich.console import Console
+
+    class PeopleConsole(Console):
+        def on_broken_pipe(self) -> None:
+            _send_to_nowhere(2)
+
+    return PeopleConsole(stderr=True, emoji=False, markup=False, highlight=False)
+
+
+def flush(stream: TextIO) -> None:
+    """Flush a stream, or what is left of it into nowhere if its reader has gone."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        _send_to_nowhere(1 if stream is sys.stdout else 2)
+
+
+def _send_to_nowhere(descriptor: int) -> None:
+    """Let further writes succeed, above all the interpreter's own as it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

@@ -1,0 +1,1 @@
+"""`schedule`: the PyTorch scheduler for the learning rate that was found."""

@@ -1,0 +1,257 @@
+"""Several processes that train together under torchrun: how they meet, share an update, and part.
+
+All of them go through the same sweeps and probes: what decides is the losses, and those are averaged over the
+processes. What a process meets alone (a fault of its own, the end of its data) it leaves in the store that all of them
+share, where the others look when their next exchange with it fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
+
+from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, UserCodeError, user_code
+from lrfind.training.device import seed_everything
+from lrfind.training.distributed.launch import Launch
+from lrfind.training.distributed.sharding import Whole, shard, through_forward
+from lrfind.training.minibatches import Share
+from lrfind.training.step import Step
+
+Kind = Literal["ddp", "fsdp"]
+T = TypeVar("T")
+
+MEET = timedelta(minutes=2)
+"""To wait for all processes at the start, when torchrun has started every one of them already."""
+TIMEOUT = timedelta(minutes=10)
+"""To wait for the others in an exchange: as long as one may download its data or compile its model. One that dies is
+noticed at once."""
+GRACE_SECONDS = 5.0
+"""To wait for a word of another process that may have left already."""
+LOST = re.compile(r"\bgloo\b|NCCL|DistBackendError|DistNetworkError|DistStoreError", re.IGNORECASE)
+"""Found in what the libraries say when an exchange between processes fails."""
+FAULT, ENDED, EXIT, SEEN = "fault", "ended", "exit", "seen"
+"""What processes leave in the store: the first fault, who ran out of data, the exit code of the first, who read it."""
+
+
+@dataclass
+class Ranks:
+    """The processes of a training, as one of them sees them.
+
+    Attributes:
+        kind: Whether each holds the whole model or a shard of it.
+        launch: Which one this is, and how many there are.
+        device: The device of this process.
+        store: What all of them can write to and read.
+        left: Whether this process has left the way that all go together.
+    """
+
+    kind: Kind
+    launch: Launch
+    device: torch.device
+    store: Store
+    find_unused: bool = False
+    left: bool = field(default=False, init=False)
+
+    @property
+    def share(self) -> Share:
+        """The part of the data that this process reads."""
+        return Share(self.launch.rank, self.launch.size, self.launch.size)
+
+    def prepare(self, model: nn.Module) -> Whole:
+        """Return `model` as it is trained, before its optimizer is built; FSDP gives it other parameters."""
+        whole = Whole(model)
+        if self.kind == "fsdp":
+            with user_code("parallel: sharding the model", lambda: "parallel=ddp shards nothing"):
+                shard(whole, self.device, self.launch.size)
+        return whole
+
+    def join(self, whole: Whole, step: Step, seed: int) -> tuple[nn.Module, Step]:
+        """Return what is trained, the model and the step in it, and the step that calls it.
+
+        From here on each process draws random numbers of its own, as for dropout.
+        """
+        whole.set_step(step)
+        if rank := self.launch.rank:
+            seed_everything((seed + rank) % 2**32)
+        if self.kind == "fsdp":
+            return whole, through_forward
+        with user_code("parallel: DistributedDataParallel"):
+            model = nn.parallel.DistributedDataParallel(whole, find_unused_parameters=self.find_unused)
+        return model, through_forward
+
+    def sync_gradients(self, model: nn.Module, wanted: bool) -> None:
+        """Average the gradients of the next backward pass over the processes, or let them pile up until one is."""
+        if isinstance(model, nn.parallel.DistributedDataParallel):
+            model.require_backward_grad_sync = wanted  # what its no_sync() sets
+        else:
+            model.set_requires_gradient_sync(wanted)  # type: ignore[operator]
+
+    def mean(self, loss: Tensor) -> Callable[[], Tensor]:
+        """Start to average a loss over the processes; the call that is returned ends it, without the host waiting."""
+        shared = loss.to(torch.promote_types(loss.dtype, torch.float32), copy=True).div_(self.launch.size)
+        work = dist.all_reduce(shared, async_op=True)
+
+        def average() -> Tensor:
+            work.wait()
+            return shared
+
+        return average
+
+    def agree_on_overflow(self, found: list[Tensor]) -> None:
+        """Let an overflow that any process has found be one of all: of shards each sees its own."""
+        if self.kind == "fsdp":
+            for one in found:
+                dist.all_reduce(one, dist.ReduceOp.MAX)
+
+    @contextlib.contextmanager
+    def in_turn(self, node: Any) -> Iterator[None]:
+        """Let the first process of each machine go first where what a node builds is downloaded, into one place."""
+        key = f"built/{os.environ.get('GROUP_RANK', '0')}"
+        waits = _downloads(node) and self.launch.local_rank > 0
+        while waits and not self.store.check([key]) and not self.fault():
+            time.sleep(0.05)
+        yield
+        if self.launch.local_rank == 0:
+            self.store.set(key, "")
+
+    @contextlib.contextmanager
+    def faults_settled(self) -> Iterator[None]:
+        """Settle with the other processes which one tells the user of a fault in here."""
+        try:
+            yield
+        except LrfindError as error:
+            self._settle(error)
+            raise
+
+    def out_of_data(self) -> None:
+        """Tell the others that this process has no data left, which they would wait for."""
+        self._leave()
+        with contextlib.suppress(dist.DistError):
+            self.store.compare_set(ENDED, "", f"the data of rank {self.launch.rank} ended before that of the others")
+
+    def exit_code(self, code: int) -> int:
+        """Return the exit code of the first process, for which the others wait: torchrun ends all when one fails.
+
+        Args:
+            code: What this process would exit with.
+        """
+        _on_terminate(lambda *_: os._exit(code))
+        with contextlib.suppress(dist.DistError):
+            if self.launch.rank == 0:
+                self.store.set(EXIT, str(code))
+                if not self.left and code != ExitCode.INTERRUPTED:
+                    self._wait(lambda: self.store.add(SEEN, 0) == self.launch.size - 1, GRACE_SECONDS)
+            elif code not in (ExitCode.FAILED, ExitCode.INTERRUPTED):
+                seconds = GRACE_SECONDS if self.left else TIMEOUT.total_seconds()
+                code = int(self._wait(lambda: self._word(EXIT), seconds) or code)
+                self.store.add(SEEN, 1)
+        return code
+
+    def _settle(self, error: LrfindError) -> None:
+        self._leave()
+        if LOST.search(str(error)) or isinstance(error.__cause__, KeyboardInterrupt):
+            said = self._wait(lambda: self.fault() or self._word(ENDED), GRACE_SECONDS / 2)
+            error.args = (said or f"{_GONE}\nthe exchange with it said: {_first_line(error)}",)
+            if isinstance(error, UserCodeError):
+                error.user_traceback = ""
+        elif not isinstance(error, ConfigError):  # which is the same for all
+            error.args = (f"rank {self.launch.rank}: {error}",)
+        error.told = not self._claim(str(error))
+
+    def _claim(self, message: str) -> bool:
+        """Leave a fault in the store; return whether it is the first."""
+        mine = f"{self.launch.rank} {message}"
+        with contextlib.suppress(dist.DistError):
+            return bool(self.store.compare_set(FAULT, "", mine).decode() == mine)
+        return False  # the store has gone, and with it the first process, whose end torchrun reports
+
+    def fault(self) -> str | None:
+        """Return the first fault that any process has met; None if there is none."""
+        word = self._word(FAULT)
+        return word.partition(" ")[2] if word else None
+
+    def _leave(self) -> None:
+        self.left = True
+        _on_terminate(signal.SIG_IGN)  # torchrun's, when one has failed: what was measured is to be kept
+
+    def _word(self, key: str) -> str | None:
+        with contextlib.suppress(dist.DistError):
+            return self.store.get(key).decode() if self.store.check([key]) else None
+        return None
+
+    def _wait(self, look: Callable[[], T], seconds: float) -> T:
+        end = time.monotonic() + seconds
+        while not (found := look()) and time.monotonic() < end:
+            time.sleep(0.02)
+        return found
+
+
+_GONE = (
+    "parallel: another process of the training has gone (killed, out of memory, os._exit), or did not answer for "
+    f"{TIMEOUT.seconds // 60} minutes; the report of torchrun names the first that failed"
+)
+_current: list[Ranks] = []
+
+
+def meet(kind: Kind, launch: Launch, device: torch.device, source: str, *, find_unused: bool) -> Ranks:
+    """Return the processes of this training once all of them are there; they meet once, however many seeds are run.
+
+    Raises:
+        ConfigError: They do not find each other.
+    """
+    if _current:
+        return _current[0]
+    where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    try:
+        store, _, _ = next(rendezvous("env://", launch.rank, launch.size, timeout=MEET))
+        store.set_timeout(TIMEOUT)
+        dist.init_process_group(
+            dist.get_default_backend_for_device(device),
+            store=PrefixStore("group", store),
+            rank=launch.rank,
+            world_size=launch.size,
+            timeout=TIMEOUT,
+            device_id=None if device.type == "cpu" else device,
+        )
+    except (dist.DistError, RuntimeError, ValueError, OSError) as error:
+        problem = (
+            f"expected WORLD_SIZE={launch.size} processes to meet at MASTER_ADDR:MASTER_PORT={where}, but "
+            f"{_first_line(error)}; start them with torchrun"
+        )
+        raise ConfigError(source, [Fault("parallel", problem)]) from error
+    _current[:] = [Ranks(kind, launch, device, PrefixStore("lrfind", store), find_unused)]
+    return _current[0]
+
+
+def current() -> Ranks | None:
+    """Return the processes that this one has met; None if it trains alone."""
+    return _current[0] if _current else None
+
+
+def _downloads(node: Any) -> bool:
+    if isinstance(node, dict):
+        return bool(node.get("download")) or any(map(_downloads, node.values()))
+    return isinstance(node, list) and any(map(_downloads, node))
+
+
+def _on_terminate(action: Any) -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, action)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,259 @@
+"""From the config to the objects that are trained: device, data, model, loss, optimizer.
+
+The model and the optimizer are built anew, from the same seed, for every sweep. That gives each the same start
+without a copy of the weights in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import hydra.errors
+import hydra.utils
+import torch
+import torch._dynamo  # the first step of any optimizer imports it; here the wait is no part of the sweep
+from torch import nn
+from torch.utils.data import IterableDataset
+
+from lrfind.config.schema import Config, DataConfig, ParamGroup
+from lrfind.config.validate import NO_OPTIMIZER, default_of, first_parameter, resolve, takes
+from lrfind.errors import ConfigError, Fault, UserCodeError, some, user_code
+from lrfind.training.checkpoint import Checkpoint, read_checkpoint
+from lrfind.training.data import batches_of, check_size
+from lrfind.training.device import find_device, seed_everything
+from lrfind.training.distributed.launch import read_launch
+from lrfind.training.distributed.process_group import Ranks, meet
+from lrfind.training.groups import Selection, freeze, make_groups
+from lrfind.training.minibatches import ALL, Share
+from lrfind.training.precision import allow_tf32, problem_with
+from lrfind.training.step import Step, default_step
+from lrfind.workloads import lightning_module as lightning
+from lrfind.workloads.preflight import check_model, check_optimizer, no_sweep
+from lrfind.workloads.workload import Job, OnNote
+
+
+@dataclass(kw_only=True)
+class ConfigJob(Job):
+    """The job that a config describes: its model and optimizer are built anew for every sweep.
+
+    Attributes:
+        source: The data set, or the user's own loader.
+        name: Name of the config, for error messages.
+        checkpoint: The weights to start from, if there are any.
+    """
+
+    source: Any
+    name: str
+    checkpoint: Checkpoint | None = None
+
+    def fresh(
+        self, on_note: OnNote = lambda note: None
+    ) -> tuple[nn.Module, torch.optim.Optimizer, Step, Iterable[Any]]:
+        """Build what is trained. A loader of the user's own is not made again: it goes on as from epoch to epoch."""
+        seed_everything(self.config.seed)
+        model = self._model(on_note)
+        whole = self.ranks.prepare(model) if self.ranks else None
+        optimizer = self._optimizer(model, on_note)
+        step = self._step(model, on_note)
+        share = self.ranks.share if self.ranks else Share(world=self.world_size)
+        batches = build_loader(self.config, self.source, self.device, share)
+        if self.ranks and whole is not None:
+            if self.config.data.loader is not None:
+                self.tell("Every process reads data.loader; let it give each a share of its own, by RANK.", on_note)
+            model, step = self.ranks.join(whole, step, self.config.seed)
+        return model, optimizer, step, batches
+
+    def _model(self, on_note: OnNote) -> nn.Module:
+        model = build_model(self.config, self.device)
+        if self.checkpoint and (note := self.checkpoint.load_weights(model, strict=self.config.train.strict)):
+            self.tell(note, on_note)
+        if idle := freeze(model, self.config.train.freeze):
+            self._no_match("train.freeze", idle[0], model)
+        check_model(model)
+        if self.config.compile:
+            model.compile()
+        return model
+
+    def _optimizer(self, model: nn.Module, on_note: OnNote) -> torch.optim.Optimizer:
+        if self.config.optimizer is None:
+            optimizer = self._own_optimizer(model, on_note)
+        else:
+            optimizer, idle = build_optimizer(self.config, model)
+            if idle:
+                self._no_match("param_groups", idle[0].pattern, model)
+        check_optimizer(optimizer, model)
+        if reason := no_sweep(optimizer):
+            raise ConfigError(self.name, [Fault("optimizer", f"{type(optimizer).__name__} {reason}")])
+        self.take(optimizer, model, on_note)
+        if self.config.scheduler is not None:
+            self.tell("scheduler is ignored: a sweep sets the learning rate of every step itself.", on_note)
+        if self.checkpoint and self.config.train.optimizer_state:
+            self.checkpoint.load_optimizer(optimizer)
+        return optimizer
+
+    def _own_optimizer(self, model: nn.Module, on_note: OnNote) -> torch.optim.Optimizer:
+        if not lightning.is_lightning(model):
+            raise ConfigError(self.name, [Fault("optimizer", NO_OPTIMIZER)])
+        optimizer, scheduler = lightning.own_optimizer(model)
+        if scheduler:
+            self.tell(f"The {scheduler} of configure_optimizers is ignored: a sweep sets every learning rate.", on_note)
+        return optimizer
+
+    def _step(self, model: nn.Module, on_note: OnNote) -> Step:
+        if self.config.step is not None or not lightning.is_lightning(model):
+            return build_step(self.config, self.device, lambda note: self.tell(note, on_note))
+        if self.config.loss is not None:
+            problem = "does nothing beside a LightningModule, whose training_step computes its own; drop it"
+            raise ConfigError(self.name, [Fault("loss", problem)])
+        if hooks := lightning.idle_hooks(model):
+            self.tell(f"The sweep trains with training_step alone, without {some(hooks)}.", on_note)
+        return lightning.own_step(model)
+
+    def _no_match(self, key: str, pattern: str, model: nn.Module) -> NoReturn:
+        names = some([name for name, parameter in model.named_parameters() if parameter.requires_grad])
+        problem = f"expected a pattern that is found in the name of a parameter, got {pattern!r}; free are: {names}"
+        raise ConfigError(self.name, [Fault(key, problem)])
+
+
+def build_job(config: Config, source: str) -> ConfigJob:
+    """Build what all sweeps share: the device, the data and the weights to start from.
+
+    Raises:
+        ConfigError: The device that is asked for is absent or lacks the precision, or the checkpoint is none.
+        DataError: The data set is empty.
+        UserCodeError: A target raises, or returns what cannot be used.
+    """
+    launch = read_launch(config.parallel, config.train.world_size, source)
+    device = find_device(config.device, source, launch)
+    if problem := problem_with(config.precision, device):
+        raise ConfigError(source, [Fault("precision", problem)])
+    allow_tf32(config.tf32)
+    if launch is None or config.parallel is None:
+        return _job(config, device, source, None)
+    if config.parallel == "fsdp" and config.train.optimizer_state:
+        raise ConfigError(source, [Fault("train.optimizer_state", "cannot be read into shards; use parallel=ddp")])
+    ranks = meet(config.parallel, launch, device, source, find_unused=config.train.find_unused_parameters)
+    with ranks.faults_settled():
+        return _job(config, device, source, ranks)
+
+
+def _job(config: Config, device: torch.device, source: str, ranks: Ranks | None) -> ConfigJob:
+    checkpoint = read_checkpoint(config.train.checkpoint, source) if config.train.checkpoint else None
+    seed_everything(config.seed)
+    with ranks.in_turn(config.data.dataset) if ranks else contextlib.nullcontext():
+        data = build_source(config.data)
+    return ConfigJob(config=config, device=device, source=data, name=source, checkpoint=checkpoint, ranks=ranks)
+
+
+def build_source(config: DataConfig) -> Any:
+    """Return the user's own loader, or the data set."""
+    if config.loader is not None:
+        loader = _instantiate("data.loader", config.loader)
+        if not isinstance(loader, Iterable):
+            raise UserCodeError(f"data.loader: expected an iterable of mini-batches, got {type(loader).__name__}")
+        return loader
+    assert config.dataset is not None  # what DataConfig checks
+    dataset = _instantiate("data.dataset", config.dataset)
+    if not isinstance(dataset, IterableDataset):
+        check_size(dataset)
+    return dataset
+
+
+def build_loader(config: Config, source: Any, device: torch.device, share: Share = ALL) -> Iterable[Any]:
+    """Return the user's own loader as it is, or the batches of a data set in an order that the seed decides."""
+    settings = config.data
+    if settings.loader is not None or settings.batch_size is None:
+        loader: Iterable[Any] = source
+        return loader
+    return batches_of(
+        source,
+        settings.batch_size,
+        seed=config.seed,
+        device=device,
+        shuffle=settings.shuffle,
+        num_workers=settings.num_workers,
+        multiprocessing_context=settings.multiprocessing_context,
+        collate_fn=_called_later("data.collate_fn", settings.collate_fn) if settings.collate_fn else None,
+        share=share,
+    )
+
+
+def build_model(config: Config, device: torch.device) -> nn.Module:
+    """Return the model on `device`, in training mode."""
+    model = _instantiate("model", config.model)
+    if not isinstance(model, nn.Module):
+        raise UserCodeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
+    if lightning.is_lightning(model):
+        lightning.attach_trainer(model, config.sweep.num_iter)
+    check_model(model)
+    with user_code(f"moving the model to {device}"):
+        model = model.to(device).train()
+        # The convolutions take over the layout of their weights, whatever that of the images.
+        return model.to(memory_format=torch.channels_last) if config.channels_last else model
+
+
+def build_optimizer(config: Config, model: nn.Module) -> tuple[torch.optim.Optimizer, list[Selection]]:
+    """Return the optimizer over the trainable parameters of `model`, and the groups of the config that match none.
+
+    A function of the user's own whose first argument is named `model` is given that instead of the parameters.
+    """
+    assert config.optimizer is not None  # what the check of the targets makes sure of
+    node = {key: value for key, value in config.optimizer.items() if key != "_partial_"}  # Hydra projects have it
+    target = resolve(node["_target_"], "optimizer")
+    # The sweep sets the learning rate anyway, but some insist on one; who sets it by relative_step takes none.
+    if takes(target, "lr") and not _relative(target, node):
+        node.setdefault("lr", config.sweep.start_lr)
+    if first_parameter(target) == "model":
+        return _instantiate("optimizer", node, model), []
+    parameters: list[Any] = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    idle: list[Selection] = []
+    if config.param_groups or config.no_decay_on_bias_and_norm:
+        selections = [_selection(group, node.get("lr")) for group in config.param_groups]
+        parameters, idle = make_groups(model, selections, split_decay=config.no_decay_on_bias_and_norm)
+    return _instantiate("optimizer", node, parameters), idle
+
+
+def _relative(target: Any, node: dict[str, Any]) -> bool:
+    """Tell whether an optimizer of transformers chooses its learning rates itself, and takes none."""
+    return bool(node.get("relative_step", default_of(target, "relative_step")))
+
+
+def _selection(group: ParamGroup, lr: float | None) -> Selection:
+    options = dict(group.model_extra or {})
+    if group.fixed_lr is not None:
+        options |= {"lr": group.fixed_lr, "fixed_lr": True}
+    elif group.lr is not None and lr is not None:
+        options["lr_scale"] = group.lr / lr
+    elif group.lr_scale is not None:
+        options["lr_scale"] = group.lr_scale
+    return Selection(group.name or group.match, group.match, options)
+
+
+def build_step(config: Config, device: torch.device, on_note: OnNote = lambda note: None) -> Step:
+    """Return the user's own step, or the default one around the loss."""
+    if config.step is not None:
+        step: Step = _called_later("step", config.step)
+        return step
+    loss = _called_later("loss", config.loss) if config.loss is not None else None
+    return default_step(loss.to(device) if isinstance(loss, nn.Module) else loss, on_note)
+
+
+def _called_later(key: str, node: dict[str, Any]) -> Any:
+    built = _instantiate(key, node)
+    if not callable(built):
+        raise UserCodeError(
+            f"{key}: expected something to call, got {type(built).__name__}; "
+            f"for a function {node['_target_']} add _partial_: true"
+        )
+    return built
+
+
+def _instantiate(key: str, node: dict[str, Any], *arguments: Any) -> Any:
+    with user_code(f"{key}: building {node['_target_']}"):
+        try:
+            return hydra.utils.instantiate({"_convert_": "all", **node}, *arguments)
+        except hydra.errors.InstantiationException as error:
+            raise error.__cause__ or error  # noqa: B904 - Hydra's wrapper only repeats what the user's code said

@@ -1,0 +1,159 @@
+"""Reading a recorded sweep again: the same conclusion, another method, and records that do not fit together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from helpers import example_result, example_sweep
+
+from lrfind.analysis.probe_search import ProbePlan, checked_by_probes
+from lrfind.analysis.recorded import METHODS, read, reread
+from lrfind.analysis.schedules import Schedule
+from lrfind.analysis.suggest import Method, analyze
+from lrfind.errors import RecordError
+from lrfind.records.json_format import to_json
+from lrfind.records.read import one_record
+from lrfind.records.types import Analysis, Probe, Repeat, Result, StopReason
+
+HIGHEST = 10.0
+
+
+def end_loss(lr: float) -> float:
+    """What a probe comes to: best at 0.02, and up from 0.6 on."""
+    return 2.3 - 1.9 / (1 + (lr / 0.02 - 1) ** 2) + (9.0 if lr > 0.6 else 0.0)
+
+
+def probed(*, refine: bool = False) -> Result:
+    """Return a result whose probes were made as `lrfind.search` makes them."""
+    sweep = example_sweep()
+    analysis = analyze(sweep)
+    probes: list[Probe] = []
+
+    def train(lr: float, steps: int) -> Probe:
+        probes.append(Probe(lr, steps, (2.3,) * (steps // 2) + (end_loss(lr),) * (steps // 2), StopReason.COMPLETED))
+        return probes[-1]
+
+    settings = {"steps": 40 // (2 if refine else 1), "max_steps": 40, "max_probes": 6}
+    plan = ProbePlan(**settings, refine=refine, highest_lr=HIGHEST, schedule="constant", train_steps=None)
+    concluded = checked_by_probes(analysis, plan, train)
+    config = {
+        "probes": settings,
+        "refine": refine,
+        "sweep": {"end_lr": HIGHEST},
+        "train": {"schedule": "constant"},
+        "analysis": {"method": "auto"},
+    }
+    result = example_result(sweep)
+    return replace(
+        result, analysis=concluded, smoothed=(analysis.smoothed,), probes=tuple(probes), config=config, groups=()
+    )
+
+
+@pytest.mark.parametrize("refine", [False, True], ids=["coarse", "refined"])
+def test_what_was_concluded_from_probes_is_concluded_again(refine: bool) -> None:
+    result = probed(refine=refine)
+    assert result.analysis.method == "probes"
+    assert to_json(reread(read(to_json(result), "r.json"))) == to_json(result)
+
+
+def test_probes_of_refining_that_were_cut_short_leave_the_coarse_ones() -> None:
+    whole = probed(refine=True)
+    cut = replace(whole.probes[-1], losses=(2.3,), stop_reason=StopReason.INTERRUPTED)
+    assert reread(replace(whole, probes=(*whole.probes[:-1], cut))).analysis == probed().analysis
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_probes_that_were_cut_short_say_nothing(kept: int) -> None:
+    result = probed()
+    assert reread(replace(result, probes=result.probes[:kept])).analysis == analyze(result.sweep)
+    cut = replace(result.probes[kept], stop_reason=StopReason.FAILED)
+    assert reread(replace(result, probes=(*result.probes[:kept], cut))).analysis == analyze(result.sweep)
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_another_method_reads_the_curve_alone(method: Method) -> None:
+    result = probed()
+    again = reread(result, method)
+    assert again.analysis == analyze(result.sweep, method)
+    assert again.probes == result.probes
+    assert again.config["analysis"]["method"] == method
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "onecycle"])
+def test_another_schedule_scales_the_suggestion(schedule: Schedule) -> None:
+    result = probed()
+    again = reread(result, schedule=schedule)
+    assert again.analysis.suggested_lr == pytest.approx(result.analysis.suggested_lrs[schedule])
+    assert again.config["train"]["schedule"] == schedule
+
+
+def test_the_settings_of_the_record_are_kept() -> None:
+    result = replace(probed(), config={"train": {"schedule": "cosine"}, "analysis": {"method": "valley"}})
+    assert reread(result).analysis == analyze(result.sweep, "valley", "cosine")
+
+
+def test_a_setting_that_is_not_known_names_the_flag() -> None:
+    with pytest.raises(RecordError, match=r"analysis\.method.*'magic'; say --method"):
+        reread(replace(probed(), config={"analysis": {"method": "magic"}}))
+
+
+def test_seeds_without_a_rate_for_the_schedule_are_said() -> None:
+    result = replace(probed(), repeats=(Repeat(0, 0.1, 0.9), Repeat(1, 0.1, 0.9)))
+    bare = replace(result, analysis=replace(result.analysis, suggested_lrs={"constant": 0.1}))
+    with pytest.raises(RecordError, match="suggested_lrs of the record: expected a learning rate for cosine, got none"):
+        reread(bare, schedule="cosine")
+
+
+def test_a_curve_from_elsewhere_is_read_with_its_name() -> None:
+    sweep = example_sweep()
+    result = read(json.dumps({"lr": sweep.lrs, "loss": sweep.losses}), "history.json")
+    assert result.title == "history.json"
+    assert replace(result.analysis) == analyze(sweep)
+    assert reread(result) == result
+
+
+def changed(**changes: Any) -> str:
+    document = json.loads(to_json(probed())) | changes
+    return json.dumps(document)
+
+
+def sweep_of(**changes: Any) -> list[dict[str, Any]]:
+    return [json.loads(to_json(probed()))["sweeps"][0] | changes]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (changed(sweeps=sweep_of(lrs=[1.0, 2.0])), "expected as many lrs as losses"),
+        (changed(sweeps=sweep_of(lrs=[1.0, 0.5])), "got 0.5 after 1 as number 2"),
+        (changed(suggested_lrs=[1]), "suggested_lrs: expected an object, got [1]"),
+        (changed(safe_range=[1.0]), "safe_range: expected two numbers"),
+        (changed(safe_range=[0, 1]), "safe_range.0: expected a learning rate above 0"),
+        (
+            changed(candidates=[{"method": "x", "lr": -1, "note": ""}]),
+            "candidates.x.lr: expected a learning rate above 0",
+        ),
+        (changed(confidence="much"), "confidence: expected"),
+        (changed(config=[]), "config: expected an object, got []"),
+    ],
+)
+def test_a_record_that_does_not_fit_together_is_said(text: str, words: str) -> None:
+    with pytest.raises(RecordError) as raised:
+        read(text, "r.json")
+    assert str(raised.value).startswith("r.json: ")
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("form", ["{}", "[{}]", " [\n{}\n]\n"])
+def test_a_record_alone_in_a_list_is_that_record(form: str) -> None:
+    record = to_json(example_result())
+    assert one_record(form.replace("{}", record), "a.json") == record.rstrip()
+
+
+def test_nothing_of_the_analysis_is_lost() -> None:
+    result = probed()
+    assert isinstance(read(to_json(result), "r.json").analysis, Analysis)
+    assert read(to_json(result), "r.json") == result

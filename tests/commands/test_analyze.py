@@ -1,0 +1,257 @@
+"""`lrfind analyze` as its users drive it: what a run concluded, curves from elsewhere, bad input, pipes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli import Outcome, Project, command, open_project, process, shell, strict_json
+from helpers import MINIMUM_LR, STEEPEST_LR, example_result, example_sweep, refused_result
+
+from lrfind.records.json_format import to_json
+
+NOISY = ("data.dataset.noise=3", "data.batch_size=4")
+
+
+@pytest.fixture
+def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
+    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
+        yield opened
+
+
+@pytest.fixture
+def history(project: Project) -> Path:
+    """A history such as torch-lr-finder and Ignite keep."""
+    sweep = example_sweep()
+    path = project.folder / "history.json"
+    path.write_text(json.dumps({"lr": sweep.lrs, "loss": sweep.losses}))
+    return path
+
+
+# Records of lrfind
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--refine",),
+        ("probes.enabled=false",),
+        ("train.schedule=onecycle",),
+        ("analysis.method=valley",),
+        NOISY,
+        (*NOISY, "probes.enabled=false"),
+        ("probes.max_probes=3", "--end-lr", "0.05"),
+        ("--end-lr", "1e-3"),
+        ("data.dataset.noise=1", "data.batch_size=8", "probes.max_steps=50", "--refine"),
+    ],
+    ids=" ".join,
+)
+def test_the_record_of_a_run_is_concluded_again(project: Project, arguments: tuple[str, ...]) -> None:
+    ran = project.run("--json", *arguments)
+    again = project.main("analyze", str(project.record), "--json")
+    assert again.code == ran.code
+    assert again.json == ran.json
+    assert again.err == ""
+
+
+def test_the_report_is_that_of_the_run(project: Project) -> None:
+    ran = project.run()
+    again = project.main("analyze", str(project.record))
+    assert ran.out.split("Wrote:")[0].rstrip() == again.out.split("Next:")[0].rstrip()
+
+
+def test_method_and_schedule_change_the_suggestion(project: Project) -> None:
+    project.run()
+    lrs = {method: project.main("analyze", str(project.record), "--method", method) for method in ("valley", "minimum")}
+    candidates = {each["method"]: each["lr"] for each in json.loads(project.record.read_text())["candidates"]}
+    for method, outcome in lrs.items():
+        assert outcome.code == 0
+        assert f"{method} (chosen)" in outcome.out
+    valley = project.main("analyze", str(project.record), "--method", "valley", "--format", "lr")
+    assert float(valley.out) == pytest.approx(candidates["valley"], rel=0.01)
+    peak = project.main("analyze", str(project.record), "--method", "valley", "--schedule", "cosine", "--format", "lr")
+    assert float(peak.out) == pytest.approx(2 * float(valley.out), rel=0.01)
+
+
+def test_an_interrupted_record_is_read_for_what_it_holds(project: Project) -> None:
+    project.add("def loss(): return on_step(lambda step, value: signal.raise_signal(2) if step == 50 else value)")
+    assert project.run("loss._target_=own.loss").code == 130
+    assert project.main("analyze", str(project.record)).code in (0, 3)
+
+
+def test_a_refusal_is_exit_code_3(project: Project) -> None:
+    record = project.folder / "noise.lrfind.json"
+    record.write_text(to_json(refused_result()))
+    outcome = project.main("analyze", str(record), "--format", "lr")
+    assert (outcome.code, outcome.out) == (3, "")
+    outcome.says("no learning rate")
+
+
+# Curves from elsewhere, and what is written
+
+
+def test_a_history_is_read_as_a_sweep(project: Project, history: Path) -> None:
+    outcome = project.main("analyze", str(history), "--json")
+    assert outcome.code == 0
+    assert outcome.json["title"] == "history.json"
+    assert STEEPEST_LR < outcome.json["suggested_lr"] < MINIMUM_LR
+    text = project.main("analyze", str(history))
+    assert "Suggested LR" in text.out
+    assert "Next: train with lr=" in text.out
+
+
+def test_a_loss_after_the_update_is_read_one_step_earlier(project: Project, history: Path) -> None:
+    lrs, losses = example_sweep().lrs, example_sweep().losses
+    shifted = project.folder / "after.json"
+    shifted.write_text(json.dumps({"lr": lrs[:-1], "loss": losses[1:]}))
+    before = project.main("analyze", str(history), "--json").json
+    after = project.main("analyze", str(shifted), "--after-update", "--json").json
+    assert after["suggested_lr"] == pytest.approx(before["suggested_lr"], rel=1e-6)
+
+
+def test_nothing_is_written_unless_asked_for(project: Project, history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = project.folder / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    project.main("analyze", str(history))
+    assert list(here.iterdir()) == []
+    project.main("analyze", str(history), "--plot", "svg")
+    assert [file.name for file in here.iterdir()] == ["history.lrfind.svg"]
+
+
+def test_out_writes_record_and_plot(project: Project, history: Path) -> None:
+    outcome = project.main("analyze", str(history), "--json", "--out", str(project.out))
+    assert sorted(file.name for file in project.out.iterdir()) == ["history.lrfind.json", "history.lrfind.png"]
+    assert strict_json((project.out / "history.lrfind.json").read_text()) == outcome.json
+    outcome.says("wrote", "history.lrfind.png")
+    again = project.main("analyze", str(project.out / "history.lrfind.json"), "--json", "--out", str(project.out))
+    assert again.json == outcome.json
+    assert len(list(project.out.iterdir())) == 2
+
+
+def test_an_output_folder_that_cannot_be_made_is_said(project: Project, history: Path) -> None:
+    outcome = project.main("analyze", str(history), "--out", str(history / "under"))
+    assert (outcome.code, outcome.out) == (2, "")
+    outcome.says("cannot write", "--out")
+
+
+@pytest.mark.parametrize("tool", ["torch-lr-finder", "lightning"])
+def test_the_history_of_a_tool_is_read_without_its_lag(project: Project, tool: str) -> None:
+    sweep = example_sweep()
+    keep, averages = {"torch-lr-finder": 0.95, "lightning": 0.98}[tool], []
+    average = 0.0 if tool == "lightning" else sweep.losses[0]
+    for index, loss in enumerate(sweep.losses):
+        average = keep * average + (1 - keep) * loss
+        averages.append(average / (1 - keep ** (index + 1)) if tool == "lightning" else average)
+    path = project.folder / "history.json"
+    path.write_text(json.dumps({"lr": sweep.lrs, "loss": averages}))
+    read = project.main("analyze", str(path), "--from", tool, "--json").json
+    assert read["sweeps"][0]["losses"] == pytest.approx(sweep.losses)
+
+
+# Bad input: exit 2, a message, no traceback
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"lr,loss\n\x00", "binary data"),
+        (b"hello world", "found no lr and loss"),
+        (b"lr,accuracy\n1,2", "found no loss"),
+        (b"lr,loss\n2,1\n1,1", "rise"),
+        (b"lr,loss\nnan,1\nnan,1", "rise"),
+        (b"\xef\xbb\xbflr,acc\n", "found no loss"),
+    ],
+)
+def test_bad_files_are_said(project: Project, content: bytes, words: str) -> None:
+    path = project.folder / "bad.csv"
+    path.write_bytes(content)
+    outcome = project.main("analyze", str(path))
+    assert (outcome.code, outcome.out) == (2, "")
+    outcome.says("bad.csv", words)
+
+
+@pytest.mark.parametrize(("places", "words"), [(["a\0b"], "cannot be"), ([], "expected a file or - for stdin")])
+def test_a_name_that_no_file_can_have_and_none_are_said(project: Project, places: list[str], words: str) -> None:
+    outcome = project.main("analyze", *places)
+    assert (outcome.code, outcome.out) == (2, "")
+    outcome.says(words)
+
+
+def test_json_beside_another_format_is_said(project: Project, history: Path) -> None:
+    outcome = project.main("analyze", str(history), "--json", "--format", "lr")
+    assert (outcome.code, outcome.out) == (2, "")
+    outcome.says("--json", "--format lr")
+
+
+@pytest.mark.parametrize(
+    ("losses", "reason"),
+    [([2.0] * 5, "too_few_points"), (["nan", 1, 1], "non_finite_at_start"), ([2.0] * 50, "flat")],
+)
+def test_curves_that_say_nothing_are_refused(project: Project, losses: list[object], reason: str) -> None:
+    path = project.folder / "curve.csv"
+    path.write_text("lr,loss\n" + "".join(f"{1e-6 * 1.2**i},{loss}\n" for i, loss in enumerate(losses)))
+    outcome = project.main("analyze", str(path), "--json")
+    assert outcome.code == 3
+    assert outcome.json["reason"] == reason
+
+
+@pytest.mark.parametrize("scale", [1e308, 1e-308, 1e30, -1e30])
+def test_extreme_losses_are_read_in_silence(project: Project, scale: float) -> None:
+    losses = [scale * loss / 3 for loss in example_sweep().losses]
+    path = project.folder / "curve.json"
+    path.write_text(json.dumps({"lr": example_sweep().lrs, "loss": losses}))
+    outcome = project.main("analyze", str(path), "--plot", "png", "--out", str(project.out))
+    assert outcome.code in (0, 3)
+    assert "Warning" not in outcome.err
+
+
+# Processes and pipes
+
+
+def test_a_run_is_piped_into_analyze(project: Project) -> None:
+    record = project.folder / "r.lrfind.json"
+    record.write_text(to_json(example_result()))
+    outcome = shell(f'cat {record} | "$@"; exit $?', "analyze", "-", "--format", "lr")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert float(outcome.out) > 0
+
+
+def test_a_closed_pipe_is_silent(history: Path) -> None:
+    assert shell('"$@" | head -1', "analyze", str(history)).err == ""
+
+
+def test_empty_stdin_is_said() -> None:
+    outcome: Outcome = process(["analyze", "-"], stdin=subprocess.DEVNULL)
+    assert (outcome.code, outcome.out) == (2, "")
+    outcome.says("stdin", "empty file")
+
+
+def test_no_torch_is_loaded_and_half_a_second_is_enough(history: Path) -> None:
+    code = (
+        "import sys; from lrfind.commands.app import main; code = main(sys.argv[1:]); "
+        "heavy = {'torch', 'matplotlib', 'hydra', 'omegaconf'} & set(sys.modules); "
+        "sys.exit(f'{code} {heavy}' if code or heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "analyze", str(history)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run(command("analyze", str(history)), capture_output=True, check=True)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 1.0  # 0.2 s on a machine that does nothing else
+
+
+def test_help_has_examples(project: Project) -> None:
+    outcome = project.main("analyze", "--help")
+    assert (outcome.code, outcome.err) == (0, "")
+    for words in ("lrfind analyze history.csv", "--method", "--schedule", "--after-update", "RECORD"):
+        assert words in outcome.out
+    assert max(map(len, outcome.out.splitlines())) <= 80

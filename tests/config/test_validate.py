@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lrfind.config.schema import Config
+from lrfind.config.validate import check_targets, resolve
+from lrfind.errors import ConfigError, UserCodeError
+
+
+def config(**nodes: Any) -> Config:
+    document: dict[str, Any] = {
+        "model": {"_target_": "torch.nn.Linear", "in_features": 4, "out_features": 1},
+        "data": {"dataset": {"_target_": "torch.utils.data.TensorDataset"}, "batch_size": 8},
+        "loss": {"_target_": "torch.nn.MSELoss"},
+        "optimizer": {"_target_": "torch.optim.SGD"},
+    }
+    return Config.model_validate(document | nodes)
+
+
+def faults(**nodes: Any) -> dict[str, str]:
+    with pytest.raises(ConfigError) as error:
+        check_targets(config(**nodes), "c.yaml")
+    return {fault.key: fault.problem for fault in error.value.faults}
+
+
+def test_a_good_config_passes_as_it_is() -> None:
+    assert check_targets(config(), "c.yaml") == config()
+
+
+def test_objects_at_dotted_paths() -> None:
+    assert resolve("torch.optim.SGD", "key") is torch.optim.SGD
+    assert resolve("collections.OrderedDict.fromkeys", "key") == OrderedDict.fromkeys
+    assert resolve("builtins.dict", "key") is dict
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("torch.optim.Adm", "torch.optim has no Adm; did you mean torch.optim.Adam?"),
+        ("torch.optm.Adam", "torch has no optm; did you mean torch.optim?"),
+        (
+            "no_such_module.Net",
+            "there is no module no_such_module; install it, or put no_such_module.py beside",
+        ),
+        ("torch.optim.SGD.nothing", "torch.optim.SGD has no nothing"),
+        ("not a path", "expected a dotted path such as torch.optim.SGD, got 'not a path'"),
+        ("torch..optim", "expected a dotted path"),
+        ("math.pi", "expected a class or function, but math.pi is a float"),
+    ],
+)
+def test_a_target_that_is_not_there(target: str, words: str) -> None:
+    assert words in faults(loss={"_target_": target})["loss._target_"]
+
+
+def test_a_misspelt_argument_names_the_nearest() -> None:
+    optimizer = {"_target_": "torch.optim.SGD", "momentom": 0.9}
+    assert faults(optimizer=optimizer) == {
+        "optimizer.momentom": "torch.optim.SGD takes no argument momentom; did you mean momentum?"
+    }
+
+
+def test_a_missing_argument_is_named() -> None:
+    assert "'out_features'" in faults(model={"_target_": "torch.nn.Linear", "in_features": 4})["model"]
+
+
+def test_faults_of_nested_nodes_are_found_together() -> None:
+    layers = [{"_target_": "torch.nn.Linear", "in_features": 4, "bais": True}, {"_target_": "torch.nn.Rely"}]
+    found = faults(model={"_target_": "torch.nn.Sequential", "_args_": layers}, loss={"_target_": "torch.nn.MSLoss"})
+    assert set(found) == {"model._args_[0].bais", "model._args_[1]._target_", "loss._target_"}
+
+
+def test_a_function_that_lrfind_calls_later_must_be_partial() -> None:
+    node = {"_target_": "torch.nn.functional.mse_loss"}
+    assert "add _partial_: true" in faults(loss=node)["loss"]
+    check_targets(config(loss={**node, "_partial_": True}), "c.yaml")
+
+
+def test_an_optimizer_that_needs_a_learning_rate_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "strict_optimizer.py").write_text("def make(params, lr, nesterov=False): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    check_targets(config(optimizer={"_target_": "strict_optimizer.make", "nesterov": True}), "c.yaml")
+
+
+def test_numbers_written_as_text_become_numbers_where_a_number_is_taken() -> None:
+    checked = check_targets(
+        config(
+            optimizer={"_target_": "torch.optim.SGD", "weight_decay": "5e-4"},
+            model={"_target_": "torch.nn.Linear", "in_features": "4", "out_features": 1},
+            loss={"_target_": "torch.nn.MSELoss", "reduction": "1e-3"},
+        ),
+        "c.yaml",
+    )
+    assert checked.optimizer["weight_decay"] == 5e-4
+    assert checked.model["in_features"] == 4
+    assert checked.loss is not None
+    assert checked.loss["reduction"] == "1e-3"
+
+
+def test_a_module_that_raises_is_the_users_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "raises_at_import.py").write_text("raise RuntimeError('no licence')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserCodeError, match=r"loss: importing raises_at_import failed: .* no licence") as error:
+        check_targets(config(loss={"_target_": "raises_at_import.Loss"}), "c.yaml")
+    assert "raises_at_import.py" in error.value.user_traceback
+    assert "raises_at_import" not in sys.modules
+
+
+def test_checking_builds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "never_called.py").write_text("def make():\n    raise AssertionError('called')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    check_targets(config(model={"_target_": "never_called.make"}), "c.yaml")
+
+
+DECORATED = """\
+import functools
+
+
+def more(function):
+    @functools.wraps(function)
+    def wrapper(*args, extra=None, **kwargs):
+        return function(*args, **kwargs)
+    return wrapper
+
+
+@more
+def net(width):
+    ...
+
+
+class System:
+    def __init__(self, optimizer):
+        ...
+"""
+
+
+PROPERTIES = """
+
+class Config:
+    @more
+    def __init__(self, width):
+        ...
+
+    labels = property(lambda self: 0, lambda self, value: None)
+    depth = property(lambda self: 0)
+"""
+
+
+def test_a_decorator_may_add_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "decorated_net.py").write_text(DECORATED)
+    monkeypatch.syspath_prepend(tmp_path)
+    check_targets(config(model={"_target_": "decorated_net.net", "width": 3, "extra": 1}), "c.yaml")
+    assert "'width'" in faults(model={"_target_": "decorated_net.net", "extra": 1})["model"]
+    assert set(faults(model={"_target_": "decorated_net.net", "width": 1, "wdth": 1})) == {"model.wdth"}
+
+
+def test_a_decorated_class_may_take_its_properties(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "decorated_config.py").write_text(DECORATED + PROPERTIES)
+    monkeypatch.syspath_prepend(tmp_path)
+    check_targets(config(model={"_target_": "decorated_config.Config", "width": 1, "labels": 3}), "c.yaml")
+    found = faults(model={"_target_": "decorated_config.Config", "width": 1, "label": 3, "depth": 2})
+    assert found["model.label"].endswith("did you mean labels?")
+    assert set(found) == {"model.label", "model.depth"}
+
+
+def test_nodes_that_hydra_is_told_to_leave_alone_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_system.py").write_text(DECORATED)
+    monkeypatch.syspath_prepend(tmp_path)
+    inner = {"_target_": "torch.optim.Adam", "lr": 1e-3}
+    node = {"_target_": "own_system.System", "_recursive_": False, "optimizer": inner}
+    check_targets(config(model=node), "c.yaml")
+
+
+@pytest.mark.parametrize("arguments", [3, None, {"a": 1}])
+def test_positional_arguments_are_a_list(arguments: Any) -> None:
+    found = faults(model={"_target_": "torch.nn.Flatten", "_args_": arguments})
+    assert "expected a list of arguments" in found["model._args_"]
+
+
+def test_positional_arguments_of_the_optimizer_would_be_dropped() -> None:
+    found = faults(optimizer={"_target_": "torch.optim.SGD", "_args_": [0.1, 0.9], "nesterov": True})
+    assert found == {
+        "optimizer._args_": "does nothing, as Hydra puts the parameters in its place; name them: lr: 0.1, momentum: 0.9"
+    }
+    check_targets(config(optimizer={"_target_": "torch.optim.SGD", "_args_": []}), "c.yaml")
+
+
+OWN_OPTIMIZER = """\
+class Lit:
+    def configure_optimizers(self): ...
+
+
+class Net: ...
+
+
+def make(): ...
+"""
+
+
+def test_only_a_model_with_an_optimizer_of_its_own_goes_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_optimizer.py").write_text(OWN_OPTIMIZER)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("lightning.pytorch", "pytorch_lightning"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    check_targets(config(model={"_target_": "own_optimizer.Lit"}, optimizer=None), "c.yaml")
+    for model in ("Net", "make"):
+        found = faults(model={"_target_": f"own_optimizer.{model}"}, optimizer=None)
+        assert found.keys() == {"optimizer"}
+        assert "add this key (only a LightningModule brings" in found["optimizer"]
+
+
+@pytest.mark.parametrize("package", ["lightning.pytorch", "pytorch_lightning"])
+def test_what_a_function_returns_shows_later_where_lightning_is_in_use(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_optimizer.py").write_text(OWN_OPTIMIZER)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, package, sys)
+    check_targets(config(model={"_target_": "own_optimizer.make"}, optimizer=None), "c.yaml")
+    assert set(faults(model={"_target_": "own_optimizer.Net"}, optimizer=None)) == {"optimizer"}
+
+
+def test_a_model_at_fault_is_not_blamed_for_its_optimizer_too() -> None:
+    assert set(faults(model={"_target_": "torch.nn.Linaer"}, optimizer=None)) == {"model._target_"}

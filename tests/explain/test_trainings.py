@@ -1,0 +1,141 @@
+"""Trainings at constant learning rates, from the config of a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from cli import Project, open_project
+from helpers import example_result
+
+from lrfind.errors import ConfigError, LrfindError
+from lrfind.explain.trainings import Trials, config_of_record, train_at
+from lrfind.observer import Observer
+from lrfind.pipeline import read_config
+from lrfind.records.types import Result, StopReason
+
+LRS = (0.1, 0.01, 1.0)
+
+
+@pytest.fixture
+def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
+    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
+        yield opened
+
+
+def made(project: Project, *overrides: str, steps: int = 20, observer: Observer | None = None) -> Trials:
+    overrides = ("device=cpu", *overrides)
+    return train_at(read_config(project.config, overrides), str(project.config), LRS, steps, observer)
+
+
+def recorded(project: Project, *overrides: str) -> Result:
+    config = read_config(project.config, overrides).model_dump(mode="json")
+    return replace(example_result(), config=config, source=str(project.config))
+
+
+def test_trainings_share_weights_and_batches(project: Project) -> None:
+    trials = made(project, "data.dataset.noise=1", "data.batch_size=8")
+    assert trials.device == "cpu"
+    assert [probe.lr for probe, _ in trials.made] == list(LRS)
+    assert len({probe.losses[0] for probe, _ in trials.made}) == 1
+    good, slow, fast = (probe for probe, _ in trials.made)
+    assert good.end_loss < slow.end_loss
+    assert {probe.stop_reason for probe in (good, slow)} == {StopReason.COMPLETED}
+    assert [error for _, error in trials.made] == [None] * 3
+    assert fast.steps == 20
+    assert made(project, "data.dataset.noise=1", "data.batch_size=8") == trials
+
+
+def test_one_that_blows_up_is_stopped(project: Project) -> None:
+    probe = made(project, "model.width=3", steps=60).made[2][0]
+    assert probe.stop_reason is StopReason.DIVERGED
+    assert len(probe.losses) < 60
+
+
+FAULT = "def loss(): return on_step(lambda step, value: {})"
+
+
+def test_a_fault_at_one_rate_keeps_the_others(project: Project) -> None:
+    project.add("def fail(value): raise ValueError('no')\n" + FAULT.format("fail(value) if value > 10 else value"))
+    told: list[LrfindError] = []
+    trials = made(project, "loss._target_=own.loss", observer=Observer(on_error=told.append))
+    (good, none), (_, also_none), (bad, error) = trials.made
+    assert (good.stop_reason, none, also_none) == (StopReason.COMPLETED, None, None)
+    assert bad.stop_reason is StopReason.FAILED
+    assert bad.losses
+    assert error
+    assert "ValueError: no" in error
+    assert [str(fault) for fault in told] == [error]
+
+
+def test_a_fault_before_anything_was_measured_is_raised(project: Project) -> None:
+    project.add("def fail(): raise ValueError('no')\n" + FAULT.format("fail()"))
+    with pytest.raises(LrfindError, match="ValueError: no"):
+        made(project, "loss._target_=own.loss")
+
+
+def test_an_interrupt_ends_all_and_keeps_what_was_made(project: Project) -> None:
+    seen: list[float] = []
+
+    def on_step(index: int, lr: float, loss: float) -> None:
+        seen.append(loss)
+        if len(seen) == 27:
+            raise KeyboardInterrupt
+
+    trials = made(project, observer=Observer(on_step=on_step))
+    assert [len(probe.losses) for probe, _ in trials.made] == [20, 6, 0]
+    assert [probe.stop_reason.value for probe, _ in trials.made] == ["completed", "interrupted", "interrupted"]
+
+
+def test_an_interrupt_before_anything_was_measured_is_raised(project: Project) -> None:
+    def on_step(index: int, lr: float, loss: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made(project, observer=Observer(on_step=on_step))
+
+
+def test_data_that_can_be_read_but_once_ends_all(project: Project) -> None:
+    project.add("def loader(): return iter([(torch.ones(4, 3), torch.ones(4, 1))] * 20)")
+    project.config.write_text(
+        project.config.read_text().replace(
+            "{dataset: {_target_: own.data}, batch_size: 64}", "{loader: {_target_: own.loader}}"
+        )
+    )
+    trials = made(project)
+    assert [len(probe.losses) for probe, _ in trials.made] == [20, 0, 0]
+    assert [probe.stop_reason.value for probe, _ in trials.made] == ["completed", "data_ended", "data_ended"]
+
+
+def test_the_config_of_a_record_is_that_of_the_run(project: Project) -> None:
+    overrides = ("optimizer.momentum=0.5", "seed=3")
+    result = recorded(project, *overrides)
+    assert config_of_record(result, "record", project.config) == read_config(project.config, overrides)
+    assert config_of_record(result, "record", project.config, "cpu").device == "cpu"
+
+
+def test_faults_in_the_config_of_a_record_are_those_of_a_config(project: Project) -> None:
+    result = recorded(project)
+    broken = replace(result, config={**result.config, "seeed": 1, "model": {"_target_": "own.nett"}})
+    with pytest.raises(ConfigError, match=r"record: seeed: unknown key; did you mean seed\?"):
+        config_of_record(broken, "record", project.config)
+    misnamed = replace(result, config={**result.config, "model": {"_target_": "own.nett"}})
+    with pytest.raises(ConfigError, match=r"did you mean own\.net"):
+        config_of_record(misnamed, "record", project.config)
+    with pytest.raises(ConfigError, match="--device: expected auto, cpu, cuda"):
+        config_of_record(result, "record", project.config, "gpu")
+
+
+def test_a_checkpoint_moves_with_its_config(project: Project, tmp_path: Path) -> None:
+    weights = project.folder / "weights.pt"
+    torch.save({"weight": torch.ones(1, 3), "bias": torch.ones(1)}, weights)
+    result = recorded(project, "train.checkpoint=weights.pt")
+    assert config_of_record(result, "record", project.config).train.checkpoint == str(weights)
+    moved = tmp_path / "moved.yaml"
+    weights.rename(tmp_path / "weights.pt")
+    assert config_of_record(result, "record", moved).train.checkpoint == str(tmp_path / "weights.pt")
+    with pytest.raises(ConfigError, match=r"train\.checkpoint: expected a file, got none at"):
+        config_of_record(result, "record", project.config)

@@ -1,0 +1,137 @@
+"""Curves from elsewhere: every form that is read, and what is said of those that are not."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+
+import pytest
+
+from lrfind.analysis.suggest import analyze
+from lrfind.errors import RecordError
+from lrfind.records.external import MOST_POINTS, Tool, to_sweep
+from lrfind.records.types import StopReason
+
+LRS, LOSSES = (1e-3, 1e-2, 1e-1), (2.3, 2.0, 1.5)
+ROWS = list(zip(LRS, LOSSES, strict=True))
+
+
+def table(header: str, delimiter: str, rows: list[tuple[float, float]] = ROWS) -> str:
+    return "\n".join([header, *(f"{lr}{delimiter}{loss}" for lr, loss in rows)]) + "\n"
+
+
+FORMS = {
+    "csv": table("lr,loss", ","),
+    "other names": table("Learning Rate,train_loss", ","),
+    "logger's names": table("lr-Adam,train/loss", ","),
+    "tabs": table("lr\tloss", "\t"),
+    "semicolons and decimal commas": table("lr;loss", ";").replace(".", ","),
+    "blanks": table("lr   loss", "  "),
+    "no header": table("", ",").lstrip(),
+    "comments and empty lines": "# a sweep\n\n" + table("lr,loss", ",") + "\n\n",
+    "carriage returns": table("lr,loss", ",").replace("\n", "\r\n"),
+    "quotes": table('"lr","loss"', ","),
+    "more columns": "epoch,loss,lr,val_loss\n" + "".join(f"0,{loss},{lr},9\n" for lr, loss in ROWS),
+    "rows of their own": "lr,loss\n0.001,\n" + "".join(f"{lr},{loss}\n" for lr, loss in ROWS) + ",3\n",
+    "json of lists": json.dumps({"lr": LRS, "loss": LOSSES}),
+    "json with more keys": json.dumps({"lrs": LRS, "losses": LOSSES, "tool": "own"}),
+    "json of rows": json.dumps([{"lr": lr, "loss": loss} for lr, loss in ROWS]),
+    "json of pairs": json.dumps(ROWS),
+    "json of words": json.dumps({"lr": [str(lr) for lr in LRS], "loss": LOSSES}),
+    "json lines": "\n".join(json.dumps({"step": i, "lr": lr, "loss": loss}) for i, (lr, loss) in enumerate(ROWS)),
+}
+
+
+@pytest.mark.parametrize("text", FORMS.values(), ids=FORMS)
+def test_every_form_gives_the_same_sweep(text: str) -> None:
+    sweep = to_sweep(text, "curve")
+    assert (sweep.lrs, sweep.losses) == (LRS, LOSSES)
+
+
+FAULTS = {
+    "empty": ("", "got an empty file"),
+    "blank": (" \n \n", "got an empty file"),
+    "comments": ("# nothing\n", "comments alone"),
+    "broken json": ('{"lr": [1,', "got a fault in it"),
+    "deep json": ("[" * 100_000, "got a fault in it"),
+    "number": ("7", "found no lr and loss among '7'"),
+    "empty list": ("[]", "got other JSON"),
+    "list of numbers": ("[1, 2]", "got other JSON"),
+    "no loss": ("lr,accuracy\n1,2\n", "found no loss among 'lr', 'accuracy'; rename the columns"),
+    "no lr": ('{"loss": [1]}', "found no lr among 'loss'"),
+    "no rows": ("lr,loss\n", "got 0 of them"),
+    "one row": ("lr,loss\n1,2\n", "got 1 of them"),
+    "words": ("lr,loss\n1,2\n2,high\n", "row 2 of the numbers: expected two numbers, got lr='2' and loss='high'"),
+    "lengths": ('{"lr": [1, 2], "loss": [1]}', "got 2 of lr and 1 of loss"),
+    "one value": ('{"lr": 1, "loss": 2}', "expected a list of numbers each"),
+    "nested": ('{"lr": [[1], [2]], "loss": [1, 2]}', "entry 0: expected two numbers"),
+    "falling": (table("lr,loss", ",", ROWS[::-1]), "rise from one to the next, got 0.01 after 0.1 as number 2"),
+    "equal": ("lr,loss\n1,2\n1,2\n", "got 1 after 1 as number 2"),
+    "zero": ("lr,loss\n0,2\n1,2\n", "above 0 that rise from one to the next, got 0 as number 1"),
+    "lr of NaN": ("lr,loss\nnan,2\n1,2\n", "got nan as number 1"),
+    "lr of infinity": ("lr,loss\n1,2\ninf,2\n", "got inf after 1 as number 2"),
+    "lr of null": ('{"lr": [null, 1], "loss": [1, 2]}', "got lr=None and loss=1"),
+    "long cell": ("lr,loss\n" + "1" * 200_000 + ",2\n", "a fault in it"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), FAULTS.values(), ids=FAULTS)
+def test_what_is_no_curve_is_said(text: str, words: str) -> None:
+    with pytest.raises(RecordError) as raised:
+        to_sweep(text, "curve.csv")
+    assert str(raised.value).startswith("curve.csv: ")
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("loss", ["nan", "inf", "-inf", "NaN"])
+def test_a_loss_that_is_not_finite_ends_the_sweep(loss: str) -> None:
+    sweep = to_sweep(f"lr,loss\n1,2\n2,1\n3,{loss}\n4,1\n", "curve")
+    assert sweep.lrs == (1, 2, 3)
+    assert sweep.stop_reason is StopReason.NON_FINITE
+    assert to_sweep('{"lr": [1, 2, 3], "loss": [2, 1, null]}', "curve").stop_reason is StopReason.NON_FINITE
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"), [(1.5, StopReason.COMPLETED), (4.9, StopReason.COMPLETED), (5.1, StopReason.DIVERGED)]
+)
+def test_a_rise_of_three_descents_is_a_divergence(last: float, reason: StopReason) -> None:
+    losses = [2.0] * 8 + [1.0, last]
+    assert to_sweep(json.dumps({"lr": list(range(1, 11)), "loss": losses}), "curve").stop_reason is reason
+
+
+def test_a_loss_after_the_update_stands_beside_the_learning_rate_it_answers_to() -> None:
+    sweep = to_sweep(FORMS["csv"], "curve", after_update=True)
+    assert list(zip(sweep.lrs, sweep.losses[1:], strict=False)) == ROWS
+    assert sweep.lrs[-1] == pytest.approx(1.0)
+
+
+def averaged(losses: list[float], tool: Tool) -> list[float]:
+    """Average as the tool does, by its own lines."""
+    kept: list[float] = []
+    average = 0.0
+    for index, loss in enumerate(losses):
+        if tool == "lightning":
+            average = 0.98 * average + 0.02 * loss
+            kept.append(average / (1 - 0.98 ** (index + 1)))
+        else:
+            kept.append(loss if index == 0 else 0.05 * loss + (1 - 0.05) * kept[-1])
+    return kept
+
+
+@pytest.mark.parametrize("tool", ["torch-lr-finder", "ignite", "lightning"])
+def test_the_running_average_of_a_tool_is_undone(tool: Tool) -> None:
+    losses = [2.0 + 0.3 * math.sin(i) - i / 100 for i in range(100)]
+    text = json.dumps({"lr": [1e-7 * 1.2**i for i in range(100)], "loss": averaged(losses, tool)})
+    assert to_sweep(text, "curve", tool).losses == pytest.approx(losses)
+
+
+def test_long_curves_are_averaged_and_read_the_same() -> None:
+    count = 3 * MOST_POINTS
+    lrs = [10 ** (-7 + 8 * i / count) for i in range(count)]
+    losses = [2.3 - 2 / (1 + (1e-3 / lr)) + 0.05 * math.sin(i * i) + 4 * lr**2 for i, lr in enumerate(lrs)]
+    sweep = to_sweep(json.dumps({"lr": lrs, "loss": losses}), "curve")
+    assert len(sweep.lrs) == MOST_POINTS
+    assert sweep.losses[0] == statistics.fmean(losses[:3])
+    short = to_sweep(json.dumps({"lr": lrs[::30], "loss": losses[::30]}), "curve")
+    assert analyze(sweep).suggested_lr == pytest.approx(analyze(short).suggested_lr, rel=0.2)

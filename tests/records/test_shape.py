@@ -1,0 +1,143 @@
+"""Every kind of file that is no record, in every place that reads one: what was expected, what was got, the way out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli import Project, open_project
+from helpers import example_result
+
+import lrfind
+from lrfind.commands.run_many_table import failure
+from lrfind.errors import ExitCode, RecordError
+from lrfind.records.json_format import dumps, from_json, to_json
+
+RECORD = to_json(example_result())
+LINE = to_json(example_result(), line=True)
+FAILED = dumps(failure("bad.yaml", ExitCode.USAGE, "bad.yaml: model: expected a value, got none"), line=True)
+SEVERAL = "expected one record, got 2; `lrfind plot` compares them, and `jq -s 'flatten[0]' FILE` takes the first"
+
+
+def but(**changes: Any) -> bytes:
+    return json.dumps(json.loads(RECORD) | changes).encode()
+
+
+def without(key: str) -> bytes:
+    return json.dumps({name: value for name, value in json.loads(RECORD).items() if name != key}).encode()
+
+
+def sweep_but(**changes: Any) -> bytes:
+    return but(sweeps=[json.loads(RECORD)["sweeps"][0] | changes])
+
+
+KINDS: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "expected a record or a table of lr and loss, got an empty file; run again"),
+    "png": (b"\x89PNG\r\n\x1a\n\x00\xff", "expected text in UTF-8 (JSON or CSV), got binary data; name the record"),
+    "other csv": (b"epoch,accuracy\n1,0.5\n", "found no lr and loss among 'epoch', 'accuracy'; rename the columns"),
+    "config": (b"seed: 0\nmodel: {_target_: own.net}\n", "expected a record of lrfind, or columns lr and loss"),
+    "cut": (RECORD[:900].encode(), "expected JSON, got a fault in it"),
+    "object": (b"{}", "found no lr and loss among none"),
+    "array": (b"[]", "got other JSON; name the record, CONFIG.lrfind.json"),
+    "failed": (FAILED.encode(), "holds no record, as the run failed: bad.yaml: model: expected a value"),
+    "newer": (but(schema=2), "schema: expected 1, got 2; read this record with the lrfind version that wrote it"),
+    **{
+        f"no {key}": (without(key), f"expected the key {key}, got none; take the record as `lrfind run` wrote it")
+        for key in json.loads(RECORD)
+        if key not in ("group_lrs", "stop_reason", "spread", "source")  # not read, or newer than the first records
+    },
+    "no lrs": (but(sweeps=[{"seed": 0}]), "expected the key sweeps.0.lrs, got none"),
+    "sweeps": (but(sweeps={"a": 1}), "sweeps: expected a list, got {'a': 1}"),
+    "sweep": (but(sweeps=["a"]), "sweeps.0: expected an object, got 'a'"),
+    "no sweep": (but(sweeps=[]), "sweeps: expected one that is used, got []"),
+    "losses": (sweep_but(losses=["high"]), "sweeps.0.losses: expected a list of numbers, got ['high']"),
+    "huge": (sweep_but(losses=[10**400]), "sweeps.0.losses: expected a list of numbers, got [1000"),
+    "stop reason": (sweep_but(stop_reason="odd"), "sweeps.0.stop_reason: expected completed or "),
+    "status": (but(status=3), "status: expected ok or no_suggestion, got 3"),
+    "reason": (but(reason={}), "or null, got {}"),
+    "safe range": (but(safe_range=5), "safe_range: expected a list of numbers, got 5"),
+    "landmarks": (but(landmarks=[1]), "landmarks: expected an object, got [1]"),
+    "landmark": (but(landmarks={"plateau_loss": 1}), "expected the key landmarks.noise, got none"),
+    "candidates": (but(candidates=[{"method": "x"}]), "expected the key candidates.0.lr, got none"),
+    "title": (but(title=3), "title: expected a text, got 3; take the record as"),
+    "rate": (but(suggested_lr="0.1"), "suggested_lr: expected learning rates above 0, got ['0.1']; take the record"),
+}
+SEVERAL_KINDS: dict[str, str] = {
+    "lines": f"{LINE}\n{LINE}\n",
+    "lines of which one failed": f"{FAILED}\n\n{LINE}",
+    "files joined": f"{RECORD}\n{RECORD}\n",
+    "a list": f"[{LINE},\n{RECORD}]",
+}
+
+
+@pytest.fixture
+def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
+    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
+        yield opened
+
+
+def by_load(project: Project, path: Path) -> str:
+    with pytest.raises(RecordError) as raised:
+        lrfind.load(path)
+    return str(raised.value)
+
+
+def by_command(*arguments: str) -> Callable[[Project, Path], str]:
+    def said(project: Project, path: Path) -> str:
+        filled = [argument.format(config=project.config, path=path) for argument in arguments]
+        outcome = project.main(*filled)
+        assert (outcome.code, outcome.out) == (2, "")
+        outcome.says()
+        return outcome.err.removeprefix("lrfind: ")
+
+    return said
+
+
+READERS = {
+    "load": by_load,
+    "analyze": by_command("analyze", "{path}"),
+    "plot": by_command("plot", "{path}", "--terminal"),
+    "schedule": by_command("schedule", "{path}"),
+    "explain": by_command("explain", "{path}"),
+    "check": by_command("check", "{config}", "--lr", "0.1", "--against", "{path}"),
+}
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_what_is_no_record_is_told_in_each_place_that_reads_one(
+    project: Project, reader: Callable[[Project, Path], str]
+) -> None:
+    path = project.folder / "a.json"
+    for kind, (content, words) in KINDS.items():
+        path.write_bytes(content)
+        said = reader(project, path)
+        assert Path(said.partition(": ")[0]).name == path.name, kind
+        assert words in said, kind
+        assert "Error" not in said, kind
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_a_folder_and_a_missing_file_are_told(project: Project, reader: Callable[[Project, Path], str]) -> None:
+    assert "expected a file, got a folder; name the record in it" in reader(project, project.folder)
+    missing = project.folder / "none.json"
+    assert f"{missing}: no such file; `lrfind run` writes records as CONFIG.lrfind.json" in reader(project, missing)
+
+
+@pytest.mark.parametrize("text", SEVERAL_KINDS.values(), ids=SEVERAL_KINDS)
+def test_of_several_records_one_is_to_be_named_or_plot_takes_all(project: Project, text: str) -> None:
+    path = project.folder / "a.jsonl"
+    path.write_text(text)
+    for name, reader in READERS.items():
+        if name != "plot":
+            assert f"{path}: {SEVERAL}" in reader(project, path)
+    rows = json.loads(project.main("plot", str(path), "--json", "--out", str(project.folder / "p.svg")).out)
+    assert len(rows) == 2 - text.count('"failed"')
+
+
+def test_keys_that_a_later_version_added_are_left_out() -> None:
+    document = json.loads(RECORD)
+    document["landmarks"]["knee_lr"] = document["candidates"][0]["weight"] = document["new"] = 1
+    assert from_json(json.dumps(document)) == from_json(RECORD)

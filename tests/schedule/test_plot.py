@@ -1,0 +1,63 @@
+"""The pictures of schedules: the right curve, and all text inside and apart."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from lrfind.schedule.kinds import KINDS, Length, Rates, plan
+from lrfind.schedule.plot import save_schedule, save_schedules, schedule_figure, schedules_figure
+
+RATES = Rates({"constant": 0.04, "cosine": 0.08, "linear": 0.08, "onecycle": 0.079}, low=0.008, high=0.2)
+TINY = Rates({key: lr * 3.456e-5 for key, lr in RATES.suggested.items()}, low=1.23e-7, high=1.23e-5)
+LENGTHS = [Length(1, 1), Length(3, 2), Length(90, 5004), Length(1000, 10)]
+
+
+def check_legible(picture: Figure) -> None:
+    canvas = FigureCanvasAgg(picture)
+    canvas.draw()
+    texts = [*picture.texts]
+    for axes in picture.axes:
+        texts += [axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()]
+        texts += [axes._left_title]  # type: ignore[attr-defined]
+    boxes = [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in texts if t.get_text().strip()]
+    page = picture.bbox
+    for text, box in boxes:
+        assert page.x0 <= box.x0 < box.x1 <= page.x1, text
+        assert page.y0 <= box.y0 < box.y1 <= page.y1, text
+    for (one, a), (other, b) in itertools.combinations(boxes, 2):
+        assert not a.overlaps(b), (one, other)
+
+
+@pytest.mark.parametrize("rates", [RATES, TINY], ids=["common", "tiny"])
+@pytest.mark.parametrize("length", LENGTHS, ids=lambda length: f"{length.epochs}x{length.steps}")
+def test_all_schedules_are_legible_together(rates: Rates, length: Length) -> None:
+    picture = schedules_figure(rates, length)
+    assert [axes.get_title(loc="left") for axes in picture.axes] == list(KINDS)
+    check_legible(picture)
+
+
+@pytest.mark.parametrize("rates", [RATES, TINY], ids=["common", "tiny"])
+@pytest.mark.parametrize("name", KINDS)
+def test_each_schedule_is_legible_alone(name: str, rates: Rates) -> None:
+    check_legible(schedule_figure(name, plan(name, rates, Length(90, 5004)), Length(90, 5004)))
+
+
+def test_the_curve_is_the_plan() -> None:
+    length = Length(3, 4)
+    planned = plan("cosine", RATES, length)
+    (line,) = schedule_figure("cosine", planned, length).axes[0].lines
+    assert list(line.get_xdata()) == pytest.approx([step / 4 for step in range(13)])
+    assert list(line.get_ydata())[:12] == [planned.at(step) for step in range(12)]
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_they_are_saved(suffix: str, tmp_path: Path) -> None:
+    length = Length(3, 4)
+    save_schedule("step", plan("step", RATES, length), length, tmp_path / f"one.{suffix}")
+    save_schedules(RATES, length, tmp_path / f"all.{suffix}")
+    assert all(path.stat().st_size > 5000 for path in tmp_path.iterdir())

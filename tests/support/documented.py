@@ -1,0 +1,170 @@
+"""What the README and the help tell their readers to type, and a folder in which it can be typed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from lrfind.commands.app import app
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+
+_FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_PROGRAMS = ("lrfind", "make", "pip", "python", "torchrun")
+
+TRAIN = """\
+import argparse
+
+import torch
+from digits import cnn, digits
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float, default=0.1)
+lr = parser.parse_args().lr
+torch.manual_seed(0)
+model, data = cnn(), torch.utils.data.DataLoader(digits(), batch_size=64)
+optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
+losses = []
+for _, (x, y) in zip(range(25), data):
+    optimizer.zero_grad()
+    loss = torch.nn.functional.cross_entropy(model(x), y)
+    loss.backward()
+    optimizer.step()
+    losses.append(loss.item())
+assert losses[-1] < losses[0], losses
+"""
+"""The script of a user's that goes on with the learning rate."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code in the README: its language, and its text."""
+
+    language: str
+    text: str
+
+
+def blocks(*languages: str) -> list[Block]:
+    """Return the blocks of the README in these languages, in reading order."""
+    found = (Block(match[1], match[2]) for match in _FENCED.finditer(README))
+    return [block for block in found if block.language in languages]
+
+
+def shell_lines(block: Block) -> list[str]:
+    """Return what is typed in a block: its lines, or in a session with its output those behind the prompt."""
+    lines = block.text.replace("\\\n", " ").splitlines()
+    if block.language == "console":
+        lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    bare = (re.sub(r"(^|\s+)#\s.*", "", line) for line in lines)
+    return [line for line in bare if line]
+
+
+def inline_commands() -> list[str]:
+    """Return the commands that stand in the README's text, those with words to be filled in left out."""
+    spans = re.findall(r"`([^`\n]+)`", _FENCED.sub("", README))
+    commands = [span for span in dict.fromkeys(spans) if span.split()[0] in _PROGRAMS and len(span.split()) > 1]
+    return [each for each in commands if not (each.startswith("lrfind ") and (is_template(each) or is_name(each)))]
+
+
+def named_commands() -> set[str]:
+    """Return the subcommands that the README names."""
+    return set(re.findall(r"`lrfind ([a-z]\w*)", README))
+
+
+def is_template(line: str) -> bool:
+    return bool(re.search(r"\b[A-Z]{2,}\b(?!=)|\.\.\.", re.sub(r"\$\w+", "", line)))
+
+
+def is_name(line: str) -> bool:
+    """Return whether a command is but named: `lrfind run`."""
+    return bool(re.fullmatch(r"lrfind [a-z]\w*", line))
+
+
+def subcommands() -> dict[str, TyperCommand]:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    return {name: command for name, command in group.commands.items() if isinstance(command, TyperCommand)}
+
+
+def help_examples(command: TyperCommand) -> list[str]:
+    """Return the examples at the end of the help of a command."""
+    return re.findall(r"^\s*- `(.+)`$", command.help or "", re.MULTILINE)
+
+
+class Folder:
+    """A copy of what a reader of the README has, and files of theirs that a line names, made as it names them."""
+
+    def __init__(self, place: Path, record: Path | None = None) -> None:
+        self.place = place
+        self.summary = place / "summary.md"
+        place.mkdir()
+        for name in ("Makefile", "pyproject.toml", "README.md"):
+            shutil.copy(ROOT / name, place)
+        shutil.copytree(ROOT / "configs", place / "configs", ignore=shutil.ignore_patterns("__pycache__"))
+        (place / "digits.py").symlink_to(place / "configs" / "digits.py")  # beside a config in the folder itself
+        if record is not None:
+            shutil.copy(record, place)
+
+    def run(self, line: str) -> subprocess.CompletedProcess[str]:
+        """Type a line, as in a job on GitHub: with this Python and its commands first, and a file for the summary."""
+        self._provide(line)
+        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+        env = {"PATH": path, "PYTHONPATH": str(ROOT), "GITHUB_STEP_SUMMARY": str(self.summary)}
+        # A home of its own, for what installs itself there; but matplotlib takes seconds to list the fonts anew.
+        home = {
+            "HOME": str(self.place),
+            "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
+        }
+        pinned = {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb", "LC_ALL": "C.UTF-8", **home}
+        return subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", f"{line}\n:"],  # with a line below, bash stays the parent
+            cwd=self.place,
+            # The make that may run the tests is none of the reader's.
+            env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")} | pinned | env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",  # a picture may come out
+            timeout=300,
+        )
+
+    def _provide(self, line: str) -> None:
+        if re.match(r"lrfind init\b", line):
+            return  # it makes what it names
+        read = re.sub(r"(>|--out|--write-config)[ =]*\S+", "", line)
+        for name in re.findall(r"(?<![\w/.-])[\w-]+(?:\.[\w-]+)+(?![\w/.-])", read):
+            file = self.place / name
+            content = self._content(name)
+            if content is not None and not file.exists():
+                file.write_text(content)
+
+    def _content(self, name: str) -> str | None:
+        """Return what a file of that name of the reader's holds; None if it is none that has to be there."""
+        if name == "train.py":
+            return TRAIN
+        if name.endswith(".yaml"):
+            config = (ROOT / "configs" / "digits.yaml").read_text()
+            return config.replace("momentum: 0.9", "lr: 0.1\n  momentum: 0.9")
+        if not name.endswith((".json", ".csv")):
+            return None
+        record = (self.place / "digits.lrfind.json").read_text()
+        if name.endswith(".lrfind.json"):
+            return record
+        sweep = json.loads(record)["sweeps"][0]
+        if name.endswith(".json"):
+            return json.dumps({"lr": sweep["lrs"], "loss": sweep["losses"]})
+        table = io.StringIO()
+        csv.writer(table).writerows([("lr", "loss"), *zip(sweep["lrs"], sweep["losses"], strict=True)])
+        return table.getvalue()
