@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from lrfind.answer import Answer
 from lrfind.arguments import KEYS, config_of_objects, in_python
 from lrfind.config.schema import AnalysisConfig, Config, ProbesConfig, SweepConfig, TrainConfig
-from lrfind.errors import Caution, LrfindError
+from lrfind.errors import PYTHON, Level, LrfindError, Note
 from lrfind.observer import Observer
 from lrfind.output.files import check_writable, record_path
 from lrfind.pipeline import collector_paused, read_config, run, run_job
@@ -30,9 +30,13 @@ SEED = Config.model_fields["seed"].default
 LOG = logging.getLogger("lrfind")
 
 
-def _log(note: str) -> None:
-    """Log what may make the answer wrong as a warning, which Python shows on stderr unless told otherwise."""
-    LOG.log(logging.WARNING if isinstance(note, Caution) else logging.INFO, "%s", note)
+Tell = Callable[[Note], None]
+"""Is told what is worth knowing about a search."""
+
+
+def log(note: Note) -> None:
+    """Log a note; Python shows a warning on stderr unless told otherwise."""
+    LOG.log(logging.WARNING if note.level is Level.WARNING else logging.INFO, "%s", note.render(PYTHON))
 
 
 def find_lr(
@@ -64,7 +68,7 @@ def find_lr(
     refine: bool = False,
     method: Literal["auto", "steepest", "descent_end", "valley", "minimum"] = ANALYSIS.method,
     progress: bool | None = None,
-    on_note: Callable[[str], None] = _log,
+    on_note: Callable[[str], None] | None = None,
 ) -> Answer:
     """Find the learning rate of a training that a script is about to make, or is in the middle of.
 
@@ -122,19 +126,35 @@ def find_lr(
         KeyboardInterrupt: The user interrupted it.
     """
     settings = {name: value for name, value in locals().items() if name in KEYS}
+    objects = {"model": model, "loader": loader, "loss_fn": loss_fn, "optimizer": optimizer, "step": step}
+    return search_objects(objects, settings, device, scaler, progress, _teller(on_note))
+
+
+def search_objects(
+    objects: Mapping[str, Any], settings: Mapping[str, Any], device: Any, scaler: Any, progress: bool | None, tell: Tell
+) -> Answer:
+    """Do what `find_lr` does, and tell the notes as such.
+
+    Args:
+        objects: model, loader, loss_fn, optimizer and step, as of `find_lr`.
+        settings: Its other arguments that are settings (`KEYS`).
+        device: As of `find_lr`.
+        scaler: As of `find_lr`.
+        progress: As of `find_lr`.
+        tell: Is told each note.
+    """
     with _words_of_python(), collector_paused():
         from lrfind.training.rng import keep_chance
         from lrfind.workloads.from_objects import LiveJob, check_live
-    notes = _watched(progress, lambda note: on_note(type(note)(in_python(note))))
+    notes = _watched(progress, tell)
     with _words_of_python(), contextlib.ExitStack() as stack:
-        place = check_live(model, loader, loss_fn, optimizer, step, device, scaler, precision)
-        objects: dict[str, Any] = {"model": model, "loader": loader, "loss_fn": loss_fn, "optimizer": optimizer}
-        config = config_of_objects(settings, **objects, step=step, device=place)
+        place = check_live(**objects, device=device, scaler=scaler, precision=settings["precision"])
+        config = config_of_objects(settings, **objects, device=place)
         stack.callback(keep_chance())  # here already, as the progress bar draws at random, too
         observer = stack.enter_context(notes)
 
         def job() -> LiveJob:
-            made = LiveJob(config=config, device=place, **objects, step=step, scaler=scaler)
+            made = LiveJob(config=config, device=place, **objects, scaler=scaler)
             stack.enter_context(made.everything_restored())
             return made
 
@@ -144,13 +164,17 @@ def find_lr(
     return _answer(replace(result, analysis=replace(found, message=in_python(found.message), candidates=candidates)))
 
 
+def _teller(on_note: Callable[[str], None] | None) -> Tell:
+    return log if on_note is None else lambda note: on_note(note.render(PYTHON))
+
+
 def run_config(
     path: str | os.PathLike[str],
     overrides: Sequence[str] | Mapping[str, Any] = (),
     *,
     out: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
-    on_note: Callable[[str], None] = _log,
+    on_note: Callable[[str], None] | None = None,
 ) -> Answer:
     """Find the learning rate of a config, as `lrfind run` does; random generators and TF32 settings are put back.
 
@@ -178,7 +202,7 @@ def run_config(
         stack.callback(keep_chance())
         if config.tf32 is not None:
             stack.callback(keep_tf32())
-        answer = _answer(run(config, str(path), stack.enter_context(_watched(progress, on_note))))
+        answer = _answer(run(config, str(path), stack.enter_context(_watched(progress, _teller(on_note)))))
     if folder:
         stem = folder / Path(path).stem
         answer.save(record_path(stem))
@@ -199,12 +223,12 @@ def _words_of_python() -> Iterator[None]:
     try:
         yield
     except LrfindError as error:
-        error.args = (in_python(str(error)),)
+        error.words = PYTHON
         raise
 
 
 @contextlib.contextmanager
-def _watched(progress: bool | None, on_note: Callable[[str], None]) -> Iterator[Observer]:
+def _watched(progress: bool | None, tell: Tell) -> Iterator[Observer]:
     """Yield an observer that raises what cuts a sweep short, shows a bar if one is wanted, and prints nothing else."""
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
     bar: contextlib.AbstractContextManager[Observer] = contextlib.nullcontext(Observer())
@@ -215,7 +239,7 @@ def _watched(progress: bool | None, on_note: Callable[[str], None]) -> Iterator[
 
         bar = watched(Console(stderr=True, force_terminal=True), quiet=False)
     with bar as observer:
-        yield replace(observer, on_note=on_note, on_error=_raise)
+        yield replace(observer, on_note=tell, on_error=_raise)
 
 
 def _raise(error: LrfindError) -> NoReturn:

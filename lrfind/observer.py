@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lrfind.errors import LrfindError
+from lrfind.errors import LrfindError, Note
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,12 @@ class Observer:
         on_sweep: Called before each sweep with the number of its steps.
         on_probe: Called before each short training with the number of its steps.
         on_step: Called for each loss with its index, learning rate and loss.
-        on_note: Called with a sentence that the user should read, a `Caution` where the answer may be wrong for it.
+        on_note: Called with what the user should know.
         on_error: Called with the fault that cut a sweep short, of which the part before it is kept.
     """
 
     on_sweep: Callable[[int], None] = lambda steps: None
     on_probe: Callable[[int], None] = lambda steps: None
     on_step: Callable[[int, float, float], None] | None = None
-    on_note: Callable[[str], None] = lambda note: None
+    on_note: Callable[[Note], None] = lambda note: None
     on_error: Callable[[LrfindError], None] = lambda error: None

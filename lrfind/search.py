@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lrfind.analysis.probe_search import ProbePlan, checked_by_probes
 from lrfind.analysis.suggest import analyze, next_length
-from lrfind.errors import Caution, DataError, LrfindError
+from lrfind.errors import DataError, Level, LrfindError, Note
 from lrfind.observer import Observer
 from lrfind.records.types import Analysis, Probe, StopReason, Sweep
 
@@ -46,7 +46,7 @@ def sweep_until_evident(job: Job, observer: Observer) -> Sweeps:
         KeyboardInterrupt: The user interrupted it before anything was measured.
     """
     outcome = Sweeps()
-    on_recycle = _once(observer.on_note, "The data ran out; starting over with its first batch.")
+    on_recycle = _once(observer.on_note, Note("The data ran out; starting over with its first batch."))
     steps = job.config.sweep.num_iter
     while True:
         try:
@@ -56,7 +56,7 @@ def sweep_until_evident(job: Job, observer: Observer) -> Sweeps:
         except DataError:
             if not outcome.sweeps:
                 raise
-            observer.on_note(Caution("The data cannot be read a second time, so the sweep that is there has to do."))
+            observer.on_note(Note("The data cannot be read again: the first sweep has to do.", Level.WARNING))
             return outcome
         except LrfindError as error:
             sweep = _what_is_left(error, outcome)
@@ -71,7 +71,7 @@ def sweep_until_evident(job: Job, observer: Observer) -> Sweeps:
         if longer is None or outcome.cut_short:
             return outcome
         steps = longer
-        observer.on_note(f"The noise hides the descent; sweeping again with {steps} steps.")
+        observer.on_note(Note(f"The noise hides the descent; sweeping again with {steps} steps."))
 
 
 def _what_is_left(error: LrfindError, outcome: Sweeps) -> Sweep:
@@ -139,7 +139,7 @@ def probe(job: Job, outcome: Sweeps, analysis: Analysis, observer: Observer) -> 
 
     def train(lr: float, steps: int) -> Probe | None:
         if outcome.probes and steps > outcome.probes[-1].steps:
-            observer.on_note(f"Not settled yet; training {steps} steps at one learning rate after the other.")
+            observer.on_note(Note(f"Not settled yet: training {steps} steps at each learning rate."))
         made = _probe(job, lr, steps, outcome, observer)
         if made:
             outcome.probes.append(made)
@@ -158,7 +158,7 @@ def _probe(job: Job, lr: float, steps: int, outcome: Sweeps, observer: Observer)
     """Train at one learning rate; None if nothing could be measured. The sweep is there all the same."""
     made, fault = one_probe(job, lr, steps, observer)
     if isinstance(fault, DataError):
-        observer.on_note(Caution("The data cannot be read a second time, so the sweep is not checked by trainings."))
+        observer.on_note(Note("The data cannot be read again, so no probe checks the sweep.", Level.WARNING))
         return None
     if fault is not None:
         outcome.error = str(fault)
@@ -179,8 +179,8 @@ def one_probe(job: Job, lr: float, steps: int, observer: Observer) -> tuple[Prob
     return Probe(lr, steps, sweep.losses, sweep.stop_reason), fault
 
 
-def _once(tell: Callable[[str], None], note: str) -> Callable[[], None]:
-    told: list[str] = []
+def _once(tell: Callable[[Note], None], note: Note) -> Callable[[], None]:
+    told: list[Note] = []
 
     def tell_once() -> None:
         if not told:

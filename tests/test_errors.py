@@ -31,7 +31,7 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 
 
 def test_a_config_error_lists_every_fault_behind_the_file() -> None:
-    error = ConfigError("c.yaml", [Fault("a.b", "expected 1, got 2"), Fault("", "no such file")])
+    error = ConfigError("c.yaml", [Fault("a.b", problem="expected 1, got 2"), Fault("", problem="no such file")])
     assert str(error) == "c.yaml: a.b: expected 1, got 2\nc.yaml: no such file"
 
 

@@ -95,7 +95,7 @@ def analyze(
         print_result(_schema())
         raise typer.Exit
     if record is None:
-        raise ConfigError("lrfind analyze", [Fault("RECORD", "expected a file or - for stdin, got nothing")])
+        raise ConfigError("lrfind analyze", [Fault("RECORD", problem="expected a file or - for stdin, got nothing")])
     from lrfind.analysis.recorded import reread
     from lrfind.commands.record_files import load
 

@@ -79,16 +79,17 @@ def _lr(config: Config, lr: float | None, source: str, *, needed: bool) -> float
     value = lr if lr is not None else (config.optimizer or {}).get("lr")
     if value is None and needed:
         raise ConfigError(
-            source, [Fault(flag, "expected the learning rate that is trained with, got none; set it, or say --lr")]
+            source,
+            [Fault(flag, problem="expected the learning rate that is trained with, got none; set it, or say --lr")],
         )
     if value is not None and not (isinstance(value, (int, float)) and 0 < value < math.inf):
-        raise ConfigError(source, [Fault(flag, f"expected a number above 0, got {value!r}")])
+        raise ConfigError(source, [Fault(flag, problem=f"expected a number above 0, got {value!r}")])
     return value
 
 
 def _baseline(against: str | None, tolerance: float, source: str) -> Result | None:
     if not 1 <= tolerance < math.inf:
-        raise ConfigError(source, [Fault("--tolerance", f"expected a factor of at least 1, got {tolerance:g}")])
+        raise ConfigError(source, [Fault("--tolerance", problem=f"expected a factor of at least 1, got {tolerance:g}")])
     if against is None:
         return None
     from lrfind.check.verdict import baseline_rate

@@ -99,19 +99,21 @@ def explain(
 def _own(fault: Fault) -> Fault:
     """Return a fault of the record's config, which no override changes, with a way out that `lrfind explain` has."""
     if fault.key == "device":
-        return Fault("--device", f"{fault.problem.removesuffix('; use auto')}; say --device auto")
+        return Fault("--device", problem=f"{fault.problem.removesuffix('; use auto')}; say --device auto")
     if fault.key == "parallel" and is_alone():
         start = "torchrun --nproc-per-node N -m lrfind explain RECORD"
-        return Fault("parallel", f"expected several processes, as the run had, got one; start them with {start}")
+        return Fault(
+            "parallel", problem=f"expected several processes, as the run had, got one; start them with {start}"
+        )
     return fault
 
 
 def _check_numbers(lr: float | None, factor: float) -> None:
     faults = []
     if not 1 < factor <= MOST_FACTOR:
-        faults.append(Fault("--factor", f"expected a number above 1, at most {MOST_FACTOR:g}, got {factor:g}"))
+        faults.append(Fault("--factor", problem=f"expected a number above 1, at most {MOST_FACTOR:g}, got {factor:g}"))
     if lr is not None and not 0 < lr / MOST_FACTOR < lr * MOST_FACTOR < math.inf:
-        faults.append(Fault("--lr", f"expected a number above 0, got {lr:g}"))
+        faults.append(Fault("--lr", problem=f"expected a number above 0, got {lr:g}"))
     if faults:
         raise ConfigError("lrfind explain", faults)
 
@@ -134,7 +136,7 @@ def _place(source: Source, name: str, config: Path | None) -> Path:
     if found is None:
         where = " or ".join(map(str, places))
         way_out = "check the path" if config else "say where it lies with --config CONFIG"
-        raise ConfigError(name, [Fault("--config", f"expected the config of the run at {where}; {way_out}")])
+        raise ConfigError(name, [Fault("--config", problem=f"expected the config of the run at {where}; {way_out}")])
     return found
 
 

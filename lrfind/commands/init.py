@@ -82,7 +82,7 @@ def _check_name(file: Path) -> None:
         problem = f"expected a name that can be printed, got {str(file)!r}; name it otherwise"
     else:
         return
-    raise ConfigError("lrfind init", [Fault("FILE", problem)])
+    raise ConfigError("lrfind init", [Fault("FILE", problem=problem)])
 
 
 def _texts(template: Template, file: Path) -> dict[Path, str]:
@@ -107,9 +107,9 @@ def _check_free(paths: list[Path], *, force: bool) -> None:
     faults = []
     for path in filter(os.path.lexists, paths):
         if path.is_dir():
-            faults.append(Fault(str(path), "is a folder; name another FILE"))
+            faults.append(Fault(str(path), problem="is a folder; name another FILE"))
         elif not force:
-            faults.append(Fault(str(path), "exists already; name another FILE, or replace it with --force"))
+            faults.append(Fault(str(path), problem="exists already; name another FILE, or replace it with --force"))
     if faults:
         raise ConfigError("lrfind init", faults)
 

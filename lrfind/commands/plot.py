@@ -76,17 +76,18 @@ def _check_stdout(*, picture: bool, as_json: bool, terminal: bool) -> None:
     wanted = [flag for flag, given in (("--out -", picture), ("--json", as_json), ("--terminal", terminal)) if given]
     if len(wanted) > 1:
         problem = f"leaves no room on stdout for {' and '.join(wanted[1:])}; drop one of them"
-        raise ConfigError("lrfind plot", [Fault(wanted[0], problem)])
+        raise ConfigError("lrfind plot", [Fault(wanted[0], problem=problem)])
     if picture and sys.stdout.isatty():
         problem = "expected stdout to be a file or a pipe, got a terminal; add > x.png, or draw with --terminal"
-        raise ConfigError("lrfind plot", [Fault("--out -", problem)])
+        raise ConfigError("lrfind plot", [Fault("--out -", problem=problem)])
 
 
 def _check_count(sources: Sequence[Source]) -> None:
     most = 12  # as output.compare.MOST, which is not imported before something is drawn
     if len(sources) > most:
         raise ConfigError(
-            "lrfind plot", [Fault("RECORD", f"expected at most {most} records, got {len(sources)}; compare fewer")]
+            "lrfind plot",
+            [Fault("RECORD", problem=f"expected at most {most} records, got {len(sources)}; compare fewer")],
         )
 
 

@@ -50,7 +50,7 @@ def load_all(places: Sequence[str]) -> list[Source]:
     Of those, runs that failed are named on stderr and left out.
     """
     if places.count(STDIN) > 1:
-        raise ConfigError(STDIN, [Fault("", "stdin can be read but once; name it once")])
+        raise ConfigError(STDIN, [Fault("", problem="stdin can be read but once; name it once")])
     return [source for place in places for source in _load_lines(place)]
 
 

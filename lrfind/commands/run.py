@@ -86,7 +86,7 @@ def run(
     configs, values = split([str(config), *(overrides or ())])
     form = one_format(configs[0], form, as_json=as_json)
     if force and write_config is None:
-        raise ConfigError(configs[0], [Fault("--force", "does nothing without --write-config; drop it")])
+        raise ConfigError(configs[0], [Fault("--force", problem="does nothing without --write-config; drop it")])
     if len(configs) > 1:
         _check_several(configs, write_config)
         code = run_all(configs, values, given, form, quiet=quiet, dry_run=dry_run)
@@ -101,10 +101,10 @@ def run(
 def _check_several(configs: list[str], write_config: Path | None) -> None:
     if write_config is not None:
         problem = f"expected one config beside it, got {len(configs)}; run each with a file of its own"
-        raise ConfigError("lrfind run", [Fault("--write-config", problem)])
+        raise ConfigError("lrfind run", [Fault("--write-config", problem=problem)])
     if not is_alone():
         problem = f"expected one config under torchrun, got {len(configs)}; start torchrun once for each"
-        raise ConfigError("lrfind run", [Fault("CONFIG", problem)])
+        raise ConfigError("lrfind run", [Fault("CONFIG", problem=problem)])
 
 
 @contextlib.contextmanager

@@ -110,7 +110,7 @@ def _check_places(configs: Sequence[str], overrides: Sequence[str], flags: Mappi
                 f"would write {place.name} to the same folder as {taken[place]}; rename one, give each an output.dir "
                 "of its own, or run them one by one with --out"
             )
-            raise ConfigError(config, [Fault("", problem)])
+            raise ConfigError(config, [Fault("", problem=problem)])
         taken[place] = config
 
 

@@ -90,7 +90,7 @@ def _known(name: str | None) -> str | None:
     near = difflib.get_close_matches(name.lower(), KINDS, 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise ConfigError(
-        "lrfind schedule", [Fault("--scheduler", f"expected one of {', '.join(KINDS)}, got {name}{hint}")]
+        "lrfind schedule", [Fault("--scheduler", problem=f"expected one of {', '.join(KINDS)}, got {name}{hint}")]
     )
 
 
@@ -103,13 +103,15 @@ def _length(epochs: int | None, steps: int | None, *, needed: bool) -> Length | 
     missing = [flag for flag, value in flags.items() if value is None]
     if needed or len(missing) == 1:
         why = "a schedule is set up for a training of known length; steps are updates of the weights"
-        raise ConfigError("lrfind schedule", [Fault(flag, f"expected a number, got none; {why}") for flag in missing])
+        raise ConfigError(
+            "lrfind schedule", [Fault(flag, problem=f"expected a number, got none; {why}") for flag in missing]
+        )
     return None
 
 
 def _check_lr(lr: float | None) -> None:
     if lr is not None and not 0 < lr < math.inf:
-        raise ConfigError("lrfind schedule", [Fault("--lr", f"expected a number above 0, got {lr:g}")])
+        raise ConfigError("lrfind schedule", [Fault("--lr", problem=f"expected a number above 0, got {lr:g}")])
 
 
 def _rates(result: Result, lr: float | None) -> Rates | None:

@@ -83,11 +83,15 @@ def prepare(config: Path, overrides: Sequence[str], settings: Config, out: Path,
     from lrfind.output.files import check_writable
 
     if str(out) == "-":
-        raise ConfigError(str(config), [Fault(FLAG, "expected the name of a file, got -; stdout is for the result")])
+        raise ConfigError(
+            str(config), [Fault(FLAG, problem="expected the name of a file, got -; stdout is for the result")]
+        )
     before = _content(out)
     if before is not None and not force:
         name = "is the config itself" if out.samefile(config) else "exists"
-        raise ConfigError(str(config), [Fault(FLAG, f"{out} {name}; name another file, or add --force to replace it")])
+        raise ConfigError(
+            str(config), [Fault(FLAG, problem=f"{out} {name}; name another file, or add --force to replace it")]
+        )
     draft = read_draft(config, overrides, settings, out)
     check_writable(out.parent, WAY_OUT)
     return Writing(draft, out, before)

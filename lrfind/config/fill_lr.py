@@ -90,7 +90,7 @@ class Draft:
         return values
 
     def _fault(self, problem: str) -> ConfigError:
-        return ConfigError(str(self.path), [Fault(FLAG, problem)])
+        return ConfigError(str(self.path), [Fault(FLAG, problem=problem)])
 
 
 def read_draft(path: Path, overrides: Sequence[str], config: Config, out: Path) -> Draft:
@@ -108,7 +108,7 @@ def read_draft(path: Path, overrides: Sequence[str], config: Config, out: Path) 
     """
 
     def fault(problem: str) -> ConfigError:
-        return ConfigError(str(path), [Fault(FLAG, problem)])
+        return ConfigError(str(path), [Fault(FLAG, problem=problem)])
 
     if config.optimizer is None:
         raise fault("the config has no optimizer to set lr of; drop the flag, and set it in configure_optimizers")

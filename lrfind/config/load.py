@@ -42,7 +42,7 @@ def load_config(
         resolved = OmegaConf.to_container(document, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or ""
-        raise ConfigError(source, [Fault(key, _first_line(error))]) from error
+        raise ConfigError(source, [Fault(key, problem=_first_line(error))]) from error
     return _place_checkpoint(validated(resolved, source, {key: flag for key, (flag, _) in flags.items()}), path)
 
 
@@ -75,10 +75,10 @@ def read_text(path: Path) -> str:
     except FileNotFoundError as error:
         near = difflib.get_close_matches(path.stem, _neighbours(path), n=1)
         way_out = f"did you mean {_neighbours(path)[near[0]]}?" if near else "check the path"
-        raise ConfigError(source, [Fault("", f"no such file; {way_out}")]) from error
+        raise ConfigError(source, [Fault("", problem=f"no such file; {way_out}")]) from error
     except (OSError, UnicodeDecodeError) as error:
         problem = "is a folder; name a YAML file" if path.is_dir() else f"cannot be read as UTF-8 text: {error}"
-        raise ConfigError(source, [Fault("", problem)]) from error
+        raise ConfigError(source, [Fault("", problem=problem)]) from error
 
 
 def parse(text: str, path: Path, overrides: Sequence[str] = (), flags: Mapping[str, Any] | None = None) -> DictConfig:
@@ -92,18 +92,20 @@ def parse(text: str, path: Path, overrides: Sequence[str] = (), flags: Mapping[s
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(root, yaml.MappingNode):
             got = "an empty file" if root is None else f"a {type(root).__name__[:-4].lower()}"
-            raise ConfigError(source, [Fault("", f"expected a mapping of config keys at the top, got {got}")])
+            raise ConfigError(source, [Fault("", problem=f"expected a mapping of config keys at the top, got {got}")])
         if {"schema", "sweeps"} <= {key.value for key, _ in root.value if isinstance(key, yaml.ScalarNode)}:
-            raise ConfigError(source, [Fault("", "expected a config, got a record; name the config of its run")])
+            raise ConfigError(
+                source, [Fault("", problem="expected a config, got a record; name the config of its run")]
+            )
         document = cast(DictConfig, OmegaConf.create(text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(source, [Fault(where, f"not valid YAML: {error.problem}")]) from error
+        raise ConfigError(source, [Fault(where, problem=f"not valid YAML: {error.problem}")]) from error
     except (yaml.YAMLError, OmegaConfBaseException) as error:
-        raise ConfigError(source, [Fault("", f"not valid YAML: {_first_line(error)}")]) from error
+        raise ConfigError(source, [Fault("", problem=f"not valid YAML: {_first_line(error)}")]) from error
     except RecursionError as error:
-        raise ConfigError(source, [Fault("", _TOO_DEEP)]) from error
+        raise ConfigError(source, [Fault("", problem=_TOO_DEEP)]) from error
     return _override(document, source, overrides, flags or {})
 
 
@@ -126,17 +128,17 @@ def _apply(document: DictConfig, override: str) -> Fault | None:
     """Apply one `key=value`; return what is wrong with it, if anything is."""
     key, equals, value = override.partition("=")
     if not (key and equals):
-        return Fault(override, "expected an override of the form key=value, such as sweep.num_iter=200")
+        return Fault(override, problem="expected an override of the form key=value, such as sweep.num_iter=200")
     try:
         document.merge_with_dotlist([override])
     except yaml.MarkedYAMLError as error:
-        return Fault(override, f"cannot be applied: not valid YAML: {error.problem}")
+        return Fault(override, problem=f"cannot be applied: not valid YAML: {error.problem}")
     except RecursionError:
-        return Fault(key, _TOO_DEEP)
+        return Fault(key, problem=_TOO_DEEP)
     except TypeError:  # OmegaConf cannot merge a mapping with anything else
-        return Fault(key, f"expected a mapping of keys, got {value}")
+        return Fault(key, problem=f"expected a mapping of keys, got {value}")
     except (OmegaConfBaseException, ValueError) as error:
-        return Fault(override, f"cannot be applied: {_first_line(error)}")
+        return Fault(override, problem=f"cannot be applied: {_first_line(error)}")
     return None
 
 
@@ -155,7 +157,7 @@ def _place_checkpoint(config: Config, path: Path) -> Config:
     if found is None:
         places = " or ".join(map(str, _places(config.train.checkpoint, path)))
         problem = f"expected a file, got none at {places}; correct the path"
-        raise ConfigError(str(path), [Fault("train.checkpoint", problem)])
+        raise ConfigError(str(path), [Fault("train.checkpoint", problem=problem)])
     return config.model_copy(update={"train": config.train.model_copy(update={"checkpoint": str(found)})})
 
 
@@ -181,7 +183,9 @@ def _first_line(error: Exception) -> str:
 def _faults(error: ValidationError, flags: Mapping[str, str]) -> Iterable[Fault]:
     for detail in error.errors(include_url=False):
         key = ".".join(str(part) for part in detail["loc"])
-        yield Fault(flags.get(key, key), _problem(detail["type"], detail["msg"], detail["input"], detail["loc"]))
+        yield Fault(
+            flags.get(key, key), problem=_problem(detail["type"], detail["msg"], detail["input"], detail["loc"])
+        )
 
 
 def _problem(kind: str, message: str, got: Any, location: tuple[int | str, ...]) -> str:

@@ -124,15 +124,17 @@ def target_nodes(document: Any, path: str = "") -> Iterator[tuple[str, dict[str,
 def _check_node(key: str, node: dict[str, Any]) -> Iterator[Fault]:
     target = node["_target_"]
     if not isinstance(target, str):
-        yield Fault(f"{key}._target_", f"expected a dotted path, got {target!r}")
+        yield Fault(f"{key}._target_", problem=f"expected a dotted path, got {target!r}")
         return
     try:
         function = resolve(target, key)
     except LookupError as error:
-        yield Fault(f"{key}._target_", str(error))
+        yield Fault(f"{key}._target_", problem=str(error))
         return
     if not callable(function):
-        yield Fault(f"{key}._target_", f"expected a class or function, but {target} is a {type(function).__name__}")
+        yield Fault(
+            f"{key}._target_", problem=f"expected a class or function, but {target} is a {type(function).__name__}"
+        )
         return
     yield from _check_arguments(key, node, function)
 
@@ -145,7 +147,7 @@ def _check_own_optimizer(model: str) -> Iterator[Fault]:
     target = resolve(model, "model")
     loaded = any(package in sys.modules for package in ("lightning.pytorch", "pytorch_lightning"))
     if not (hasattr(target, "configure_optimizers") if inspect.isclass(target) else loaded):
-        yield Fault("optimizer", NO_OPTIMIZER)
+        yield Fault("optimizer", problem=NO_OPTIMIZER)
 
 
 def _check_groups(config: Config, optimizer: Callable[..., Any]) -> Iterator[Fault]:
@@ -153,14 +155,16 @@ def _check_groups(config: Config, optimizer: Callable[..., Any]) -> Iterator[Fau
     if first_parameter(optimizer) == "model":
         for key in ("param_groups", "no_decay_on_bias_and_norm"):
             if getattr(config, key):
-                yield Fault(key, f"does nothing: {_name(optimizer)} takes the model and makes its own groups; drop it")
+                yield Fault(
+                    key, problem=f"does nothing: {_name(optimizer)} takes the model and makes its own groups; drop it"
+                )
         return
     for index, group in enumerate(config.param_groups):
         for option in group.model_extra or {}:
             if not takes(optimizer, option):
-                yield Fault(f"param_groups.{index}.{option}", _no_argument(optimizer, option))
+                yield Fault(f"param_groups.{index}.{option}", problem=_no_argument(optimizer, option))
     if config.no_decay_on_bias_and_norm and not takes(optimizer, "weight_decay"):
-        yield Fault("no_decay_on_bias_and_norm", _no_argument(optimizer, "weight_decay"))
+        yield Fault("no_decay_on_bias_and_norm", problem=_no_argument(optimizer, "weight_decay"))
 
 
 def _no_argument(optimizer: Callable[..., Any], name: str) -> str:
@@ -179,23 +183,25 @@ def _check_arguments(key: str, node: dict[str, Any], function: Callable[..., Any
     if parameters is None:
         return
     if not isinstance(node.get("_args_", []), list):
-        yield Fault(f"{key}._args_", f"expected a list of arguments, got {node['_args_']!r}")
+        yield Fault(f"{key}._args_", problem=f"expected a list of arguments, got {node['_args_']!r}")
         return
     if key == "optimizer" and node.get("_args_"):
         names = zip([*parameters][1:], node["_args_"], strict=False)
         named = ", ".join(f"{name}: {value}" for name, value in names)
-        yield Fault(f"{key}._args_", f"does nothing, as Hydra puts the parameters in its place; name them: {named}")
+        yield Fault(
+            f"{key}._args_", problem=f"does nothing, as Hydra puts the parameters in its place; name them: {named}"
+        )
     arguments = {name: value for name, value in node.items() if name not in HYDRA_KEYS}
     for name, value in arguments.items():
         if name in parameters and isinstance(value, str):
             node[name] = _as_number(value, parameters[name])
             if isinstance(node[name], str) and _takes_only_numbers(parameters[name]):
-                yield Fault(f"{key}.{name}", f"expected a number, got {value!r}")
+                yield Fault(f"{key}.{name}", problem=f"expected a number, got {value!r}")
     unknown = [] if _takes_any(parameters) else [name for name in arguments if name not in parameters]
     for name in unknown:
         near = difflib.get_close_matches(name, list(parameters), n=1)
         hint = f"did you mean {near[0]}?" if near else f"it takes: {', '.join(parameters) or 'nothing'}"
-        yield Fault(f"{key}.{name}", f"{node['_target_']} takes no argument {name}; {hint}")
+        yield Fault(f"{key}.{name}", problem=f"{node['_target_']} takes no argument {name}; {hint}")
     if not unknown and not node.get("_partial_"):
         yield from _check_missing(key, node, function, arguments)
 
@@ -213,7 +219,7 @@ def _check_missing(
         signature.bind(*positional, **(arguments if _takes_any(signature.parameters) else known))
     except TypeError as error:
         hint = "; add _partial_: true, as lrfind calls it later" if key in CALLED_LATER else ""
-        yield Fault(key, f"{node['_target_']} cannot be called with these arguments: {error}{hint}")
+        yield Fault(key, problem=f"{node['_target_']} cannot be called with these arguments: {error}{hint}")
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:

@@ -62,7 +62,7 @@ def _found(config: Config, result: Result, name: str, place: Path) -> Config:
     moved = place.parent / os.path.relpath(given, Path(result.source or "").parent)
     if not moved.is_file():
         problem = f"expected a file, got none at {given} or {moved}; put it there, or go to the folder of the run"
-        raise ConfigError(name, [Fault("train.checkpoint", problem)])
+        raise ConfigError(name, [Fault("train.checkpoint", problem=problem)])
     return config.model_copy(update={"train": config.train.model_copy(update={"checkpoint": str(moved)})})
 
 

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from lrfind.answer import Answer
-from lrfind.errors import Caution, LrfindError
-from lrfind.finder import find_lr
+from lrfind.errors import PYTHON, Level, LrfindError, Note
+from lrfind.errors.words import KEYS
+from lrfind.finder import find_lr, search_objects
 from lrfind.training.scheduler_peaks import peak_lrs, schedule_of
 from lrfind.training.snapshot import Snapshot
 from lrfind.training.step import Step
@@ -29,6 +30,8 @@ OPTIONS = [
     for name, parameter in inspect.signature(find_lr).parameters.items()
     if parameter.kind is parameter.KEYWORD_ONLY and name not in OF_THE_TRAINER
 ]
+DEFAULTS = {name: inspect.signature(find_lr).parameters[name].default for name in KEYS}
+"""The settings of a search, as `find_lr` has them."""
 LR_NAMES = ("lr", "learning_rate")
 """Names under which models and trainers hold their learning rate."""
 
@@ -54,6 +57,12 @@ class Training:
     settings: Mapping[str, Any]
 
     @property
+    def objects(self) -> dict[str, Any]:
+        """The objects that a search takes, by the arguments of `find_lr`."""
+        own = {"model": self.model, "loader": self.loader, "optimizer": self.optimizer, "step": self.step}
+        return {**own, "loss_fn": None}
+
+    @property
     def peak_lr(self) -> float:
         """The learning rate that it is set up with, the peak of its schedule."""
         return peak_lrs(self.optimizer, self.schedulers)[0]
@@ -77,9 +86,13 @@ class Search:
         self._on_note = on_note
         self._warn = warn
 
-    def note(self, note: str) -> None:
-        """Tell the user something, as a warning where the answer may be wrong for it."""
-        (self._warn if isinstance(note, Caution) else self._on_note)(f"FindLR: {note}")
+    def note(self, text: str) -> None:
+        """Tell the user something."""
+        self._on_note(f"FindLR: {text}")
+
+    def _tell(self, note: Note) -> None:
+        """Hand on a note of the search, as a warning where the answer may be wrong for it."""
+        (self._warn if note.level is Level.WARNING else self._on_note)(f"FindLR: {note.render(PYTHON)}")
 
     def refuse(self, reason: str) -> None:
         """Say why the learning rate stays as it is.
@@ -120,9 +133,11 @@ class Search:
         return training.peak_lr
 
     def _found(self, training: Training) -> Answer:
-        settings = {"schedule": schedule_of(training.schedulers), **training.settings, **self._options}
-        model, loader, step = training.model, training.loader, training.step
-        return find_lr(model, loader, optimizer=training.optimizer, step=step, on_note=self.note, **settings)
+        given = {"schedule": schedule_of(training.schedulers), **training.settings, **self._options}
+        settings = {name: given.get(name, default) for name, default in DEFAULTS.items()}
+        return search_objects(
+            training.objects, settings, given["device"], given["scaler"], given["progress"], self._tell
+        )
 
 
 def renamed(holder: MutableMapping[str, Any], before: float, lr: float) -> None:

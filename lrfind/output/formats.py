@@ -40,7 +40,9 @@ class PlotFormat(str, enum.Enum):
 def one_format(source: str, form: AnyFormat, *, as_json: bool) -> AnyFormat:
     """Return the format that --format and --json say together."""
     if as_json and form.value not in ("text", "json"):
-        raise ConfigError(source, [Fault("--json", f"is short for --format json, got --format {form.value} as well")])
+        raise ConfigError(
+            source, [Fault("--json", problem=f"is short for --format json, got --format {form.value} as well")]
+        )
     return type(form)("json") if as_json else form
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lrfind.errors import Note
 from lrfind.observer import Observer
 from lrfind.output.streams import report_error
 
@@ -37,8 +38,8 @@ def watched(console: Console, *, quiet: bool) -> Iterator[Observer]:
         yield _on_bar(progress)
 
 
-def _printer(console: Console) -> Callable[[str], None]:
-    return lambda note: console.print(note, markup=False, highlight=False, emoji=False, soft_wrap=True)
+def _printer(console: Console) -> Callable[[Note], None]:
+    return lambda note: console.print(str(note), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def _on_bar(progress: Progress) -> Observer:

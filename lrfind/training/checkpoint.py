@@ -96,7 +96,7 @@ class Checkpoint:
             group.update(kept)
 
     def _fault(self, key: str, problem: str) -> ConfigError:
-        return ConfigError(self.source, [Fault(key, problem)])
+        return ConfigError(self.source, [Fault(key, problem=problem)])
 
 
 def read_checkpoint(path: str, source: str) -> Checkpoint:
@@ -113,7 +113,7 @@ def read_checkpoint(path: str, source: str) -> Checkpoint:
     try:
         content = _read(Path(path))
     except _UnreadableError as error:
-        raise ConfigError(source, [Fault("train.checkpoint", f"{path} {error}")]) from error
+        raise ConfigError(source, [Fault("train.checkpoint", problem=f"{path} {error}")]) from error
     nested = next((content[key] for key in _WEIGHTS if isinstance(content.get(key), Mapping)), content)
     weights = {str(name): value for name, value in nested.items() if isinstance(value, Tensor)}
     if not weights:
@@ -121,7 +121,7 @@ def read_checkpoint(path: str, source: str) -> Checkpoint:
             f"expected a state_dict, or one under {', '.join(_WEIGHTS)}, but {path} holds "
             f"{some([str(key) for key in content]) or 'nothing'}; {_SAVE_IT}"
         )
-        raise ConfigError(source, [Fault("train.checkpoint", problem)])
+        raise ConfigError(source, [Fault("train.checkpoint", problem=problem)])
     state = next((content[key] for key in _OPTIMIZER if key in content), None)
     if isinstance(state, list):  # Lightning keeps one for each optimizer
         state = state[0] if len(state) == 1 else None

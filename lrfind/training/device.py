@@ -38,7 +38,7 @@ def find_device(name: str, source: str, launch: Launch | None = None) -> torch.d
     if (device.index or 0) >= count:
         have = f"{accelerator.type} ({torch.accelerator.device_count()})" if accelerator else "none, only the CPU"
         raise ConfigError(
-            source, [Fault("device", f"expected {name}, but the accelerators here are: {have}; use auto")]
+            source, [Fault("device", problem=f"expected {name}, but the accelerators here are: {have}; use auto")]
         )
     return device
 
@@ -47,7 +47,7 @@ def _own_device(name: str, source: str, launch: Launch) -> torch.device:
     kind = find_device(name, source)
     if kind.type == "mps" or (kind.index is not None and launch.size > 1):
         problem = f"expected auto, cpu or cuda, as every process has a device of its own, got {name}"
-        raise ConfigError(source, [Fault("device", problem)])
+        raise ConfigError(source, [Fault("device", problem=problem)])
     if kind.type == "cpu":
         return kind
     if launch.local_rank >= torch.accelerator.device_count():
@@ -55,6 +55,6 @@ def _own_device(name: str, source: str, launch: Launch) -> torch.device:
             f"expected a device for each process of this machine, got {torch.accelerator.device_count()} for "
             f"LOCAL_RANK {launch.local_rank}; lower --nproc-per-node"
         )
-        raise ConfigError(source, [Fault("device", problem)])
+        raise ConfigError(source, [Fault("device", problem=problem)])
     torch.accelerator.set_device_index(launch.local_rank)
     return torch.device(kind.type, launch.local_rank)

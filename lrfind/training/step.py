@@ -39,7 +39,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from lrfind.errors import Caution, UserCodeError, user_code
+from lrfind.errors import Level, Note, UserCodeError, user_code
 from lrfind.training.batch import describe, is_dataclass
 from lrfind.training.forward import Forward
 
@@ -47,15 +47,17 @@ Step = Callable[[nn.Module, Any], Tensor]
 """step(model, batch) -> loss, a scalar tensor."""
 Loss = Callable[[Any, Any], Tensor]
 """loss(output, target) -> a scalar tensor."""
+OnNote = Callable[[Note], None]
+"""Is told what the user should know."""
 Call = Callable[[nn.Module, Any], Any]
 """call(model, batch) -> the model's output."""
 
 TARGETS = ("label", "labels", "target", "targets", "y")
 """Names under which a batch holds its target."""
-OWN_STEP = "for anything else set step to a function of your own: step: {_target_: my_module.my_step, _partial_: true}"
+OWN_STEP = "for anything else $own_step"
 
 
-def default_step(loss: Loss | None, on_note: Callable[[str], None] = lambda note: None) -> Step:
+def default_step(loss: Loss | None, on_note: OnNote = lambda note: None) -> Step:
     """Return the step for batches and models of the usual forms, as the table above has them.
 
     Args:
@@ -70,7 +72,7 @@ def default_step(loss: Loss | None, on_note: Callable[[str], None] = lambda note
             return read(call(model, batch), batch)
         plan = _plan(Forward(model), batch, loss)
         with user_code(
-            "training step", lambda: f"the batch was: {describe(batch)}\nit was used as {plan.form}; {OWN_STEP}"
+            "training step", lambda: (f"the batch was: {describe(batch)}", f"it was used as {plan.form}; {OWN_STEP}")
         ):
             output = plan.call(model, batch)
             read = _reader(plan, output, batch, loss, on_note)
@@ -206,12 +208,12 @@ def _unusable(batch: Any, expected: str) -> UserCodeError:
     return UserCodeError(f"data: expected {expected}; got {describe(batch)}; {OWN_STEP}")
 
 
-def _reader(plan: _Plan, output: Any, batch: Any, loss: Loss | None, on_note: Callable[[str], None]) -> Loss:
+def _reader(plan: _Plan, output: Any, batch: Any, loss: Loss | None, on_note: OnNote) -> Loss:
     """Return what reads the loss from the output on a batch, whose form the first output decides."""
     own = own_loss(output) if plan.own else None
     if own is not None:
         if loss is not None:
-            on_note(Caution(f"The loss of the config is not used, as {plan.model} computes its own; drop loss."))
+            on_note(Note(f"$the_loss is not used, as {plan.model} computes its own; drop $loss.", Level.WARNING))
         return lambda output, batch: own(output)
     if loss is None:
         raise UserCodeError(

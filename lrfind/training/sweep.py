@@ -81,7 +81,7 @@ def run_sweep(
     trace = _Trace(seed, lrs, StopRule() if stop_on_divergence else None, on_step)
     started = 0
     try:
-        with user_code("training step", lambda: f"the batch was: {describe(update.batch)}"):
+        with user_code("training step", lambda: (f"the batch was: {describe(update.batch)}",)):
             for lr in warmup:
                 rates.set(lr)
                 update()

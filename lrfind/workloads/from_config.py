@@ -20,7 +20,7 @@ from torch.utils.data import IterableDataset
 
 from lrfind.config.schema import Config, DataConfig, ParamGroup
 from lrfind.config.validate import NO_OPTIMIZER, default_of, first_parameter, resolve, takes
-from lrfind.errors import ConfigError, Fault, UserCodeError, some, user_code
+from lrfind.errors import ConfigError, Fault, Note, UserCodeError, some, user_code
 from lrfind.training.checkpoint import Checkpoint, read_checkpoint
 from lrfind.training.data import batches_of, check_size
 from lrfind.training.device import find_device, seed_everything
@@ -29,10 +29,10 @@ from lrfind.training.distributed.process_group import Ranks, meet
 from lrfind.training.groups import Selection, freeze, make_groups
 from lrfind.training.minibatches import ALL, Share
 from lrfind.training.precision import allow_tf32, problem_with
-from lrfind.training.step import Step, default_step
+from lrfind.training.step import OnNote, Step, default_step
 from lrfind.workloads import lightning_module as lightning
 from lrfind.workloads.preflight import check_model, check_optimizer, no_sweep
-from lrfind.workloads.workload import Job, OnNote
+from lrfind.workloads.workload import Job
 
 
 @dataclass(kw_only=True)
@@ -62,14 +62,16 @@ class ConfigJob(Job):
         batches = build_loader(self.config, self.source, self.device, share)
         if self.ranks and whole is not None:
             if self.config.data.loader is not None:
-                self.tell("Every process reads data.loader; let it give each a share of its own, by RANK.", on_note)
+                self.tell(
+                    Note("Every process reads data.loader; let it give each a share of its own, by RANK."), on_note
+                )
             model, step = self.ranks.join(whole, step, self.config.seed)
         return model, optimizer, step, batches
 
     def _model(self, on_note: OnNote) -> nn.Module:
         model = build_model(self.config, self.device)
         if self.checkpoint and (note := self.checkpoint.load_weights(model, strict=self.config.train.strict)):
-            self.tell(note, on_note)
+            self.tell(Note("", literal=note), on_note)
         if idle := freeze(model, self.config.train.freeze):
             self._no_match("train.freeze", idle[0], model)
         check_model(model)
@@ -86,20 +88,20 @@ class ConfigJob(Job):
                 self._no_match("param_groups", idle[0].pattern, model)
         check_optimizer(optimizer, model)
         if reason := no_sweep(optimizer):
-            raise ConfigError(self.name, [Fault("optimizer", f"{type(optimizer).__name__} {reason}")])
+            raise ConfigError(self.name, [Fault("optimizer", problem=f"{type(optimizer).__name__} {reason}")])
         self.take(optimizer, model, on_note)
         if self.config.scheduler is not None:
-            self.tell("scheduler is ignored: a sweep sets the learning rate of every step itself.", on_note)
+            self.tell(Note("scheduler is ignored: a sweep sets the learning rate of every step itself."), on_note)
         if self.checkpoint and self.config.train.optimizer_state:
             self.checkpoint.load_optimizer(optimizer)
         return optimizer
 
     def _own_optimizer(self, model: nn.Module, on_note: OnNote) -> torch.optim.Optimizer:
         if not lightning.is_lightning(model):
-            raise ConfigError(self.name, [Fault("optimizer", NO_OPTIMIZER)])
+            raise ConfigError(self.name, [Fault("optimizer", problem=NO_OPTIMIZER)])
         optimizer, scheduler = lightning.own_optimizer(model)
         if scheduler:
-            self.tell(f"The {scheduler} of configure_optimizers is ignored: a sweep sets every learning rate.", on_note)
+            self.tell(Note(f"The {scheduler} of configure_optimizers is ignored: a sweep sets every LR."), on_note)
         return optimizer
 
     def _step(self, model: nn.Module, on_note: OnNote) -> Step:
@@ -107,15 +109,15 @@ class ConfigJob(Job):
             return build_step(self.config, self.device, lambda note: self.tell(note, on_note))
         if self.config.loss is not None:
             problem = "does nothing beside a LightningModule, whose training_step computes its own; drop it"
-            raise ConfigError(self.name, [Fault("loss", problem)])
+            raise ConfigError(self.name, [Fault("loss", problem=problem)])
         if hooks := lightning.idle_hooks(model):
-            self.tell(f"The sweep trains with training_step alone, without {some(hooks)}.", on_note)
+            self.tell(Note(f"The sweep trains with training_step alone, without {some(hooks)}."), on_note)
         return lightning.own_step(model)
 
     def _no_match(self, key: str, pattern: str, model: nn.Module) -> NoReturn:
         names = some([name for name, parameter in model.named_parameters() if parameter.requires_grad])
         problem = f"expected a pattern that is found in the name of a parameter, got {pattern!r}; free are: {names}"
-        raise ConfigError(self.name, [Fault(key, problem)])
+        raise ConfigError(self.name, [Fault(key, problem=problem)])
 
 
 def build_job(config: Config, source: str) -> ConfigJob:
@@ -129,12 +131,14 @@ def build_job(config: Config, source: str) -> ConfigJob:
     launch = read_launch(config.parallel, config.train.world_size, source)
     device = find_device(config.device, source, launch)
     if problem := problem_with(config.precision, device):
-        raise ConfigError(source, [Fault("precision", problem)])
+        raise ConfigError(source, [Fault("precision", problem=problem)])
     allow_tf32(config.tf32)
     if launch is None or config.parallel is None:
         return _job(config, device, source, None)
     if config.parallel == "fsdp" and config.train.optimizer_state:
-        raise ConfigError(source, [Fault("train.optimizer_state", "cannot be read into shards; use parallel=ddp")])
+        raise ConfigError(
+            source, [Fault("train.optimizer_state", problem="cannot be read into shards; use parallel=ddp")]
+        )
     ranks = meet(config.parallel, launch, device, source, find_unused=config.train.find_unused_parameters)
     with ranks.faults_settled():
         return _job(config, device, source, ranks)

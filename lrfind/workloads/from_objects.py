@@ -19,11 +19,11 @@ from lrfind.training.batch import describe
 from lrfind.training.precision import problem_with
 from lrfind.training.rng import Reader, keep_chance, seed_for
 from lrfind.training.snapshot import Snapshot
-from lrfind.training.step import Loss, Step, default_step
+from lrfind.training.step import Loss, OnNote, Step, default_step
 from lrfind.training.update import Recipe
 from lrfind.workloads import lightning_module as lightning
 from lrfind.workloads.preflight import check_model, no_sweep, not_of
-from lrfind.workloads.workload import Job, OnNote
+from lrfind.workloads.workload import Job
 
 WAY_OUT = (
     "sweep before the model is wrapped, in one process (world_size=N makes its updates from as many mini-batches as N "

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from lrfind.errors import Caution, some
+from lrfind.errors import Level, Note, some
 from lrfind.records.types import Group
 from lrfind.training.distributed.process_group import Ranks
 from lrfind.training.groups import describe_groups
-from lrfind.training.step import Step
+from lrfind.training.step import OnNote, Step
 from lrfind.training.update import Recipe
 from lrfind.workloads.preflight import left_out
 
 if TYPE_CHECKING:
     from lrfind.config.schema import Config
-
-OnNote = Callable[[str], None]
-"""Is told a sentence that the user should read."""
 
 
 @dataclass(kw_only=True)
@@ -40,7 +37,7 @@ class Job(abc.ABC):
     device: torch.device
     ranks: Ranks | None = None
     groups: tuple[Group, ...] = ()
-    _told: set[str] = field(default_factory=set)
+    _told: set[Note] = field(default_factory=set)
 
     @property
     def recipe(self) -> Recipe:
@@ -63,7 +60,7 @@ class Job(abc.ABC):
         Every random generator is set to the seed.
 
         Args:
-            on_note: Is told what the user should know, each sentence once in a run.
+            on_note: Is told what the user should know, each once in a run.
         """
 
     def take(self, optimizer: torch.optim.Optimizer, model: nn.Module, on_note: OnNote) -> None:
@@ -71,11 +68,12 @@ class Job(abc.ABC):
         if callable(train := getattr(optimizer, "train", None)):
             train()  # what the schedule-free ones ask for before their first step
         if names := left_out(optimizer, model):
-            note = f"No group of the optimizer holds, so that they are not trained: {some(names)}."
-            self.tell(Caution(note), on_note)
+            self.tell(
+                Note("Not trained, as no group of the optimizer holds them: ", Level.WARNING, some(names)), on_note
+            )
         self.groups = describe_groups(optimizer)
 
-    def tell(self, note: str, on_note: OnNote) -> None:
+    def tell(self, note: Note, on_note: OnNote) -> None:
         """Tell the user something, unless this run has told it already."""
         if note not in self._told:
             self._told.add(note)

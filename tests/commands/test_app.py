@@ -73,7 +73,7 @@ def test_usage_faults(project: Project, arguments: tuple[str, ...], words: tuple
 
 
 def test_errors_are_printed_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
-    faults = ConfigError("c.yaml", [Fault("seed", "expected 0"), Fault("--plot", "got gif")])
+    faults = ConfigError("c.yaml", [Fault("seed", problem="expected 0"), Fault("--plot", problem="got gif")])
     report_error(faults)
     out, err = capsys.readouterr()
     assert out == ""
@@ -95,7 +95,7 @@ def test_traceback_of_the_user_stands_above_the_message(capsys: pytest.CaptureFi
     ("raised", "code", "words"),
     [
         (LrfindError("no luck"), 1, "lrfind: no luck"),
-        (ConfigError("c.yaml", [Fault("seed", "bad")]), 2, "lrfind: c.yaml: seed: bad"),
+        (ConfigError("c.yaml", [Fault("seed", problem="bad")]), 2, "lrfind: c.yaml: seed: bad"),
         (KeyboardInterrupt(), 130, "lrfind: interrupted before anything was measured"),
     ],
 )

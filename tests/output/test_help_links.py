@@ -59,7 +59,9 @@ def test_an_anchor_is_that_of_github(heading: str, name: str) -> None:
 
 
 def fault(key: str, source: str = "c.yaml") -> ConfigError:
-    return ConfigError(source, [Fault(key, "expected 1, got 2"), Fault("train.checkpoint", "no such file")])
+    return ConfigError(
+        source, [Fault(key, problem="expected 1, got 2"), Fault("train.checkpoint", problem="no such file")]
+    )
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def read_launch(
     """
 
     def fault(key: str, problem: str) -> ConfigError:
-        return ConfigError(source, [Fault(key, problem)])
+        return ConfigError(source, [Fault(key, problem=problem)])
 
     given = environ.get("WORLD_SIZE")
     if given is None:

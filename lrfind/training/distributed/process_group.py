@@ -75,7 +75,7 @@ class Ranks:
         """Return `model` as it is trained, before its optimizer is built; FSDP gives it other parameters."""
         whole = Whole(model)
         if self.kind == "fsdp":
-            with user_code("parallel: sharding the model", lambda: "parallel=ddp shards nothing"):
+            with user_code("parallel: sharding the model", lambda: ("parallel=ddp shards nothing",)):
                 shard(whole, self.device, self.launch.size)
         return whole
 
@@ -232,7 +232,7 @@ def meet(kind: Kind, launch: Launch, device: torch.device, source: str, *, find_
             f"expected WORLD_SIZE={launch.size} processes to meet at MASTER_ADDR:MASTER_PORT={where}, but "
             f"{_first_line(error)}; start them with torchrun"
         )
-        raise ConfigError(source, [Fault("parallel", problem)]) from error
+        raise ConfigError(source, [Fault("parallel", problem=problem)]) from error
     _current[:] = [Ranks(kind, launch, device, PrefixStore("lrfind", store), find_unused)]
     return _current[0]
 

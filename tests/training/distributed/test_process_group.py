@@ -56,7 +56,7 @@ def test_a_fault_is_told_by_the_process_it_happened_on(pair: tuple[Ranks, Ranks]
 
 
 def test_a_fault_of_all_is_told_once(pair: tuple[Ranks, Ranks]) -> None:
-    told = [settled(ranks, ConfigError("c.yaml", [Fault("optimizer", "is none")])).told for ranks in pair]
+    told = [settled(ranks, ConfigError("c.yaml", [Fault("optimizer", problem="is none")])).told for ranks in pair]
     assert told == [False, True]
     assert pair[0].fault() == "c.yaml: optimizer: is none"
 

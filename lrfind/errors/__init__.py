@@ -1,0 +1,49 @@
+"""Everything that lrfind tells its user is wrong, as facts, and the exit code of each.
+
+LrfindError                exit 1   the run failed
+├── UserCodeError          exit 1   code named by the config raised; carries its traceback, theirs only
+├── DataError              exit 1   the data set or loader yields nothing that can be swept
+├── ConfigError            exit 2   one or more faults in the config or on the command line
+├── RecordError            exit 2   a saved record cannot be read
+├── OutputError            exit 2   a place to write to cannot be written
+└── StoppedError           exit 130 interrupted before anything was measured
+
+A `Fault` says what was expected, what was got, and the way out; a `Note` is worth knowing, but no fault. Both are
+rendered once, in the `Words` of who reads them: config keys, flags, or the arguments of a Python function.
+"""
+
+from lrfind.errors.fault import Fault, Level, Note, first_line, short, some
+from lrfind.errors.tree import (
+    ConfigError,
+    DataError,
+    ExitCode,
+    LrfindError,
+    OutputError,
+    RecordError,
+    StoppedError,
+    UserCodeError,
+)
+from lrfind.errors.user_code import is_out_of_memory, user_code
+from lrfind.errors.words import CONFIG, PYTHON, Words
+
+__all__ = [
+    "CONFIG",
+    "PYTHON",
+    "ConfigError",
+    "DataError",
+    "ExitCode",
+    "Fault",
+    "Level",
+    "LrfindError",
+    "Note",
+    "OutputError",
+    "RecordError",
+    "StoppedError",
+    "UserCodeError",
+    "Words",
+    "first_line",
+    "is_out_of_memory",
+    "short",
+    "some",
+    "user_code",
+]

@@ -1,0 +1,113 @@
+"""The errors of lrfind; the package's docstring draws the tree."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+
+from lrfind.errors.fault import Fault
+from lrfind.errors.words import CONFIG, Words
+
+
+class ExitCode(enum.IntEnum):
+    """Exit codes of the `lrfind` command."""
+
+    OK = 0
+    """A learning rate is suggested."""
+    FAILED = 1
+    """The run failed: the user's code raised, out of memory, ..."""
+    USAGE = 2
+    """The command line or the config is at fault."""
+    NO_SUGGESTION = 3
+    """The sweep ran, but no learning rate can be trusted."""
+    OUTSIDE = 4
+    """`check`: the learning rate lies outside the safe range, or the suggestion has drifted."""
+    INTERRUPTED = 130
+    """Interrupted; what was measured is kept."""
+
+
+class LrfindError(Exception):
+    """Base of all errors that are shown to the user as a message, without a traceback of lrfind's own.
+
+    Its text is rendered when it is asked for, in `words`.
+
+    Attributes:
+        faults: What is wrong, one or several.
+        source: The file or command that is at fault; "" if none is.
+        words: What its reader calls a setting; whoever passes the error on to another audience changes them.
+        rank: Of several processes that train together, the one whose fault it is; None otherwise.
+        told: Of several processes that train together, whether another one tells the user; None if they did not
+            settle that, or there is but one.
+    """
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, *faults: Fault | str, source: str = "") -> None:
+        self.faults = tuple(fault if isinstance(fault, Fault) else Fault(problem=fault) for fault in faults)
+        self.source = source
+        self.words: Words = CONFIG
+        self.rank: int | None = None
+        self.told: bool | None = None
+        super().__init__(*faults)
+
+    @property
+    def docs(self) -> str:
+        """The page that helps with the first fault that names one; "" if none does."""
+        return next((fault.docs for fault in self.faults if fault.docs), "")
+
+    def __str__(self) -> str:
+        where = "" if self.rank is None else f"rank {self.rank}: "
+        where += f"{self.source}: " if self.source else ""
+        return "\n".join(f"{where}{fault.render(self.words)}" for fault in self.faults)
+
+
+class UserCodeError(LrfindError):
+    """Code of the user's raised, or returned what cannot be used.
+
+    Attributes:
+        user_traceback: The traceback, cut to frames outside of lrfind and the libraries it drives;
+            empty when the fault has no frame in the user's own code.
+        hints: Further lines below the fault, in the form of `Fault.fix`.
+    """
+
+    def __init__(self, *faults: Fault | str, user_traceback: str = "", hints: Sequence[str] = ()) -> None:
+        super().__init__(*faults)
+        self.user_traceback = user_traceback
+        self.hints = tuple(hints)
+
+    def __str__(self) -> str:
+        return "\n".join((super().__str__(), *map(self.words.fill, self.hints)))
+
+
+class DataError(LrfindError):
+    """The data set or the loader yields nothing that can be swept."""
+
+
+class ConfigError(LrfindError):
+    """The config or the command line is at fault; all faults that were found are listed."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, source: str, faults: Sequence[Fault]) -> None:
+        super().__init__(*faults, source=source)
+
+
+class RecordError(LrfindError):
+    """A saved record cannot be read."""
+
+    exit_code = ExitCode.USAGE
+
+
+class OutputError(LrfindError):
+    """A file, a folder or stdout cannot be written."""
+
+    exit_code = ExitCode.USAGE
+
+
+class StoppedError(LrfindError):
+    """The user interrupted the run before anything was measured."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self) -> None:
+        super().__init__("interrupted before anything was measured")

@@ -1,0 +1,105 @@
+"""Running the user's code: what it raises becomes a message with a way out, and a traceback of theirs alone."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from lrfind.errors.fault import Fault
+from lrfind.errors.tree import LrfindError, UserCodeError
+
+LIBRARIES = (
+    *("lrfind", "hydra", "omegaconf", "importlib"),
+    *("torch", "torchvision", "transformers", "lightning", "pytorch_lightning"),
+)
+"""Packages whose frames no one would look for their own fault in."""
+
+
+@contextlib.contextmanager
+def user_code(doing: str, hints: Callable[[], Sequence[str]] = tuple, key: str = "") -> Iterator[None]:
+    """Turn whatever the enclosed call into the user's code raises into a `UserCodeError`.
+
+    Args:
+        doing: What was being done, as the start of the message: "building model".
+        hints: Returns lines with the way out, or facts that help to find it, in the form of `Fault.fix`; called when
+            there is a fault.
+        key: The setting whose value is the code, by its config key; "" if none is.
+    """
+    try:
+        yield
+    except (LrfindError, KeyboardInterrupt, GeneratorExit):  # the last is how Python closes a generator
+        raise
+    except SystemExit as leaving:
+        fault = Fault(key, problem=f"{doing} failed: it called exit({leaving.code!r})")
+        raise UserCodeError(fault, user_traceback=_user_frames(leaving)) from leaving
+    except BaseException as error:  # a panic of an extension in Rust, or a cancelled task, is no Exception
+        # A worker process of a DataLoader sends its traceback as part of the message.
+        text, _, of_worker = _said(error).partition("\nOriginal Traceback (most recent call last):\n")
+        cause = of_worker.strip().rpartition("\n")[2] or f"{type(error).__name__}: {text}"
+        frames = _without_libraries(of_worker) if of_worker else _user_frames(error)
+        fault = Fault(key, problem=f"{doing} failed: {cause}")
+        lines = [line for line in (*hints(), _way_out(error)) if line]
+        raise UserCodeError(fault, user_traceback=frames, hints=lines) from error
+
+
+def _said(error: BaseException) -> str:
+    """Return the message of an error, whose class may be the user's and fail at that, too."""
+    try:
+        return str(error)
+    except Exception as another:
+        return f"(its message cannot be had: {type(another).__name__})"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error, which may be one of torch's, is for lack of memory."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "allocate memory" in _said(error)
+    )
+
+
+def _way_out(error: BaseException) -> str:
+    """Return what to do about a fault of the machine that the message of the error does not say; "" of another."""
+    kind, text = type(error), _said(error)
+    if is_out_of_memory(error):
+        return (
+            "out of memory: lower $batch_size, and raise $accumulate by the same factor for the same update; "
+            "or use a smaller model"
+        )
+    if "DataLoader worker" in text and ("exited unexpectedly" in text or "killed by signal" in text):
+        return "a worker process died, as a rule for lack of memory; $no_workers shows what it died of"
+    if text.startswith("default_collate"):
+        return (
+            "make tensors of the samples by a transform of the data set, such as torchvision.transforms.ToTensor, or "
+            "mini-batches of them by $collate_fn"
+        )
+    if "find_unused_parameters=True" in text:
+        return "some parameters take no part in the loss: set train.find_unused_parameters=true, or freeze them"
+    if "mixed torch.Tensor and DTensor" in text:
+        return "a layer was used other than by calling it, which finds its shards alone: use parallel=ddp"
+    if kind.__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return "torch.compile failed: mend what it names (it needs a C++ compiler), or set compile=false"
+    return ""
+
+
+def _user_frames(error: BaseException) -> str:
+    """Return the traceback of `error` without the frames of lrfind and of the libraries that it drives."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return "".join(traceback.format_list([frame for frame in frames if _is_users(frame.filename)]))
+
+
+def _without_libraries(formatted: str) -> str:
+    """Return a traceback that comes as text, likewise without the frames of libraries."""
+    frames = re.finditer(r'  File "([^"]+)", line \d+.*\n(?:    .*\n)*', formatted)
+    return "".join(frame[0] for frame in frames if _is_users(frame[1]))
+
+
+def _is_users(file: str) -> bool:
+    modules = (sys.modules.get(name) for name in LIBRARIES)
+    libraries = {Path(module.__file__).parent for module in modules if module and module.__file__}
+    return not file.startswith("<frozen ") and not libraries & set(Path(file).parents)

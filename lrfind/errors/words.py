@@ -1,0 +1,92 @@
+"""What each audience calls a setting: the key of a config, a flag, or the argument of a Python function.
+
+A text of lrfind names settings by `$name`: `raise $num_iter` reads "raise sweep.num_iter" beside a config, and "raise
+num_iter" in Python. Only texts of lrfind are filled in; what a user's code said, or a file is called, never is.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+KEYS = {
+    "seed": "seed",
+    "precision": "precision",
+    "refine": "refine",
+    "start_lr": "sweep.start_lr",
+    "end_lr": "sweep.end_lr",
+    "num_iter": "sweep.num_iter",
+    "max_iter": "sweep.max_iter",
+    "warmup_steps": "sweep.warmup_steps",
+    "accumulate": "train.accumulate",
+    "world_size": "train.world_size",
+    "clip_grad_norm": "train.clip_grad_norm",
+    "clip_grad_value": "train.clip_grad_value",
+    "schedule": "train.schedule",
+    "train_steps": "train.steps",
+    "probes": "probes.enabled",
+    "probe_steps": "probes.steps",
+    "max_probe_steps": "probes.max_steps",
+    "max_probes": "probes.max_probes",
+    "method": "analysis.method",
+}
+"""The config key of each setting, by its name as an argument of `find_lr`."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of an audience.
+
+    Attributes:
+        names: What it calls a setting, by the config key; a key that is not there is called by itself.
+        phrases: What stands for `$name` in a text, beside the settings of `KEYS`.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    phrases: Mapping[str, str] = field(default_factory=dict)
+
+    def name(self, key: str) -> str:
+        """Return what the audience calls the setting at a config key."""
+        return self.names.get(key, key)
+
+    def fill(self, text: str) -> str:
+        """Return a text of lrfind with the settings it names in these words; unknown names stay as they are."""
+        settings = {name: self.name(key) for name, key in KEYS.items()}
+        return string.Template(text).safe_substitute(settings | dict(self.phrases))
+
+    def with_names(self, names: Mapping[str, str]) -> Words:
+        """Return these words, with other names for some settings."""
+        return replace(self, names={**self.names, **names})
+
+
+CONFIG = Words(
+    phrases={
+        "loss": "loss",
+        "loader": "data",
+        "batch_size": "data.batch_size",
+        "no_workers": "data.num_workers=0",
+        "collate_fn": "data.collate_fn",
+        "mse_loss": "loss: {_target_: torch.nn.MSELoss}",
+        "cross_entropy_loss": "loss: {_target_: torch.nn.CrossEntropyLoss}",
+        "own_step": "set step to a function of your own: step: {_target_: my_module.my_step, _partial_: true}",
+        "the_loss": "The loss of the config",
+    }
+)
+"""The words of a config."""
+
+PYTHON = Words(
+    names={**{key: name for name, key in KEYS.items()}, "loss": "loss_fn", "data": "loader"},
+    phrases={
+        "loss": "loss_fn",
+        "loader": "loader",
+        "batch_size": "the batch size",
+        "no_workers": "a loader with num_workers=0",
+        "collate_fn": "the collate_fn of the loader",
+        "mse_loss": "loss_fn=torch.nn.MSELoss()",
+        "cross_entropy_loss": "loss_fn=torch.nn.CrossEntropyLoss()",
+        "own_step": "pass a function of your own: step=my_step",
+        "the_loss": "loss_fn",
+    },
+)
+"""The words of `find_lr`."""
