@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -36,6 +36,7 @@ from torchvision.datasets import FakeData
 from torchvision.models import resnet18
 from torchvision.transforms import v2
 
+import lrfind
 from lrfind.config.schema import Config, DataConfig
 from lrfind.training.distributed.launch import is_first, read_launch
 from lrfind.training.distributed.process_group import Ranks, meet
@@ -51,6 +52,23 @@ sys.path.insert(0, str(CONFIGS))
 DIGITS: Any = importlib.import_module("digits")  # the data and the network of configs/digits.yaml
 DEVICE = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+FIRST_CALL = """\
+import time, torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+x, y = torch.randn(256, 64), torch.randint(10, (256,))
+loader = [(x[i:i+64], y[i:i+64]) for i in range(0, 256, 64)]
+model = nn.Linear(64, 10)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+cross_entropy(model(x), y).backward(); optimizer.step()
+start = time.perf_counter()
+import lrfind
+lrfind.find_lr(model, loader, cross_entropy, optimizer, num_iter=10, max_iter=10, probes=False, progress=False)
+print(time.perf_counter() - start)
+"""
+"""Prints the seconds of the first `find_lr` of a process that trains already: what lrfind has to import counts."""
+FEW_STEPS = 10
+"""The fewest that a sweep can have: what it takes beyond them is the fixed cost of a call."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +227,32 @@ def update_times(recipe: Recipe, rounds: int) -> dict[str, list[float]]:
     return in_turns(variants, rounds, recipe.name)
 
 
+def find_lr_times(recipe: Recipe, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of the bare loop, and of `find_lr` without probes for as many steps and for a few."""
+    loader = plain_loader(recipe, recipe.dataset())
+
+    def found(steps: int) -> Callable[[], object]:
+        model, optimizer = recipe.start()
+        settings: dict[str, Any] = {"start_lr": 1e-9, "end_lr": 1e-6, "num_iter": steps, "max_iter": steps}
+        return lambda: lrfind.find_lr(
+            model, loader, functional.cross_entropy, optimizer, probes=False, progress=False, **settings
+        )
+
+    variants = {
+        "bare": lambda: bare_loop(recipe, recycled(loader)),
+        "find_lr": found(recipe.steps),
+        "few steps": found(FEW_STEPS),
+    }
+    return in_turns(variants, rounds, f"find_lr, {recipe.name}")
+
+
+def fixed_and_ratio(times: dict[str, list[float]], steps: int) -> tuple[list[float], list[float]]:
+    """Return the seconds that `find_lr` takes beside its steps, and what its steps take over those of the bare loop."""
+    fixed = [few - bare * FEW_STEPS / steps for few, bare in zip(times["few steps"], times["bare"], strict=True)]
+    stepping = [whole - cost for whole, cost in zip(times["find_lr"], fixed, strict=True)]
+    return ratio(fixed, [1.0] * len(fixed)), ratio(stepping, times["bare"])
+
+
 def rank_times(recipe: Recipe, rounds: int, ranks: Ranks) -> dict[str, list[float]]:
     """Return the seconds of DDP in this process of several: the bare loop, and the sweep. On CPUs, by gloo."""
     loader = plain_loader(recipe, recipe.dataset())
@@ -256,7 +300,7 @@ def two_processes(rounds: int) -> dict[str, list[float]]:
     return found
 
 
-def in_turns(variants: dict[str, Callable[[], None]], rounds: int, title: str) -> dict[str, list[float]]:
+def in_turns(variants: Mapping[str, Callable[[], object]], rounds: int, title: str) -> dict[str, list[float]]:
     """Return the seconds of each variant, a list over the rounds."""
     times: dict[str, list[float]] = {name: [] for name in variants}
     for index in track(range(rounds + 1), title, transient=True):
@@ -317,11 +361,13 @@ def process_times(rounds: int) -> dict[str, list[float]]:
             "import_torch": [sys.executable, "-c", "import torch"],
             "run_digits": [*lrfind, "run", str(CONFIGS / "digits.yaml"), "--out", folder],
             "help": [*lrfind, "--help"],
+            "first_call": [sys.executable, "-c", FIRST_CALL],
         }
         times: dict[str, list[float]] = {name: [] for name in commands}
         for _ in track(range(rounds), "whole processes", transient=True):
             for name, command in commands.items():
-                times[name].append(timed(partial(subprocess.run, command, capture_output=True, check=True)))
+                run = partial(subprocess.run, command, capture_output=True, check=True)
+                times[name].append(float(run().stdout) if name == "first_call" else timed(run))
     return times
 
 
@@ -331,6 +377,7 @@ def measure(rounds: int) -> dict[str, Any]:
     updates = {recipe.name: update_times(recipe, rounds) for recipe in RECIPES}
     memory = [(peak_memory("sweep"), peak_memory("bare")) for _ in range(5)]
     processes = process_times(rounds)
+    fixed, stepping = fixed_and_ratio(find_lr_times(RECIPES[0], rounds), RECIPES[0].steps)
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {DEVICE}",
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
@@ -350,6 +397,9 @@ def measure(rounds: int) -> dict[str, Any]:
         },
         "ddp_to_bare": two_processes(rounds) if DEVICE.type == "cpu" else None,
         "memory_to_bare": ratio(*zip(*memory, strict=True)),
+        "find_lr_fixed_seconds": fixed,
+        "find_lr_steps_to_bare": stepping,
+        "first_find_lr_seconds": round(statistics.median(processes["first_call"]), 3),
         "help_seconds": round(statistics.median(processes["help"]), 3),
         "run_to_import_torch": ratio(processes["run_digits"], processes["import_torch"]),
     }
@@ -378,9 +428,22 @@ def table(figures: dict[str, Any]) -> str:
         f"`lrfind run configs/digits.yaml`, start to exit / `python -c 'import torch'`: "
         f"{_cell(figures['run_to_import_torch'])}. `lrfind --help`: {figures['help_seconds']} s.",
         "",
+        *_find_lr_lines(figures),
         f"Measured on {figures['machine']}, torch {figures['versions']['torch']}, {figures['rounds']} rounds.",
     ]
     return "\n".join(lines)
+
+
+def _find_lr_lines(figures: dict[str, Any]) -> list[str]:
+    if "find_lr_fixed_seconds" not in figures:  # figures kept from before it was measured
+        return []
+    return [
+        f"`find_lr(..., probes=False)` on the {RECIPES[0].name}, {RECIPES[0].steps} steps: a fixed cost of "
+        f"{_cell(figures['find_lr_fixed_seconds'])} s, and its steps / those of the bare loop: "
+        f"{_cell(figures['find_lr_steps_to_bare'])}. The first call of a process, imports and 10 steps included: "
+        f"{figures['first_find_lr_seconds']} s.",
+        "",
+    ]
 
 
 def _cell(figure: list[float]) -> str:
