@@ -39,10 +39,10 @@ from torchvision.transforms import v2
 import lrfind
 from lrfind.config.schema import Config, DataConfig
 from lrfind.training.distributed.launch import is_first, read_launch
-from lrfind.training.distributed.process_group import Ranks, meet
+from lrfind.training.distributed.process_group import ProcessGroup, join_process_group
 from lrfind.training.ladder import ladder
 from lrfind.training.minibatches import endless
-from lrfind.training.step import default_step
+from lrfind.training.step import DefaultStep
 from lrfind.training.sweep import PLAIN, run_sweep
 from lrfind.training.update import Recipe as Update
 from lrfind.workloads.from_config import build_loader
@@ -175,7 +175,7 @@ def sweep(recipe: Recipe, batches: Iterable[Any], update: Update = PLAIN) -> Non
     """Train as lrfind does, over learning rates too small to diverge, so that no step is saved."""
     model, optimizer = recipe.start()
     lrs = ladder(1e-9, 1e-6, recipe.steps // update.accumulate)
-    step = default_step(functional.cross_entropy)
+    step = DefaultStep(functional.cross_entropy)
     run_sweep(model, batches, step, optimizer, lrs, device=DEVICE, seed=0, recipe=update)
 
 
@@ -253,7 +253,7 @@ def fixed_and_ratio(times: dict[str, list[float]], steps: int) -> tuple[list[flo
     return ratio(fixed, [1.0] * len(fixed)), ratio(stepping, times["bare"])
 
 
-def rank_times(recipe: Recipe, rounds: int, ranks: Ranks) -> dict[str, list[float]]:
+def rank_times(recipe: Recipe, rounds: int, processes: ProcessGroup) -> dict[str, list[float]]:
     """Return the seconds of DDP in this process of several: the bare loop, and the sweep. On CPUs, by gloo."""
     loader = plain_loader(recipe, recipe.dataset())
     lrs = ladder(1e-9, 1e-6, recipe.steps)
@@ -268,12 +268,12 @@ def rank_times(recipe: Recipe, rounds: int, ranks: Ranks) -> dict[str, list[floa
             optimizer.step()
             mean = loss.detach().clone()
             dist.all_reduce(mean)
-            (mean / ranks.launch.size).item()
+            (mean / processes.launch.size).item()
 
     def swept() -> None:
         model, optimizer = recipe.start()
-        model, step = ranks.join(ranks.prepare(model), default_step(functional.cross_entropy), 0)
-        run_sweep(model, endless(loader), step, optimizer, lrs, device=DEVICE, seed=0, ranks=ranks)
+        model, step = processes.join(processes.prepare(model), DefaultStep(functional.cross_entropy), 0)
+        run_sweep(model, endless(loader), step, optimizer, lrs, device=DEVICE, seed=0, processes=processes)
 
     return in_turns({"bare": bare, "sweep": swept}, rounds, recipe.name)
 
@@ -282,10 +282,10 @@ def print_ranks(rounds: int) -> None:
     """Time DDP in this process of several; the first prints the ratios of all recipes as JSON."""
     launch = read_launch("ddp", 1, "benchmark")
     assert launch is not None  # torchrun started it
-    ranks = meet("ddp", launch, DEVICE, "benchmark", find_unused=False)
+    processes = join_process_group("ddp", launch, DEVICE, "benchmark", find_unused=False)
     figures = {}
     for recipe in RECIPES:
-        times = rank_times(recipe, rounds, ranks)
+        times = rank_times(recipe, rounds, processes)
         figures[recipe.name] = ratio(times["sweep"], times["bare"])
     if is_first():
         print(json.dumps(figures), flush=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrfind.errors import LrfindError
-from lrfind.records.json_format import to_json
+from lrfind.errors import Fault, LrfindError
+from lrfind.output.files import write_atomically
+from lrfind.records.read import only, parse, read_text
 from lrfind.records.types import Refusal, Result, Status
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Answer(Result):
         Raises:
             OutputError: The suffix is another one, or the file cannot be written.
         """
-        from lrfind.output.plot import figure, save_plot
+        from lrfind.output.plot import figure, save_plot  # loads matplotlib
 
         if path is not None:
             save_plot(self, Path(path), WAY_OUT)
@@ -82,7 +83,7 @@ class Answer(Result):
         Raises:
             OutputError: The file cannot be written; one that was there is as it was.
         """
-        from lrfind.output.files import write_atomically
+        from lrfind.records.json_format import to_json  # loads pydantic, which find_lr does without
 
         write_atomically(Path(path), (to_json(self) + "\n").encode(), WAY_OUT)
 
@@ -102,13 +103,11 @@ class Answer(Result):
             LrfindError: No learning rate is suggested, or the groups are others.
         """
         if self.suggested_lr is None:
-            raise LrfindError(f"apply: no learning rate is suggested: {self.message}")
+            raise LrfindError(Fault("apply", problem=f"no learning rate is suggested: {self.message}"))
         if len(optimizer.param_groups) != len(self.groups):
-            raise LrfindError(
-                f"optimizer: expected the {len(self.groups)} parameter groups that were swept, "
-                f"got {len(optimizer.param_groups)}"
-            )
-        from lrfind.training.scheduler_peaks import set_lrs, set_peaks
+            expected = f"the {len(self.groups)} parameter groups that were swept"
+            raise LrfindError(Fault("optimizer", expected=expected, got=str(len(optimizer.param_groups))))
+        from lrfind.training.scheduler_peaks import set_lrs, set_peaks  # loads torch, which `load` does without
 
         lrs = [group.lr(self.suggested_lr) for group in self.groups]
         if scheduler is None or scheduler in ([], ()):
@@ -125,7 +124,7 @@ class Answer(Result):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        from lrfind.output.html import html
+        from lrfind.output.html import html  # loads matplotlib
 
         return html(self)
 
@@ -136,7 +135,7 @@ def load(path: str | os.PathLike[str]) -> Answer:
     Raises:
         RecordError: The file cannot be read, holds neither, or the records of several runs.
     """
-    from lrfind.analysis.recorded import read
-    from lrfind.records.read import one_record, read_text
+    from lrfind.analysis.recorded import result_of  # loads pydantic, which find_lr does without
 
-    return Answer(**vars(read(one_record(read_text(str(path)), str(path)), str(path))))
+    name = str(path)
+    return Answer(**vars(result_of(only(parse(read_text(name), name), name), name)))

@@ -1,4 +1,4 @@
-"""lrfind from Python: the learning rate of objects that are there, or of a config."""
+"""lrfind from Python: the learning rate of the objects of a script, or of a config."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
 
 from lrfind.answer import Answer
-from lrfind.arguments import KEYS, config_of_objects, in_python
-from lrfind.config.schema import AnalysisConfig, Config, ProbesConfig, SweepConfig, TrainConfig
-from lrfind.errors import PYTHON, Level, LrfindError, Note
+from lrfind.errors import CONFIG, PYTHON, Level, LrfindError, Note, Words
+from lrfind.errors.words import KEYS
 from lrfind.observer import Observer
 from lrfind.output.files import check_writable, record_path
-from lrfind.pipeline import collector_paused, read_config, run, run_job
 from lrfind.records.types import Result
+from lrfind.search import search
+from lrfind.settings import Method, Precision, Schedule, Settings, settings_of
 from lrfind.training.distributed.launch import is_first
+from lrfind.training.precision import keep_tf32
+from lrfind.training.rng import keep_rng
+from lrfind.workloads.from_objects import Objects, ObjectsWorkload, check_objects
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
-
-SWEEP, TRAIN, PROBES, ANALYSIS = SweepConfig(), TrainConfig(), ProbesConfig(), AnalysisConfig()
-SEED = Config.model_fields["seed"].default
+DEFAULTS = Settings()
 LOG = logging.getLogger("lrfind")
 
 
@@ -47,26 +48,26 @@ def find_lr(
     *,
     step: Callable[[nn.Module, Any], Tensor] | None = None,
     device: torch.device | str | None = None,
-    seed: int = SEED,
-    start_lr: float = SWEEP.start_lr,
-    end_lr: float = SWEEP.end_lr,
-    num_iter: int = SWEEP.num_iter,
-    max_iter: int = SWEEP.max_iter,
-    warmup_steps: int = SWEEP.warmup_steps,
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    seed: int = DEFAULTS.seed,
+    start_lr: float = DEFAULTS.sweep.start_lr,
+    end_lr: float = DEFAULTS.sweep.end_lr,
+    num_iter: int = DEFAULTS.sweep.num_iter,
+    max_iter: int = DEFAULTS.sweep.max_iter,
+    warmup_steps: int = DEFAULTS.sweep.warmup_steps,
+    precision: Precision = DEFAULTS.precision,
     scaler: torch.amp.GradScaler | None = None,
-    accumulate: int = TRAIN.accumulate,
-    world_size: int = TRAIN.world_size,
-    clip_grad_norm: float | None = TRAIN.clip_grad_norm,
-    clip_grad_value: float | None = TRAIN.clip_grad_value,
-    schedule: Literal["constant", "cosine", "linear", "onecycle"] = TRAIN.schedule,
-    train_steps: int | None = TRAIN.steps,
-    probes: bool = PROBES.enabled,
-    probe_steps: int = PROBES.steps,
-    max_probe_steps: int = PROBES.max_steps,
-    max_probes: int = PROBES.max_probes,
-    refine: bool = False,
-    method: Literal["auto", "steepest", "descent_end", "valley", "minimum"] = ANALYSIS.method,
+    accumulate: int = DEFAULTS.train.accumulate,
+    world_size: int = DEFAULTS.train.world_size,
+    clip_grad_norm: float | None = DEFAULTS.train.clip_grad_norm,
+    clip_grad_value: float | None = DEFAULTS.train.clip_grad_value,
+    schedule: Schedule = DEFAULTS.train.schedule,
+    train_steps: int | None = DEFAULTS.train.steps,
+    probes: bool = DEFAULTS.probes.enabled,
+    probe_steps: int = DEFAULTS.probes.steps,
+    max_probe_steps: int = DEFAULTS.probes.max_steps,
+    max_probes: int = DEFAULTS.probes.max_probes,
+    refine: bool = DEFAULTS.refine,
+    method: Method = DEFAULTS.analysis.method,
     progress: bool | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> Answer:
@@ -125,47 +126,39 @@ def find_lr(
             together, or the training code raised; what it raised is in the chain of causes.
         KeyboardInterrupt: The user interrupted it.
     """
-    settings = {name: value for name, value in locals().items() if name in KEYS}
-    objects = {"model": model, "loader": loader, "loss_fn": loss_fn, "optimizer": optimizer, "step": step}
-    return search_objects(objects, settings, device, scaler, progress, _teller(on_note))
+    arguments = {name: value for name, value in locals().items() if name in KEYS}
+    objects = Objects(model, loader, loss_fn, optimizer, step, scaler)  # type: ignore[arg-type]  # checked next
+    return search_objects(objects, arguments, device, progress, _teller(on_note, PYTHON))
 
 
 def search_objects(
-    objects: Mapping[str, Any], settings: Mapping[str, Any], device: Any, scaler: Any, progress: bool | None, tell: Tell
+    objects: Objects, arguments: Mapping[str, Any], device: Any, progress: bool | None, tell: Tell
 ) -> Answer:
-    """Do what `find_lr` does, and tell the notes as such.
+    """Do what `find_lr` does, and hand on its notes as they are.
 
     Args:
-        objects: model, loader, loss_fn, optimizer and step, as of `find_lr`.
-        settings: Its other arguments that are settings (`KEYS`).
+        objects: What is trained.
+        arguments: The settings, as arguments of `find_lr`.
         device: As of `find_lr`.
-        scaler: As of `find_lr`.
         progress: As of `find_lr`.
         tell: Is told each note.
     """
-    with _words_of_python(), collector_paused():
-        from lrfind.training.rng import keep_chance
-        from lrfind.workloads.from_objects import LiveJob, check_live
-    notes = _watched(progress, tell)
     with _words_of_python(), contextlib.ExitStack() as stack:
-        place = check_live(**objects, device=device, scaler=scaler, precision=settings["precision"])
-        config = config_of_objects(settings, **objects, device=place)
-        stack.callback(keep_chance())  # here already, as the progress bar draws at random, too
-        observer = stack.enter_context(notes)
+        settings = settings_of(arguments)
+        place = check_objects(objects, device, settings.precision)
+        stack.callback(keep_rng())  # before the progress bar, which draws random numbers
+        observer = stack.enter_context(_watched(progress, tell))
 
-        def job() -> LiveJob:
-            made = LiveJob(config=config, device=place, **objects, scaler=scaler)
+        def workload() -> ObjectsWorkload:
+            made = ObjectsWorkload(settings=settings, device=place, objects=objects)
             stack.enter_context(made.everything_restored())
             return made
 
-        result = run_job(job, None, observer)
-    found = result.analysis
-    candidates = tuple(replace(each, note=in_python(each.note)) for each in found.candidates)
-    return _answer(replace(result, analysis=replace(found, message=in_python(found.message), candidates=candidates)))
+        return _answer(search(workload, observer, PYTHON))
 
 
-def _teller(on_note: Callable[[str], None] | None) -> Tell:
-    return log if on_note is None else lambda note: on_note(note.render(PYTHON))
+def _teller(on_note: Callable[[str], None] | None, words: Words) -> Tell:
+    return log if on_note is None else lambda note: on_note(note.render(words))
 
 
 def run_config(
@@ -190,19 +183,19 @@ def run_config(
         OutputError: `out` cannot be written to.
         KeyboardInterrupt: The user interrupted it.
     """
+    from lrfind.pipeline import read_config, run  # loads the config machinery, which find_lr does without
+
     flags = {key: (key, value) for key, value in overrides.items()} if isinstance(overrides, Mapping) else {}
     config = read_config(Path(path), () if isinstance(overrides, Mapping) else overrides, flags)
     folder = Path(out) if out is not None and is_first() else None
     if folder:
         check_writable(folder, "make room there, or name another folder with out=")
-    with collector_paused():
-        from lrfind.training.precision import keep_tf32
-        from lrfind.training.rng import keep_chance
     with contextlib.ExitStack() as stack:
-        stack.callback(keep_chance())
+        stack.callback(keep_rng())
         if config.tf32 is not None:
             stack.callback(keep_tf32())
-        answer = _answer(run(config, str(path), stack.enter_context(_watched(progress, _teller(on_note)))))
+        observer = stack.enter_context(_watched(progress, _teller(on_note, CONFIG)))
+        answer = _answer(run(config, str(path), observer))
     if folder:
         stem = folder / Path(path).stem
         answer.save(record_path(stem))
@@ -219,7 +212,7 @@ def _answer(result: Result) -> Answer:
 
 @contextlib.contextmanager
 def _words_of_python() -> Iterator[None]:
-    """Name what is at fault as the caller does, who has no config."""
+    """Let errors name settings by the arguments of `find_lr`."""
     try:
         yield
     except LrfindError as error:
@@ -233,11 +226,9 @@ def _watched(progress: bool | None, tell: Tell) -> Iterator[Observer]:
     on_terminal = sys.stderr is not None and sys.stderr.isatty()
     bar: contextlib.AbstractContextManager[Observer] = contextlib.nullcontext(Observer())
     if is_first() and (on_terminal if progress is None else progress):
-        from rich.console import Console
+        from lrfind.output.progress import bar_on_stderr  # loads rich
 
-        from lrfind.output.progress import watched
-
-        bar = watched(Console(stderr=True, force_terminal=True), quiet=False)
+        bar = bar_on_stderr()
     with bar as observer:
         yield replace(observer, on_note=tell, on_error=_raise)
 

@@ -1,25 +1,25 @@
-"""Sweeps and probes until the evidence suffices: where training and analysis meet."""
+"""Sweeps and probes until the evidence suffices: a `Workload` -> a `Result`. Training and analysis meet here alone."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lrfind.analysis.probe_search import ProbePlan, checked_by_probes
+from lrfind.analysis.probe_search import ProbeBudget, analysis_with_probes
 from lrfind.analysis.suggest import analyze, next_length
-from lrfind.errors import DataError, Level, LrfindError, Note
+from lrfind.errors import CONFIG, DataError, Level, LrfindError, Note, Words
 from lrfind.observer import Observer
-from lrfind.records.types import Analysis, Probe, StopReason, Sweep
+from lrfind.records.types import Analysis, Probe, Result, StopReason, Sweep
 
 if TYPE_CHECKING:
-    from lrfind.workloads.workload import Job
+    from lrfind.workloads.workload import Workload
 
 
 @dataclass
-class Sweeps:
-    """What the sweeps and probes of a run have brought so far."""
+class Measurements:
+    """What the sweeps and probes of a run have measured so far."""
 
     sweeps: list[Sweep] = field(default_factory=list)
     analyses: list[Analysis] = field(default_factory=list)
@@ -28,155 +28,166 @@ class Sweeps:
 
     @property
     def interrupted(self) -> bool:
-        """Whether the user stopped it."""
+        """Whether the user stopped the run."""
         ends = [*(sweep.stop_reason for sweep in self.sweeps), *(probe.stop_reason for probe in self.probes)]
         return StopReason.INTERRUPTED in ends
 
     @property
     def cut_short(self) -> bool:
-        """Whether the last sweep ended before its time for a reason that is not in the curve."""
+        """Whether the last sweep ended early for a reason that is not in its losses."""
         return self.sweeps[-1].stop_reason.cut_short
 
+    @property
+    def best(self) -> int:
+        """Index of the last sweep that was not cut short, or of the last one at all."""
+        whole = [index for index, sweep in enumerate(self.sweeps) if not sweep.stop_reason.cut_short]
+        return whole[-1] if whole else len(self.sweeps) - 1
 
-def sweep_until_evident(job: Job, observer: Observer) -> Sweeps:
-    """Sweep, and again with more steps from the same start, as long as noise hides the descent.
+
+def search(make: Callable[[], Workload], observer: Observer, words: Words = CONFIG) -> Result:
+    """Sweep and probe a training, and return what that says.
+
+    Args:
+        make: Returns what is trained; called once.
+        observer: Is told how the run goes.
+        words: What the reader of the result calls a setting.
+
+    Raises:
+        LrfindError: The training cannot be built, or its very first step fails.
+        KeyboardInterrupt: The user interrupted it before anything was measured.
+    """
+    clock = _Clock()
+    workload = make()
+    clock.lap("build_seconds")
+    measured = sweep_until_evident(workload, observer)
+    clock.lap("sweep_seconds")
+    used = measured.best
+    analysis = measured.analyses[used] if measured.cut_short else probe(workload, measured, observer)
+    if measured.probes:
+        clock.lap("probe_seconds")
+    return Result(
+        sweeps=tuple(measured.sweeps),
+        smoothed=tuple(each.smoothed for each in measured.analyses),
+        used=used,
+        analysis=analysis.in_words(words),
+        probes=tuple(measured.probes),
+        groups=workload.groups,
+        title=workload.title,
+        config={},
+        settings=workload.settings.as_dict(),
+        environment=workload.environment,
+        timing=clock.seconds,
+        error=measured.error,
+        interrupted=measured.interrupted,
+    )
+
+
+def sweep_until_evident(workload: Workload, observer: Observer) -> Measurements:
+    """Sweep, and sweep again with more steps from the same start while noise hides the descent.
 
     Raises:
         LrfindError: Nothing could be measured at all.
         KeyboardInterrupt: The user interrupted it before anything was measured.
     """
-    outcome = Sweeps()
+    settings, measured = workload.settings, Measurements()
     on_recycle = _once(observer.on_note, Note("The data ran out; starting over with its first batch."))
-    steps = job.config.sweep.num_iter
+    steps = settings.sweep.num_iter
     while True:
         try:
-            sweep = one_sweep(job, ladder_of(job, steps), observer, on_recycle)
+            sweep = workload.train(workload.ladder(steps), observer, on_recycle)
         except KeyboardInterrupt:
-            sweep = Sweep(job.config.seed, (), (), StopReason.INTERRUPTED)
+            sweep = Sweep(settings.seed, (), (), StopReason.INTERRUPTED)
         except DataError:
-            if not outcome.sweeps:
+            if not measured.sweeps:
                 raise
-            observer.on_note(Note("The data cannot be read again: the first sweep has to do.", Level.WARNING))
-            return outcome
+            observer.on_note(Note("The data cannot be read again, so the first sweep counts.", Level.WARNING))
+            return measured
         except LrfindError as error:
-            sweep = _what_is_left(error, outcome)
-            outcome.error = str(error)
+            sweep = _measured_before(error, measured)
+            measured.error = str(error)
             observer.on_error(error)
-        if sweep.stop_reason is StopReason.INTERRUPTED and not (sweep.losses or outcome.sweeps):
+        if sweep.stop_reason is StopReason.INTERRUPTED and not (sweep.losses or measured.sweeps):
             raise KeyboardInterrupt
-        analysis = analyze(sweep, job.config.analysis.method, job.config.train.schedule)
-        outcome.sweeps.append(sweep)
-        outcome.analyses.append(analysis)
-        longer = None if probing(job) else next_length(analysis, steps, job.config.sweep.max_iter)
-        if longer is None or outcome.cut_short:
-            return outcome
+        analysis = analyze(sweep, settings.analysis.method, settings.train.schedule)
+        measured.sweeps.append(sweep)
+        measured.analyses.append(analysis)
+        longer = None if probing(workload) else next_length(analysis, steps, settings.sweep.max_iter)
+        if longer is None or measured.cut_short:
+            return measured
         steps = longer
-        observer.on_note(Note(f"The noise hides the descent; sweeping again with {steps} steps."))
+        observer.on_note(Note(f"Noise hides the descent; sweeping again with {steps} steps."))
 
 
-def _what_is_left(error: LrfindError, outcome: Sweeps) -> Sweep:
-    """Return the part of a sweep that was measured when `error` ended it; raise it if nothing ever was."""
-    partial = getattr(error, "partial", None)
-    if isinstance(partial, Sweep):
-        return partial
-    if not outcome.sweeps:
+def _measured_before(error: LrfindError, measured: Measurements) -> Sweep:
+    """Return the part of a sweep that was measured when `error` ended it; raise the error if nothing ever was."""
+    if isinstance(error.partial, Sweep):
+        return error.partial
+    if not measured.sweeps:
         raise error
-    return Sweep(outcome.sweeps[0].seed, (), (), StopReason.FAILED)
+    return Sweep(measured.sweeps[0].seed, (), (), StopReason.FAILED)
 
 
-def ladder_of(job: Job, steps: int) -> Sequence[float]:
-    """Return the learning rates of a sweep of that many steps."""
-    from lrfind.training.ladder import ladder
+def probe(workload: Workload, measured: Measurements, observer: Observer) -> Analysis:
+    """Check the best sweep with probes, add them to `measured`, and return the analysis.
 
-    settings = job.config.sweep
-    return ladder(settings.start_lr, settings.end_lr, steps, settings.mode)
-
-
-def one_sweep(
-    job: Job, lrs: Sequence[float], observer: Observer, on_recycle: Callable[[], None] = lambda: None
-) -> Sweep:
-    """Train from the start, one update per learning rate."""
-    from lrfind.training.minibatches import endless
-    from lrfind.training.sweep import run_sweep
-
-    observer.on_sweep(len(lrs))
-    with job.ranks.faults_settled() if job.ranks else contextlib.nullcontext():
-        model, optimizer, step, batches = job.fresh(observer.on_note)
-        settings = job.config.sweep
-        return run_sweep(
-            model,
-            endless(batches, on_recycle, job.recipe.accumulate),
-            step,
-            optimizer,
-            lrs,
-            device=job.device,
-            seed=job.config.seed,
-            recipe=job.recipe,
-            ranks=job.ranks,
-            warmup=(settings.start_lr,) * settings.warmup_steps,
-            stop_on_divergence=settings.stop_on_divergence,
-            on_step=observer.on_step,
-        )
-
-
-def probe(job: Job, outcome: Sweeps, analysis: Analysis, observer: Observer) -> Analysis:
-    """Check what a sweep says by short trainings, which are added to `outcome`.
-
-    Where they cannot be made, as with data that can be read but once, the analysis stays as it is.
+    If no probe can be made, for example because the data can be read only once, the analysis of the sweep stands.
     """
-    if not probing(job):
+    analysis = measured.analyses[measured.best]
+    if not probing(workload):
         return analysis
-    config = job.config
-    plan = ProbePlan(
-        config.probes.steps,
-        config.probes.max_steps,
-        config.probes.max_probes,
-        config.refine,
-        config.sweep.end_lr,
-        config.train.schedule,
-        config.train.steps,
-    )
 
     def train(lr: float, steps: int) -> Probe | None:
-        if outcome.probes and steps > outcome.probes[-1].steps:
+        if measured.probes and steps > measured.probes[-1].steps:
             observer.on_note(Note(f"Not settled yet: training {steps} steps at each learning rate."))
-        made = _probe(job, lr, steps, outcome, observer)
+        made = _probe(workload, lr, steps, measured, observer)
         if made:
-            outcome.probes.append(made)
+            measured.probes.append(made)
         return made
 
-    return checked_by_probes(analysis, plan, train)
+    return analysis_with_probes(analysis, _budget(workload), train)
 
 
-def probing(job: Job) -> bool:
-    """Tell whether short trainings are to check the sweep."""
-    config = job.config
-    return config.probes.enabled and config.analysis.method == "auto"
+def _budget(workload: Workload) -> ProbeBudget:
+    settings = workload.settings
+    return ProbeBudget(
+        steps=settings.probes.steps,
+        max_steps=settings.probes.max_steps,
+        max_probes=settings.probes.max_probes,
+        refine=settings.refine,
+        highest_lr=settings.sweep.end_lr,
+        schedule=settings.train.schedule,
+        train_steps=settings.train.steps,
+    )
 
 
-def _probe(job: Job, lr: float, steps: int, outcome: Sweeps, observer: Observer) -> Probe | None:
-    """Train at one learning rate; None if nothing could be measured. The sweep is there all the same."""
-    made, fault = one_probe(job, lr, steps, observer)
+def probing(workload: Workload) -> bool:
+    """Tell whether probes check the sweep."""
+    return workload.settings.probes.enabled and workload.settings.analysis.method == "auto"
+
+
+def _probe(workload: Workload, lr: float, steps: int, measured: Measurements, observer: Observer) -> Probe | None:
+    """Train at one learning rate; None if nothing could be measured. The sweep stands in any case."""
+    made, fault = one_probe(workload, lr, steps, observer)
     if isinstance(fault, DataError):
         observer.on_note(Note("The data cannot be read again, so no probe checks the sweep.", Level.WARNING))
         return None
     if fault is not None:
-        outcome.error = str(fault)
+        measured.error = str(fault)
         observer.on_error(fault)
     return made
 
 
-def one_probe(job: Job, lr: float, steps: int, observer: Observer) -> tuple[Probe, LrfindError | None]:
-    """Train from the start at one learning rate; return what was measured, and the fault that ended it if one did."""
-    fault = None
+def one_probe(workload: Workload, lr: float, steps: int, observer: Observer) -> tuple[Probe, LrfindError | None]:
+    """Train from the start at one learning rate; return what was measured, and the error that ended it, if any."""
+    error = None
     try:
-        sweep = one_sweep(job, (lr,) * steps, replace(observer, on_sweep=observer.on_probe))
+        sweep = workload.train((lr,) * steps, replace(observer, on_sweep=observer.on_probe))
     except KeyboardInterrupt:
         return Probe(lr, steps, (), StopReason.INTERRUPTED), None
-    except LrfindError as error:
-        reason = StopReason.DATA_ENDED if isinstance(error, DataError) else StopReason.FAILED
-        sweep, fault = getattr(error, "partial", Sweep(0, (), (), reason)), error
-    return Probe(lr, steps, sweep.losses, sweep.stop_reason), fault
+    except LrfindError as raised:
+        reason = StopReason.DATA_ENDED if isinstance(raised, DataError) else StopReason.FAILED
+        sweep, error = raised.partial or Sweep(0, (), (), reason), raised
+    return Probe(lr, steps, sweep.losses, sweep.stop_reason), error
 
 
 def _once(tell: Callable[[Note], None], note: Note) -> Callable[[], None]:
@@ -190,7 +201,14 @@ def _once(tell: Callable[[Note], None], note: Note) -> Callable[[], None]:
     return tell_once
 
 
-def best(outcome: Sweeps) -> int:
-    """Return the index of the last sweep that was not cut short, or of the last one at all."""
-    whole = [index for index, sweep in enumerate(outcome.sweeps) if not sweep.stop_reason.cut_short]
-    return whole[-1] if whole else len(outcome.sweeps) - 1
+class _Clock:
+    """Seconds between laps, by name."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._last, 3)
+        self._last = now

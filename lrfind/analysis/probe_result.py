@@ -6,10 +6,11 @@ import math
 from dataclasses import replace
 
 from lrfind.analysis.landmarks import DESCENT_SHARE
-from lrfind.analysis.probe_round import SAME, Round, sweep_minimum
-from lrfind.analysis.schedules import Schedule, for_schedules, peak_lr
-from lrfind.analysis.suggest import refused
+from lrfind.analysis.probe_round import SAME, ProbeRound, sweep_minimum
+from lrfind.analysis.schedules import for_schedules, peak_lr
+from lrfind.analysis.suggest import no_suggestion
 from lrfind.records.types import Analysis, Candidate, Refusal, Status
+from lrfind.settings import Schedule
 
 DRIFT = 0.15
 """The longer the training, the lower its best constant learning rate (the short-horizon bias, Wu et al. 2018, arXiv
@@ -35,56 +36,56 @@ def for_length(lr: float, steps: int, train_steps: int) -> float:
     return lr * float(min(1.0, steps / train_steps) ** DRIFT)
 
 
-def conclude(
+def analysis_of_probes(
     analysis: Analysis,
-    made: Round,
+    probed: ProbeRound,
     schedule: Schedule,
     highest_lr: float,
     *,
     sure: bool,
     train_steps: int | None = None,
 ) -> Analysis:
-    """Return `analysis` with the suggestion that the probes give, or the reason why they give none.
+    """Return `analysis` with the suggestion that probes give, or the reason why they give none.
 
     Args:
         analysis: What the sweep says.
-        made: The longest probes.
+        probed: The longest probes.
         schedule: What the learning rate is for.
         highest_lr: No probe went beyond it.
         sure: Whether the answer had settled.
         train_steps: Updates of the real training, if known.
     """
-    if refusal := _refusal(made, highest_lr):
-        return refused(*refusal, analysis.smoothed, analysis.landmarks, analysis.candidates)
-    constant = for_length(made.vertex, made.steps, train_steps or LONG)
+    if refusal := _refusal(probed, highest_lr):
+        return no_suggestion(*refusal, analysis.smoothed, analysis.landmarks, analysis.candidates)
+    constant = for_length(probed.vertex, probed.steps, train_steps or LONG)
     lr = peak_lr(constant, schedule)
-    low, high = _range(made)
-    low *= constant / made.vertex  # what is too low for a short training may do for a long one, what is too high not
+    low, high = _range(probed)
+    low *= constant / probed.vertex  # what is too low for a short training may do for a long one, what is too high not
     return replace(
         analysis,
         status=Status.OK,
         reason=None,
-        message=f"{len(made.end_losses)} trainings of {made.steps} steps are best at {made.vertex:.3g}, "
-        f"{_beside(made.vertex, analysis)}",
+        message=f"{len(probed.end_losses)} probes of {probed.steps} steps do best at {probed.vertex:.3g}, "
+        f"{_beside(probed.vertex, analysis)}",
         method="probes",
         suggested_lr=lr,
         suggested_lrs=for_schedules(constant),
         safe_range=(min(low, constant) * lr / constant, max(high, constant) * lr / constant),
         confidence=round(_confidence(analysis) * (1.0 if sure else 0.5), 2),
-        candidates=(*analysis.candidates, Candidate("probes", constant, _length(made, train_steps))),
+        candidates=(*analysis.candidates, Candidate("probes", constant, _length(probed, train_steps))),
     )
 
 
-def _length(made: Round, train_steps: int | None) -> str:
-    known = f"{train_steps} steps" if train_steps else f"{LONG} steps or so; train.steps tells how many"
-    return f"where short trainings are best, for one of {known}"
+def _length(probed: ProbeRound, train_steps: int | None) -> str:
+    known = f"{train_steps} steps" if train_steps else f"about {LONG} steps; set $train_steps to its length"
+    return f"where probes do best, for a training of {known}"
 
 
-def _range(made: Round) -> tuple[float, float]:
+def _range(probed: ProbeRound) -> tuple[float, float]:
     """Return the learning rates between which probes make most of the best one's drop, interpolated in log(LR)."""
-    ends = sorted((math.log10(lr), loss) for lr, loss in made.end_losses.items() if math.isfinite(loss))
+    ends = sorted((math.log10(lr), loss) for lr, loss in probed.end_losses.items() if math.isfinite(loss))
     lowest = min(loss for _, loss in ends)
-    level = made.plateau - DESCENT_SHARE * (made.plateau - lowest)
+    level = probed.plateau - DESCENT_SHARE * (probed.plateau - lowest)
     good = [index for index, (_, loss) in enumerate(ends) if loss <= level]
     first, last = good[0], good[-1]
     low = _crossing(ends[first - 1], ends[first], level) if first else ends[first][0]
@@ -107,29 +108,29 @@ def _confidence(analysis: Analysis) -> float:
 def _beside(best: float, analysis: Analysis) -> str:
     minimum = sweep_minimum(analysis)
     if minimum is None:
-        return "where the sweep goes by too fast to show a descent."
+        return "where the sweep passes too fast to show a descent."
     if best < minimum / FAR:
-        return f"{minimum / best:.1f} times below the sweep, which warms up as it goes: a cold start takes less."
+        return f"{minimum / best:.1f} times below the sweep, which warms up as it goes: a cold start needs less."
     if best > minimum * FAR:
-        return f"{best / minimum:.1f} times above the minimum of the sweep, which spends but a few steps there."
-    return "where the sweep is best as well."
+        return f"{best / minimum:.1f} times above the minimum of the sweep, which spends only a few steps there."
+    return "where the sweep does best as well."
 
 
-def _refusal(made: Round, highest_lr: float) -> tuple[Refusal, str] | None:
-    """Return why the probes give no learning rate, with the knob to turn; None if they give one."""
-    if not made.descends:
+def _refusal(probed: ProbeRound, highest_lr: float) -> tuple[Refusal, str] | None:
+    """Return why the probes give no learning rate, with what to change; None if they give one."""
+    if not probed.descends:
         return Refusal.NOISE, (
-            "No descent stands out from the noise between batches, neither in the sweep nor in trainings of "
-            f"{made.steps} steps: raise probes.max_steps, use larger batches, or check that the data can be learned."
+            "No descent stands out from the noise between batches, neither in the sweep nor in probes of "
+            f"{probed.steps} steps: raise $max_probe_steps, use larger batches, or check that the data can be learned."
         )
-    if made.is_highest and made.best >= highest_lr * (1 - SAME):
+    if probed.is_highest and probed.best >= highest_lr * (1 - SAME):
         return Refusal.STILL_DESCENDING, (
-            f"Of {len(made.end_losses)} trainings of {made.steps} steps the one at the highest learning rate "
-            f"({highest_lr:.3g}) is best, so the best one lies beyond: raise sweep.end_lr."
+            f"Of {len(probed.end_losses)} probes of {probed.steps} steps the one at the highest learning rate "
+            f"({highest_lr:.3g}) does best, so the best learning rate lies beyond: raise $end_lr."
         )
-    if made.is_lowest:
+    if probed.is_lowest:
         return Refusal.UNSURE, (
-            f"Of {len(made.end_losses)} trainings of {made.steps} steps the one at the lowest learning rate "
-            f"({made.best:.3g}) is best: raise probes.max_probes, or lower sweep.start_lr and sweep.end_lr."
+            f"Of {len(probed.end_losses)} probes of {probed.steps} steps the one at the lowest learning rate "
+            f"({probed.best:.3g}) does best: raise $max_probes, or lower $start_lr and $end_lr."
         )
     return None

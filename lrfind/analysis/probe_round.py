@@ -34,7 +34,7 @@ _PROBED = (None, Refusal.NOISE, Refusal.UNSURE, Refusal.NO_PLATEAU, Refusal.STIL
 
 
 @dataclass(frozen=True)
-class Round:
+class ProbeRound:
     """Probes of one length, beside the plateau of the sweep.
 
     Attributes:
@@ -94,7 +94,7 @@ class Round:
         return float(best * 10 ** np.clip(-slope / (2 * curvature), -COARSE, COARSE)) if curvature > 0 else best
 
 
-def round_of(probes: Sequence[Probe], steps: int, landmarks: Landmarks, sweep_steps: int) -> Round:
+def probe_round(probes: Sequence[Probe], steps: int, landmarks: Landmarks, sweep_steps: int) -> ProbeRound:
     """Return what the first `steps` updates of `probes` say.
 
     Args:
@@ -106,7 +106,7 @@ def round_of(probes: Sequence[Probe], steps: int, landmarks: Landmarks, sweep_st
     counted = max(1, round(steps / 4))
     before = max(1, round(PLATEAU_SHARE * sweep_steps))
     noise = landmarks.noise * math.sqrt(1 / counted + 1 / before) + float(np.finfo(np.float64).tiny)
-    return Round({probe.lr: probe.loss_after(steps) for probe in probes}, steps, landmarks.plateau_loss, noise)
+    return ProbeRound({probe.lr: probe.loss_after(steps) for probe in probes}, steps, landmarks.plateau_loss, noise)
 
 
 def starting_lr(analysis: Analysis, highest_lr: float) -> float | None:
@@ -128,47 +128,47 @@ def sweep_minimum(analysis: Analysis) -> float | None:
     return landmarks.minimum_lr if landmarks and landmarks.significance >= SIGNIFICANT else None
 
 
-def next_lr(made: Round | None, start_lr: float, highest_lr: float, most: int) -> float | None:
-    """Return the learning rate to probe next; None when the best has neighbours on both sides, or enough are made.
+def next_lr(probed: ProbeRound | None, start_lr: float, highest_lr: float, most: int) -> float | None:
+    """Return the learning rate to probe next; None when the best has neighbours on both sides, or there are enough.
 
     Args:
-        made: The probes of this length so far; None before the first.
+        probed: The probes of this length so far; None before the first.
         start_lr: Learning rate of the first probe.
         highest_lr: No probe goes beyond it.
         most: Probes at the most.
     """
-    if made is None:
+    if probed is None:
         return start_lr
-    if len(made.end_losses) == 1:
+    if len(probed.end_losses) == 1:
         return start_lr / 10**COARSE
-    if len(made.end_losses) >= most or (made.still >= ENOUGH and not made.descends):
+    if len(probed.end_losses) >= most or (probed.still >= ENOUGH and not probed.descends):
         return None
-    return next(iter(_missing(made, COARSE, highest_lr)), None)
+    return next(iter(_missing(probed, COARSE, highest_lr)), None)
 
 
-def finer_lrs(made: Round, highest_lr: float) -> list[float]:
+def finer_lrs(probed: ProbeRound, highest_lr: float) -> list[float]:
     """Return the learning rates half-way between the best probe and its neighbours."""
-    return _missing(made, FINE, highest_lr)
+    return _missing(probed, FINE, highest_lr)
 
 
-def _missing(made: Round, distance: float, highest_lr: float) -> list[float]:
-    """Return the neighbours of the best probe that are not made yet, the lower first: it is the safer one."""
-    wanted = (made.best / 10**distance, min(made.best * 10**distance, highest_lr))
-    return [lr for lr in wanted if all(abs(math.log10(lr / other)) > SAME for other in made.end_losses)]
+def _missing(probed: ProbeRound, distance: float, highest_lr: float) -> list[float]:
+    """Return the neighbours of the best probe that are not probed yet, the lower first: it is the safer one."""
+    wanted = (probed.best / 10**distance, min(probed.best * 10**distance, highest_lr))
+    return [lr for lr in wanted if all(abs(math.log10(lr / other)) > SAME for other in probed.end_losses)]
 
 
-def settled(made: Round, at_half: Round, analysis: Analysis) -> bool:
+def settled(probed: ProbeRound, at_half: ProbeRound, analysis: Analysis) -> bool:
     """Tell whether the answer has stopped moving with the length of the probes.
 
     It has if two looks of different length agree to within the distance of two probes: the whole probes and their first
     halves, or the probes and the minimum of the sweep, where a descent shows in both.
 
     Args:
-        made: The probes.
+        probed: The probes.
         at_half: The same probes after half of their steps.
         analysis: What the sweep says.
     """
-    if not made.descends or made.is_lowest or made.is_highest:
+    if not probed.descends or probed.is_lowest or probed.is_highest:
         return False
     looks = (at_half.vertex if at_half.descends else None, sweep_minimum(analysis))
-    return any(look and abs(math.log10(look / made.vertex)) <= COARSE for look in looks)
+    return any(look and abs(math.log10(look / probed.vertex)) <= COARSE for look in looks)

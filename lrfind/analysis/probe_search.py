@@ -1,4 +1,4 @@
-"""The order in which short trainings check a sweep, and when they suffice, whoever makes them."""
+"""The order in which probes check a sweep, and when they suffice. Whoever calls it does the training."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from lrfind.analysis.probe_result import conclude
-from lrfind.analysis.probe_round import Round, finer_lrs, next_lr, round_of, settled, starting_lr, sweep_minimum
-from lrfind.analysis.schedules import Schedule
+from lrfind.analysis.probe_result import analysis_of_probes
+from lrfind.analysis.probe_round import ProbeRound, finer_lrs, next_lr, probe_round, settled, starting_lr, sweep_minimum
 from lrfind.records.types import Analysis, Probe
+from lrfind.settings import Schedule
 
 Train = Callable[[float, int], Probe | None]
 """train(learning rate, steps): a training from the start, on the mini-batches of all others; None if there is none."""
 
 
 @dataclass(frozen=True)
-class ProbePlan:
-    """How much short trainings may take, and for what they are made.
+class ProbeBudget:
+    """What probes may cost, and what they are for.
 
     Attributes:
         steps: Updates of the first probes.
         max_steps: Updates of the longest.
         max_probes: Probes of one length, before they are refined.
-        refine: Whether to make them twice as long, and at learning rates in between.
+        refine: Whether to make them twice as long, and to add learning rates in between.
         highest_lr: No probe goes beyond it.
         schedule: What the learning rate is for.
         train_steps: Updates of the real training, if known.
@@ -38,52 +38,54 @@ class ProbePlan:
     train_steps: int | None
 
 
-def checked_by_probes(analysis: Analysis, plan: ProbePlan, train: Train) -> Analysis:
-    """Return what a sweep and short trainings say together; the trainings grow as long as the answer moves with them.
+def analysis_with_probes(analysis: Analysis, budget: ProbeBudget, train: Train) -> Analysis:
+    """Return what a sweep and probes say together; the probes grow while the answer moves with their length.
 
-    Where they cannot be made, or are cut short before the answer counts, the analysis stays as it is.
+    If none can be probed, or they are cut short before the answer counts, the analysis stays as it is.
     """
-    start, landmarks = starting_lr(analysis, plan.highest_lr), analysis.landmarks
+    start, landmarks = starting_lr(analysis, budget.highest_lr), analysis.landmarks
     if start is None or landmarks is None:
         return analysis
-    said_by = partial(round_of, landmarks=landmarks, sweep_steps=len(analysis.smoothed))
+    said_by = partial(probe_round, landmarks=landmarks, sweep_steps=len(analysis.smoothed))
     # What the sweep did not show in its few steps at each learning rate takes longer to show in a training.
-    steps = plan.steps * (1 if sweep_minimum(analysis) else 2) * (2 if plan.refine else 1)
-    steps = min(steps, plan.max_steps)
+    steps = budget.steps * (1 if sweep_minimum(analysis) else 2) * (2 if budget.refine else 1)
+    steps = min(steps, budget.max_steps)
     while True:
-        probes = _until_surrounded(start, steps, plan, train, said_by)
+        probes = _until_surrounded(start, steps, budget, train, said_by)
         if probes is None:
             return analysis
-        made = said_by(probes, steps)
-        sure = settled(made, said_by(probes, steps // 2), analysis)
-        if sure or steps >= plan.max_steps:
+        probed = said_by(probes, steps)
+        sure = settled(probed, said_by(probes, steps // 2), analysis)
+        if sure or steps >= budget.max_steps:
             break
-        start = made.best if made.descends else start
-        steps = min(2 * steps, plan.max_steps)
-    if plan.refine and made.descends:
-        made = said_by([*probes, *_refined(made, steps, plan, train)], steps)
-    return conclude(analysis, made, plan.schedule, plan.highest_lr, sure=sure, train_steps=plan.train_steps)
+        start = probed.best if probed.descends else start
+        steps = min(2 * steps, budget.max_steps)
+    if budget.refine and probed.descends:
+        probed = said_by([*probes, *_refined(probed, steps, budget, train)], steps)
+    return analysis_of_probes(
+        analysis, probed, budget.schedule, budget.highest_lr, sure=sure, train_steps=budget.train_steps
+    )
 
 
 def _until_surrounded(
-    start: float, steps: int, plan: ProbePlan, train: Train, said_by: Callable[[Sequence[Probe], int], Round]
+    start: float, steps: int, budget: ProbeBudget, train: Train, said_by: Callable[[Sequence[Probe], int], ProbeRound]
 ) -> list[Probe] | None:
     """Train at one learning rate after the other until the best has neighbours; None if that was cut short."""
     probes: list[Probe] = []
-    made: Round | None = None
-    while (lr := next_lr(made, start, plan.highest_lr, plan.max_probes)) is not None:
+    probed: ProbeRound | None = None
+    while (lr := next_lr(probed, start, budget.highest_lr, budget.max_probes)) is not None:
         probe = train(lr, steps)
         if probe is None or probe.stop_reason.cut_short:
             return None
         probes.append(probe)
-        made = said_by(probes, steps)
+        probed = said_by(probes, steps)
     return probes
 
 
-def _refined(made: Round, steps: int, plan: ProbePlan, train: Train) -> list[Probe]:
+def _refined(probed: ProbeRound, steps: int, budget: ProbeBudget, train: Train) -> list[Probe]:
     """Train half-way between the best learning rate and its neighbours; nothing if that was cut short."""
     probes: list[Probe] = []
-    for lr in finer_lrs(made, plan.highest_lr):
+    for lr in finer_lrs(probed, budget.highest_lr):
         probe = train(lr, steps)
         if probe is None or probe.stop_reason.cut_short:
             return []

@@ -1,46 +1,40 @@
-"""Reading a recorded sweep again, without training or torch: text -> `Result` -> `Result` with another analysis."""
+"""Reading a recorded sweep again, without training or torch: a content -> `Result` -> another `Result`."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import lrfind
-from lrfind.analysis.probe_search import ProbePlan, checked_by_probes
-from lrfind.analysis.schedules import MEAN_SHARE, Schedule
-from lrfind.analysis.suggest import Method, analyze
-from lrfind.errors import RecordError
+from lrfind.analysis.probe_search import ProbeBudget, analysis_with_probes
+from lrfind.analysis.suggest import analyze
+from lrfind.errors import CONFIG, PYTHON, Fault, RecordError
+from lrfind.records.document import AS_WRITTEN
 from lrfind.records.external import Tool, to_sweep
-from lrfind.records.json_format import from_json
-from lrfind.records.sanity import consistent
-from lrfind.records.shape import WAY_OUT
+from lrfind.records.json_format import to_result
+from lrfind.records.read import Content, is_record
 from lrfind.records.types import Analysis, Probe, Result
+from lrfind.settings import Method, Schedule
 
-METHODS: tuple[Method, ...] = ("auto", "steepest", "descent_end", "valley", "minimum")
 
-
-def read(text: str, source: str, tool: Tool | None = None, *, after_update: bool = False) -> Result:
-    """Return what `text` holds: a record of lrfind as it is, or a curve recorded elsewhere, read for the first time.
+def result_of(content: Content, source: str, tool: Tool | None = None, *, after_update: bool = False) -> Result:
+    """Return what a file holds: a record of lrfind as it is, or a curve of another tool, analyzed for the first time.
 
     Args:
-        text: The text of a file.
-        source: Its name, which a curve from elsewhere takes as its title.
-        tool: As of `lrfind.records.external.to_sweep`, for a curve from elsewhere.
+        content: Parsed JSON, or the text of a table.
+        source: Name of the file, which a curve of another tool takes as its title.
+        tool: As of `lrfind.records.external.to_sweep`, for a curve of another tool.
         after_update: As there.
 
     Raises:
-        RecordError: The text holds neither.
+        RecordError: It holds neither.
     """
-    if tool is None and not after_update and _is_record(text):
-        try:
-            return consistent(from_json(text), source)
-        except RecordError as error:
-            raise RecordError(str(error) if str(error).startswith(source) else f"{source}: {error}") from error
-    sweep = to_sweep(text, source, tool, after_update=after_update)
-    analysis = analyze(sweep)
+    if tool is None and not after_update and is_record(content):
+        return to_result(content, source)
+    sweep = to_sweep(content, source, tool, after_update=after_update)
+    analysis = analyze(sweep).in_words(CONFIG)
     return Result(
         sweeps=(sweep,),
         smoothed=(analysis.smoothed,),
@@ -53,38 +47,40 @@ def read(text: str, source: str, tool: Tool | None = None, *, after_update: bool
     )
 
 
-def reread(result: Result, method: Method | None = None, schedule: Schedule | None = None) -> Result:
+def reanalyze(result: Result, method: Method | None = None, schedule: Schedule | None = None) -> Result:
     """Return `result` with its sweeps read again, and its probes where the method is `auto`.
 
-    Without other arguments, what lrfind concluded is concluded again.
+    Without other arguments, lrfind comes to the same answer again.
 
     Args:
         result: What was recorded.
-        method: How to read; as its config says if None.
-        schedule: What the learning rate is for; as its config says if None.
+        method: How to read; as its settings say if None.
+        schedule: What the learning rate is for; as its settings say if None.
 
     Raises:
-        RecordError: The config of the record names a method or a schedule that lrfind does not know, or the record
+        RecordError: The settings of the record name a method or a schedule that lrfind does not know, or the record
             has no learning rate for the schedule.
     """
-    method = method or _setting(result.config, "analysis", "method", "auto", METHODS)
-    schedule = schedule or _setting(result.config, "train", "schedule", "constant", tuple(MEAN_SHARE))
+    method = method or _choice(result, "analysis", "method", "auto", get_args(Method))
+    schedule = schedule or _choice(result, "train", "schedule", "constant", get_args(Schedule))
     analyses = [analyze(sweep, method, schedule) for sweep in result.sweeps]
     analysis = analyses[result.used]
     if method == "auto" and result.repeats:
         analysis = _for_schedule(result.analysis, schedule)
     elif method == "auto":
         analysis = _with_probes(analysis, result, schedule)
+    changed = {"train": {"schedule": schedule}, "analysis": {"method": method}}
     return replace(
         result,
         smoothed=tuple(each.smoothed for each in analyses),
-        analysis=analysis,
-        config={
-            **result.config,
-            "train": {**_section(result.config, "train"), "schedule": schedule},
-            "analysis": {**_section(result.config, "analysis"), "method": method},
-        },
+        analysis=analysis.in_words(CONFIG if result.config else PYTHON),
+        config=_updated(result.config, changed) if result.config or not result.settings else {},
+        settings=_updated(result.settings, changed) if result.settings else {},
     )
+
+
+def _updated(settings: Mapping[str, Any], changed: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    return {**settings, **{name: {**_section(settings, name), **values} for name, values in changed.items()}}
 
 
 def _for_schedule(analysis: Analysis, schedule: Schedule) -> Analysis:
@@ -92,25 +88,27 @@ def _for_schedule(analysis: Analysis, schedule: Schedule) -> Analysis:
     if analysis.suggested_lr is None or analysis.safe_range is None:
         return analysis
     if schedule not in analysis.suggested_lrs:
-        raise RecordError(f"suggested_lrs of the record: expected a learning rate for {schedule}, got none; {WAY_OUT}")
+        expected = f"a learning rate for {schedule}"
+        raise RecordError(Fault("suggested_lrs of the record", expected=expected, got="none", fix=AS_WRITTEN))
     lr = analysis.suggested_lrs[schedule]
     low, high = (edge * lr / analysis.suggested_lr for edge in analysis.safe_range)
     return replace(analysis, suggested_lr=lr, safe_range=(low, high))
 
 
 def _with_probes(analysis: Analysis, result: Result, schedule: Schedule) -> Analysis:
-    """Return `analysis` as the recorded probes change it, asked for in the order in which they were made."""
-    probing = _section(result.config, "probes")
+    """Return `analysis` as the recorded probes change it, asked for in the order in which they were recorded."""
+    settings = settings_of_record(result)
+    probing = _section(settings, "probes")
     if not result.probes or not {"steps", "max_steps", "max_probes"} <= set(probing):
         return analysis
-    plan = ProbePlan(
-        probing["steps"],
-        probing["max_steps"],
-        probing["max_probes"],
-        bool(result.config.get("refine")),
-        float(_section(result.config, "sweep").get("end_lr", result.sweep.lrs[-1])),
-        schedule,
-        _section(result.config, "train").get("steps"),
+    budget = ProbeBudget(
+        steps=probing["steps"],
+        max_steps=probing["max_steps"],
+        max_probes=probing["max_probes"],
+        refine=bool(settings.get("refine")),
+        highest_lr=float(_section(settings, "sweep").get("end_lr", result.sweep.lrs[-1])),
+        schedule=schedule,
+        train_steps=_section(settings, "train").get("steps"),
     )
     recorded = iter(result.probes)
 
@@ -118,28 +116,22 @@ def _with_probes(analysis: Analysis, result: Result, schedule: Schedule) -> Anal
         probe = next(recorded, None)
         return probe if probe and probe.steps == steps and math.isclose(probe.lr, lr, rel_tol=1e-6) else None
 
-    return checked_by_probes(analysis, plan, train)
+    return analysis_with_probes(analysis, budget, train)
 
 
-def _section(config: Mapping[str, Any], name: str) -> dict[str, Any]:
-    section = config.get(name)
-    return dict(section) if isinstance(section, Mapping) else {}
+def settings_of_record(result: Result) -> Mapping[str, Any]:
+    """Return the settings of a record; records from before they were kept have them in the config alone."""
+    return result.settings or result.config
 
 
-def _setting(config: Mapping[str, Any], section: str, key: str, default: Any, known: Sequence[str]) -> Any:
-    value = _section(config, section).get(key, default)
+def _section(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return dict(settings.get(name) or {})
+
+
+def _choice(result: Result, section: str, key: str, default: Any, known: Sequence[str]) -> Any:
+    value = _section(settings_of_record(result), section).get(key, default)
     if value not in known:
-        raise RecordError(
-            f"config.{section}.{key} of the record: expected {', '.join(known)}, got {value!r}; say --{key}"
-        )
+        where = "settings" if result.settings else "config"
+        name, fix = f"{where}.{section}.{key} of the record", f"pass --{key}"
+        raise RecordError(Fault(name, expected=", ".join(known), got=repr(value), fix=fix))
     return value
-
-
-def _is_record(text: str) -> bool:
-    if not text.lstrip().startswith("{"):
-        return False
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(document, dict) and ("sweeps" in document or "schema" in document)

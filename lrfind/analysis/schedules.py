@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-Schedule = Literal["constant", "cosine", "linear", "onecycle"]
+from lrfind.settings import Schedule
 
 MEAN_SHARE: dict[Schedule, float] = {
     "constant": 1.0,

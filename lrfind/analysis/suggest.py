@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 
 from lrfind.analysis.confidence import confidence
 from lrfind.analysis.landmarks import DESCENT_SHARE, MARGIN, Fit, curve, find_landmarks, fit, plateau_points
-from lrfind.analysis.schedules import Schedule, for_schedules, peak_lr
+from lrfind.analysis.schedules import for_schedules, peak_lr
 from lrfind.records.types import Analysis, Candidate, Landmarks, Refusal, Status, StopReason, Sweep
-
-Method = Literal["auto", "steepest", "descent_end", "valley", "minimum"]
+from lrfind.settings import Method, Schedule
 
 MIN_POINTS = 10
 """Fewer losses than this do not make a curve."""
@@ -56,13 +54,13 @@ def analyze(sweep: Sweep, method: Method = "auto", schedule: Schedule = "constan
     """
     seen = curve(sweep)
     if seen is None or len(seen.response) + 1 < MIN_POINTS:
-        return refused(*_too_short(sweep), _smoothed(sweep))
+        return no_suggestion(*_too_short(sweep), _smoothed(sweep))
     fitted = fit(seen)
     landmarks = find_landmarks(fitted, blew_up=sweep.stop_reason in _BLOWN_UP)
     candidates = _candidates(fitted, landmarks)
     refusal = _refusal(sweep, fitted, landmarks)
     if refusal is not None:
-        return refused(*refusal, _smoothed(sweep, fitted), landmarks, candidates)
+        return no_suggestion(*refusal, _smoothed(sweep, fitted), landmarks, candidates)
     chosen = "descent_end" if method == "auto" else method
     return _suggested(sweep, fitted, landmarks, candidates, chosen, schedule)
 
@@ -122,15 +120,15 @@ def _suggested(
 ) -> Analysis:
     lr = next(candidate.lr for candidate in candidates if candidate.method == method)
     if lr is None:
-        return refused(
-            Refusal.NOISE, f"{method} finds nothing on this curve; use analysis.method=auto", _smoothed(sweep)
+        return no_suggestion(
+            Refusal.NOISE, f"The method {method} finds nothing on this curve: use $method=auto.", _smoothed(sweep)
         )
     edge = (landmarks.divergence_lr or math.inf) / MARGIN
     lr, highest = min(lr, edge), min(landmarks.minimum_lr, edge)
     sure = confidence(fitted, lr, lambda other: min(_reread(other, method) or math.inf, edge))
     sure *= min(1.0, landmarks.significance / EVIDENT)
     if sure < SURE:
-        return refused(Refusal.UNSURE, _unsure(sure), _smoothed(sweep, fitted), landmarks, candidates)
+        return no_suggestion(Refusal.UNSURE, _unsure(sure), _smoothed(sweep, fitted), landmarks, candidates)
     return Analysis(
         status=Status.OK,
         reason=None,
@@ -148,16 +146,16 @@ def _suggested(
 
 def _finding(landmarks: Landmarks) -> str:
     if landmarks.significance < EVIDENT:
-        return "A descent shows, but small against the noise between batches: raise sweep.max_iter to be surer."
+        return "The descent is small against the noise between batches: raise $max_iter to be surer."
     if landmarks.divergence_lr is None:
-        return "The loss falls up to here; how far above it is safe was not seen: raise sweep.end_lr to see it."
+        return "The loss falls up to here. The sweep does not show how far above it is safe: raise $end_lr to see it."
     return "The loss falls steadily up to here, and rises or blows up only well above."
 
 
 def _unsure(sure: float) -> str:
     return (
-        f"The same curve with other noise would have given another learning rate (confidence {sure:.0%}): "
-        "raise sweep.num_iter or sweep.max_iter, or use larger batches."
+        f"With other noise the same curve would have given another learning rate (confidence {sure:.0%}): "
+        "raise $num_iter or $max_iter, or use larger batches."
     )
 
 
@@ -169,15 +167,15 @@ def _reread(fitted: Fit, method: str) -> float | None:
 def _too_short(sweep: Sweep) -> tuple[Refusal, str]:
     if sweep.losses and not math.isfinite(sweep.losses[0]):
         return Refusal.NON_FINITE_AT_START, (
-            f"The very first loss is {sweep.losses[0]}, before any update: no learning rate mends that. "
-            "Look for it in the data, the model or the loss."
+            f"The very first loss is {sweep.losses[0]}, before any update: no learning rate can fix this. "
+            "Look for the cause in the data, the model or the loss."
         )
     blew_up = sweep.stop_reason in _BLOWN_UP or not all(map(math.isfinite, sweep.losses))
     if sweep.losses and blew_up:
         return _diverged_at_once(sweep)
     return Refusal.TOO_FEW_POINTS, (
-        f"The sweep has {len(sweep.losses)} losses, and a curve needs {MIN_POINTS}: "
-        "give it more data or let it run to its end."
+        f"The sweep has {len(sweep.losses)} losses, but a curve needs {MIN_POINTS}: "
+        "give it more data, or let it run to its end."
     )
 
 
@@ -189,17 +187,17 @@ def _to_the_end(sweep: Sweep) -> str:
 
 def _diverged_at_once(sweep: Sweep) -> tuple[Refusal, str]:
     return Refusal.DIVERGED_AT_ONCE, (
-        f"The loss rises from the first learning rate ({sweep.lrs[0]:.3g}) on: lower sweep.start_lr, "
-        f"to {sweep.lrs[0] / 1000:.0e} for example."
+        f"The loss rises from the first learning rate ({sweep.lrs[0]:.3g}) on: lower $start_lr, "
+        f"for example to {sweep.lrs[0] / 1000:.0e}."
     )
 
 
 def _refusal(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> tuple[Refusal, str] | None:
-    """Return why this curve gives no learning rate, with the knob to turn; None if it gives one."""
+    """Return why this curve gives no learning rate, with what to change; None if it gives one."""
     if _is_flat(fitted):
         return Refusal.FLAT, (
-            f"The loss stays at {fitted.plateau:.4g} whatever the learning rate: raise sweep.end_lr, or check that "
-            "the loss depends on the trainable parameters."
+            f"The loss stays at {fitted.plateau:.4g} at every learning rate: raise $end_lr, or check that the loss "
+            "depends on the trainable parameters."
         )
     if _starts_blown_up(sweep, fitted):
         return _diverged_at_once(sweep)
@@ -213,18 +211,18 @@ def _refusal(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> tuple[Refusal, 
             )
         return Refusal.NOISE, (
             f"No descent stands out from the noise between batches (standard deviation {fitted.noise:.3g}): "
-            "raise sweep.max_iter, or use larger batches."
+            "raise $max_iter, or use larger batches."
         )
     if landmarks.steepest_lr <= 10 ** fitted.curve.log_lrs[plateau_points(fitted.curve) - 1]:
         return Refusal.NO_PLATEAU, (
-            f"The loss falls from the first learning rate ({sweep.lrs[0]:.3g}) on, so where the descent begins is not "
-            f"seen: lower sweep.start_lr, to {sweep.lrs[0] / 100:.0e} for example."
+            f"The loss falls from the first learning rate ({sweep.lrs[0]:.3g}) on, so the sweep does not show where "
+            f"the descent begins: lower $start_lr, for example to {sweep.lrs[0] / 100:.0e}."
         )
     if _still_descending(sweep, fitted, landmarks):
-        knob = "raise sweep.end_lr" if sweep.stop_reason is StopReason.COMPLETED else _to_the_end(sweep)
+        fix = "raise $end_lr" if sweep.stop_reason is StopReason.COMPLETED else _to_the_end(sweep)
         return Refusal.STILL_DESCENDING, (
             f"The loss is still falling at the last learning rate ({sweep.lrs[-1]:.3g}), so the best one lies beyond: "
-            f"{knob}."
+            f"{fix}."
         )
     return None
 
@@ -261,7 +259,7 @@ def _still_descending(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> bool:
     return at_the_end and float(fitted.slope[-1]) <= landmarks.steepest_slope / 4
 
 
-def refused(
+def no_suggestion(
     reason: Refusal,
     message: str,
     smoothed: tuple[float, ...],

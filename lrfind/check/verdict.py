@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from lrfind.errors import ExitCode, RecordError
+from lrfind.errors import ExitCode, Fault, RecordError
 from lrfind.records.types import Result
 
 
@@ -93,9 +93,8 @@ def baseline_rate(baseline: Result, result: Result) -> float:
     """Return the suggestion of the baseline for the schedule that `result` is for."""
     found, here = baseline.analysis, result.analysis
     if found.suggested_lr is None:
-        raise RecordError(
-            f"--against: expected a record that suggests a learning rate, got one that does not: {found.message}"
-        )
+        got = f"one that does not: {found.message}"
+        raise RecordError(Fault("--against", expected="a record that suggests a learning rate", got=got))
     for schedule, lr in here.suggested_lrs.items():
         if lr == here.suggested_lr and schedule in found.suggested_lrs:
             return found.suggested_lrs[schedule]

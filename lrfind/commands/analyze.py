@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import enum
+from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated, cast
 
 import typer
 
+from lrfind.analysis.recorded import reanalyze
+from lrfind.commands.record_files import load
 from lrfind.errors import ConfigError, ExitCode, Fault
+from lrfind.output.files import check_writable
 from lrfind.output.formats import Format, PlotFormat, one_format, read_code, save, show, tell_files
 from lrfind.output.streams import print_result, tell
-
-if TYPE_CHECKING:
-    from lrfind.analysis.schedules import Schedule as ScheduleName
-    from lrfind.analysis.suggest import Method as MethodName
-    from lrfind.records.external import Tool as ToolName
-    from lrfind.records.types import Result
+from lrfind.records.external import Tool as ToolName
+from lrfind.records.types import Result
+from lrfind.settings import Method as MethodName
+from lrfind.settings import Schedule as ScheduleName
 
 
 class Method(str, enum.Enum):
@@ -95,13 +97,11 @@ def analyze(
         print_result(_schema())
         raise typer.Exit
     if record is None:
-        raise ConfigError("lrfind analyze", [Fault("RECORD", problem="expected a file or - for stdin, got nothing")])
-    from lrfind.analysis.recorded import reread
-    from lrfind.commands.record_files import load
+        raise ConfigError("lrfind analyze", [Fault("RECORD", expected="a file or - for stdin", got="nothing")])
 
     form = one_format(record, form, as_json=as_json)
     source = load(record, cast("ToolName | None", tool and tool.value), after_update=after_update)
-    result = reread(
+    result = reanalyze(
         source.result,
         cast("MethodName | None", method and method.value),
         cast("ScheduleName | None", schedule and schedule.value),
@@ -119,7 +119,6 @@ def _save(result: Result, name: str, out: Path | None, plot: PlotFormat | None) 
     """Write what the flags ask for: with --out record and plot, with --plot alone the plot."""
     if out is None and plot in (None, PlotFormat.NONE):
         return [], None
-    from lrfind.output.files import check_writable
 
     folder = out or Path()
     check_writable(folder)
@@ -127,6 +126,5 @@ def _save(result: Result, name: str, out: Path | None, plot: PlotFormat | None) 
 
 
 def _schema() -> str:
-    from importlib.resources import files
 
     return files("lrfind.records").joinpath("record.schema.json").read_text(encoding="utf-8").rstrip()

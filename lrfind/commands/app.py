@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 import signal
 import sys
@@ -14,32 +15,53 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import lrfind
-from lrfind.commands.analyze import analyze
-from lrfind.commands.check import check
-from lrfind.commands.explain import explain
-from lrfind.commands.init import init
-from lrfind.commands.plot import plot
-from lrfind.commands.run import run
-from lrfind.commands.schedule import schedule
-from lrfind.commands.training_run import interrupt_told
 from lrfind.errors import ExitCode, LrfindError, StoppedError
 from lrfind.output.streams import flush, open_closed_streams, report_error, take_any_text, tell
 from lrfind.training.distributed.launch import is_first
 
+COMMANDS = {
+    "init": "Write a commented starter config that runs as it is, and the Python beside it.",
+    "run": "Sweep the learning rate of a training and suggest one.",
+    "check": "Check that the learning rate of a config is safe to train with.",
+    "analyze": "Read the learning rate from a recorded curve, without training.",
+    "plot": "Draw one record, or compare up to 12 in one picture and a table.",
+    "schedule": "Set up a PyTorch LR scheduler for the learning rate that was found.",
+    "explain": "Show what happens at a tenth of the LR, at the LR, and at ten times the LR.",
+}
+"""The subcommands in the order of the help. `lrfind.commands.NAME` holds the function NAME and is loaded when the
+command is used: the help of all of them, with the first line of each, loads none."""
+
 
 class _Command(TyperCommand):
-    """A command whose help names no type beside a flag, which takes no value, and that tells of an interrupt."""
-
-    def invoke(self, ctx: Any) -> Any:
-        with interrupt_told():
-            return super().invoke(ctx)
+    """A command whose help names no type beside a flag, which takes no value."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _without_types_of_flags(super().get_params(ctx))
 
 
+class _LazyCommand(TyperCommand):
+    """Stands for a subcommand until it is used."""
+
+    def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
+        return _loaded(self.name or "").make_context(info_name, args, parent=parent, **extra)
+
+
+def _loaded(name: str) -> Any:
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+    alone.command(name, cls=_Command)(getattr(importlib.import_module(f"lrfind.commands.{name}"), name))
+    return typer.main.get_command(alone)
+
+
 class _Group(TyperGroup):
-    """The root, likewise."""
+    """The root, which knows its subcommands by name."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, summary in COMMANDS.items():
+            self.commands[name] = _LazyCommand(name, help=summary, rich_markup_mode="markdown")
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _without_types_of_flags(super().get_params(ctx))
@@ -77,15 +99,6 @@ def _root(
     """Find the learning rate of a PyTorch training."""
 
 
-app.command(cls=_Command)(init)
-app.command(cls=_Command)(run)
-app.command(cls=_Command)(check)
-app.command(cls=_Command)(analyze)
-app.command(cls=_Command)(plot)
-app.command(cls=_Command)(schedule)
-app.command(cls=_Command)(explain)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code; errors are printed, never raised.
 
@@ -93,10 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: What stands behind `lrfind`; those of this process by default.
     """
     code = _main(arguments)
-    if "lrfind.pipeline" in sys.modules:  # a run was made
-        from lrfind.pipeline import agree_on_exit
-
-        code = agree_on_exit(code)
+    if pipeline := sys.modules.get("lrfind.pipeline"):  # a run was made
+        code = pipeline.agree_on_exit(code)
     return code
 
 
@@ -105,18 +116,21 @@ def _main(arguments: list[str] | None) -> int:
         app(args=arguments, prog_name="lrfind")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else ExitCode.FAILED
-    except KeyboardInterrupt:  # before there was a command to interrupt
-        report_error(StoppedError())
-        return ExitCode.INTERRUPTED
+    except KeyboardInterrupt:  # nothing was kept: a command that keeps something ends by itself
+        return _reported(StoppedError())
     except LrfindError as error:
-        if error.told is None and not is_first():
-            time.sleep(5)  # as a rule the first tells the same, and torchrun ends this one meanwhile
-        report_error(error)
-        return error.exit_code
+        return _reported(error)
     except OSError as error:  # of help or version, which write to stdout themselves
         tell(f"lrfind: cannot write to stdout: {error}")
         return ExitCode.FAILED
     return ExitCode.OK
+
+
+def _reported(error: LrfindError) -> ExitCode:
+    if error.told is None and not is_first():
+        time.sleep(5)  # as a rule the first process tells the same, and torchrun ends this one meanwhile
+    report_error(error)
+    return error.exit_code
 
 
 def entry() -> None:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import enum
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from lrfind.check.text import as_document, as_markdown, as_text
+from lrfind.check.verdict import Verdict, baseline_rate, judge
+from lrfind.commands.record_files import load
 from lrfind.commands.training_run import ready, sweep
+from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault
+from lrfind.output.files import check_writable
 from lrfind.output.formats import console_for_result, one_format, print_json, save
-from lrfind.output.help_links import CHOICE, help_line
+from lrfind.output.help_links import REFUSALS, help_line
 from lrfind.output.streams import print_result, tell
+from lrfind.records.types import Result
 from lrfind.training.distributed.launch import is_first
-
-if TYPE_CHECKING:
-    from lrfind.check.verdict import Verdict
-    from lrfind.config.schema import Config
-    from lrfind.records.types import Result
 
 
 class CheckFormat(str, enum.Enum):
@@ -80,20 +81,18 @@ def _lr(config: Config, lr: float | None, source: str, *, needed: bool) -> float
     if value is None and needed:
         raise ConfigError(
             source,
-            [Fault(flag, problem="expected the learning rate that is trained with, got none; set it, or say --lr")],
+            [Fault(flag, expected="the learning rate that is trained with", got="none", fix="set it, or say --lr")],
         )
     if value is not None and not (isinstance(value, (int, float)) and 0 < value < math.inf):
-        raise ConfigError(source, [Fault(flag, problem=f"expected a number above 0, got {value!r}")])
+        raise ConfigError(source, [Fault(flag, expected="a number above 0", got=f"{value!r}")])
     return value
 
 
 def _baseline(against: str | None, tolerance: float, source: str) -> Result | None:
     if not 1 <= tolerance < math.inf:
-        raise ConfigError(source, [Fault("--tolerance", problem=f"expected a factor of at least 1, got {tolerance:g}")])
+        raise ConfigError(source, [Fault("--tolerance", expected="a factor of at least 1", got=f"{tolerance:g}")])
     if against is None:
         return None
-    from lrfind.check.verdict import baseline_rate
-    from lrfind.commands.record_files import load
 
     baseline = load(against).result
     baseline_rate(baseline, baseline)  # a baseline without a suggestion is found before the sweep
@@ -110,8 +109,6 @@ def _check(
     out: Path | None,
     quiet: bool,
 ) -> ExitCode:
-    from lrfind.check.verdict import judge
-    from lrfind.output.files import check_writable
 
     if out is not None and is_first():
         check_writable(out)
@@ -125,14 +122,13 @@ def _check(
         for file in files:
             tell(f"wrote {file}")
         if form is CheckFormat.TEXT and verdict.exit_code is ExitCode.NO_SUGGESTION:
-            tell(f"lrfind: {help_line(CHOICE)}")
+            tell(f"lrfind: {help_line(REFUSALS)}")
     if fault:
         tell(f"lrfind: {fault}")
     return ExitCode.FAILED if fault else verdict.exit_code
 
 
 def _print(verdict: Verdict, form: CheckFormat, files: list[Path], baseline: Result | None) -> None:
-    from lrfind.check.text import as_document, as_markdown, as_text
 
     if form is CheckFormat.JSON:
         print_json(as_document(verdict))

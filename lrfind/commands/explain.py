@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, RecordError
+from lrfind.commands.record_files import STDIN, RecordFile, load
+from lrfind.config.schema import Config
+from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, RecordError, some
+from lrfind.explain.config import TRUST, config_on_disk, differences, trusted_config
+from lrfind.explain.text import as_document, as_parts
+from lrfind.explain.trainings import train_at
+from lrfind.explain.types import Explanation, Outcome
+from lrfind.explain.wording import interpret
+from lrfind.output.files import check_writable
 from lrfind.output.formats import PlotFormat, console_for_result, print_json, print_parts
+from lrfind.output.progress import watched
 from lrfind.output.streams import console_for_people, stdout_for_result, tell
-from lrfind.training.distributed.launch import is_alone, is_first
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from lrfind.commands.record_files import Source
-    from lrfind.config.schema import Config
-    from lrfind.explain.types import Explanation
-    from lrfind.records.types import Result
+from lrfind.records.types import Result
+from lrfind.training.distributed.launch import is_first
 
 STEPS = 100
 """Updates of each training, unless the probes of the record took more until an answer showed. A training at alpha does
@@ -33,6 +36,9 @@ def explain(
     record: Annotated[
         str, typer.Argument(metavar="RECORD", help="What `lrfind run` wrote; - for stdin.", show_default=False)
     ],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Overrides of the config, as of `lrfind run`.")
+    ] = None,
     lr: Annotated[
         float | None, typer.Option(metavar="LR", help="Explain this LR; default: the record's constant LR.")
     ] = None,
@@ -44,11 +50,11 @@ def explain(
         ),
     ] = None,
     config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="CONFIG", help="Where the config lies now: its folder is imported from, the record's config counts."
-        ),
+        Path | None, typer.Option(metavar="CONFIG", help="The config to train; default: the one the record names.")
     ] = None,
+    trust_record: Annotated[
+        bool, typer.Option(TRUST, help="Train the config in the record itself, which runs the code that it names.")
+    ] = False,
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, ...; default: the record's.")
     ] = None,
@@ -59,9 +65,9 @@ def explain(
 ) -> None:
     """Show what happens at a tenth of the LR, at the LR, and at ten times the LR.
 
-    Makes three short trainings at a constant LR, from the same weights and on the same mini-batches: as a rule one
-    crawls, one descends, one overshoots or diverges. What each does is read from its losses. The training is that of
-    the record, whatever its config file says by now; its modules are imported from the folder of that file.
+    Makes three short trainings at a constant LR, from the same weights and on the same mini-batches. Usually one
+    crawls, one descends, and one overshoots or diverges. What each does is read from its losses. Trains the config
+    file that the record names, and says where it differs from the record.
 
     Exit codes: 0 explained, 1 the training at the LR failed, 2 usage fault or unusable record, 3 the record suggests
     no LR, 130 interrupted.
@@ -72,13 +78,10 @@ def explain(
     - `lrfind explain digits.lrfind.json --lr 0.01 --factor 3 --steps 400`
     - `lrfind run configs/digits.yaml --json | lrfind explain - --json`
     """
-    from lrfind.commands.record_files import STDIN, load
-    from lrfind.output.files import check_writable
-
     _check_numbers(lr, factor)
     source = load(record)
     name = "stdin" if record == STDIN else record
-    place = _place(source, name, config)
+    place = _place(source, name, config, trusted=trust_record)
     alpha = lr if lr is not None else source.result.analysis.constant_lr
     if alpha is None:
         tell(f"lrfind: no learning rate to explain: {source.result.analysis.message} Or name one with --lr.")
@@ -86,75 +89,71 @@ def explain(
     if plot is not PlotFormat.NONE and is_first():
         check_writable(out)
     length = steps or max([STEPS, *(probe.steps for probe in source.result.probes)])
-    try:
-        settings = _settings(source.result, name, place, device)
-        lrs = (alpha, alpha / factor, alpha * factor)
-        explained = _train(settings, source.result, place, lrs, length, given=lr is not None, quiet=quiet)
-    except ConfigError as error:
-        raise ConfigError(name, list(map(_own, error.faults))) from error
+    settings = _config(source.result, name, place, overrides or (), device, trusted=trust_record)
+    if not (quiet or trust_record) and is_first():
+        _tell_differences(settings, place, source.result)
+    lrs = (alpha, alpha / factor, alpha * factor)
+    explained = _train(settings, source.result, place, lrs, length, given=lr is not None, quiet=quiet)
     fault = _show(explained, source.name, out, plot, as_json=as_json, quiet=quiet) if is_first() else None
     raise typer.Exit(ExitCode.FAILED if fault else _exit_code(explained))
-
-
-def _own(fault: Fault) -> Fault:
-    """Return a fault of the record's config, which no override changes, with a way out that `lrfind explain` has."""
-    if fault.key == "device":
-        return Fault("--device", problem=f"{fault.problem.removesuffix('; use auto')}; say --device auto")
-    if fault.key == "parallel" and is_alone():
-        start = "torchrun --nproc-per-node N -m lrfind explain RECORD"
-        return Fault(
-            "parallel", problem=f"expected several processes, as the run had, got one; start them with {start}"
-        )
-    return fault
 
 
 def _check_numbers(lr: float | None, factor: float) -> None:
     faults = []
     if not 1 < factor <= MOST_FACTOR:
-        faults.append(Fault("--factor", problem=f"expected a number above 1, at most {MOST_FACTOR:g}, got {factor:g}"))
+        faults.append(Fault("--factor", expected=f"a number above 1, at most {MOST_FACTOR:g}", got=f"{factor:g}"))
     if lr is not None and not 0 < lr / MOST_FACTOR < lr * MOST_FACTOR < math.inf:
-        faults.append(Fault("--lr", problem=f"expected a number above 0, got {lr:g}"))
+        faults.append(Fault("--lr", expected="a number above 0", got=f"{lr:g}"))
     if faults:
         raise ConfigError("lrfind explain", faults)
 
 
-def _place(source: Source, name: str, config: Path | None) -> Path:
+def _place(source: RecordFile, name: str, config: Path | None, *, trusted: bool) -> Path:
     """Return where the config of a record lies: as named, as recorded, or as far from the record as from the run.
 
     Raises:
         RecordError: The record has no config that could be trained from.
         ConfigError: There is no such file.
     """
-    named = source.result.source
-    if named is None:
-        raise RecordError(
-            f"{name}: expected a record of `lrfind run`, which holds the config of the training, got a "
-            "curve or a record without; write a config, and `lrfind run` it"
-        )
-    places = [config] if config else list(dict.fromkeys((Path(named), source.folder / named)))
-    found = next((place for place in places if place.is_file()), None)
+    recorded = source.result.source
+    if recorded is None:
+        expected, got = "a record of `lrfind run`, which names the config of the training", "another record or a curve"
+        raise RecordError(Fault(expected=expected, got=got, fix="write a config, and `lrfind run` it"), source=name)
+    places = [config] if config else list(dict.fromkeys((Path(recorded), source.folder / recorded)))
+    found = next((place for place in places if place.is_file() and place.suffix in (".yaml", ".yml")), None)
+    if found is None and trusted:
+        return places[-1]
     if found is None:
         where = " or ".join(map(str, places))
-        way_out = "check the path" if config else "say where it lies with --config CONFIG"
-        raise ConfigError(name, [Fault("--config", problem=f"expected the config of the run at {where}; {way_out}")])
+        fix = "check the path" if config else f"name it with --config CONFIG, or add {TRUST} if you trust the record"
+        fault = Fault("--config", expected="the config of the run", got=f"no YAML file at {where}", fix=fix)
+        raise ConfigError(name, [fault])
     return found
 
 
-def _settings(result: Result, name: str, place: Path, device: str | None) -> Config:
-    from lrfind.explain.trainings import config_of_record
-
+def _config(
+    result: Result, name: str, place: Path, overrides: Sequence[str], device: str | None, *, trusted: bool
+) -> Config:
+    if trusted and overrides:
+        problem = "does nothing beside overrides, which are of the config on disk"
+        raise ConfigError(name, [Fault(TRUST, problem=problem, fix="drop one of them")])
     with stdout_for_result():
-        return config_of_record(result, name, place, device)
+        if trusted:
+            return trusted_config(result, name, place, device)
+        return config_on_disk(place, overrides, device)
+
+
+def _tell_differences(config: Config, place: Path, result: Result) -> None:
+    """Say on stderr where the config that is trained is not that of the record."""
+    if keys := differences(config, result):
+        tell(f"lrfind: {place} differs from the record in {some(keys, 3)}")
+        tell(f"lrfind: to train what was recorded, pass the overrides of the run again, or add {TRUST}")
 
 
 def _train(
     config: Config, result: Result, place: Path, lrs: Sequence[float], steps: int, *, given: bool, quiet: bool
 ) -> Explanation:
     """Train at the first of the learning rates and at the others, show people how it goes, and read what came of it."""
-    from lrfind.explain.trainings import train_at
-    from lrfind.explain.wording import interpret
-    from lrfind.output.progress import watched
-
     with stdout_for_result(), watched(console_for_people(), quiet=quiet or not is_first()) as observer:
         trials = train_at(config, str(place), lrs, steps, observer)
     same = trials.device == result.environment.get("device")
@@ -164,8 +163,6 @@ def _train(
 
 def _show(explained: Explanation, name: str, out: Path, plot: PlotFormat, *, as_json: bool, quiet: bool) -> str | None:
     """Write the picture and print the report; return what could not be written."""
-    from lrfind.explain.text import as_document, as_parts
-
     files, fault = _save(explained, out / f"{name}.lrfind.explain.{plot.value}", plot)
     if as_json:
         print_json(as_document(explained))
@@ -183,7 +180,7 @@ def _show(explained: Explanation, name: str, out: Path, plot: PlotFormat, *, as_
 def _save(explained: Explanation, path: Path, plot: PlotFormat) -> tuple[Sequence[Path], str | None]:
     if plot is PlotFormat.NONE:
         return [], None
-    from lrfind.explain.plot import save_explanation
+    from lrfind.explain.plot import save_explanation  # loads matplotlib
 
     try:
         save_explanation(explained, path)
@@ -193,7 +190,6 @@ def _save(explained: Explanation, path: Path, plot: PlotFormat) -> tuple[Sequenc
 
 
 def _exit_code(explained: Explanation) -> ExitCode:
-    from lrfind.explain.types import Outcome
 
     if explained.interrupted:
         return ExitCode.INTERRUPTED

@@ -14,6 +14,7 @@ import typer
 
 import lrfind
 from lrfind.errors import ConfigError, Fault
+from lrfind.output.files import check_writable, write_atomically
 from lrfind.output.streams import print_result, tell
 
 TEMPLATES = Path(lrfind.__file__).parent / "templates"
@@ -61,8 +62,6 @@ def init(
     - `lrfind init && lrfind run lrfind.yaml`
     - `lrfind init configs/reviews.yaml --template huggingface`
     """
-    from lrfind.output.files import check_writable, write_atomically
-
     _check_name(file)
     texts = _texts(template, file)
     check_writable(file.parent, WAY_OUT)
@@ -75,14 +74,15 @@ def init(
 
 def _check_name(file: Path) -> None:
     if os.path.lexists(file) and file.is_dir():
-        problem = f"expected a file, got a folder; name a file in it: {file / 'lrfind.yaml'}"
+        fault = Fault("FILE", expected="a file", got="a folder", fix=f"name a file in it: {file / 'lrfind.yaml'}")
     elif file.suffix not in (".yaml", ".yml"):
-        problem = f"expected a name that ends in .yaml, got {file}; name it {file.with_suffix('.yaml')}"
+        fix = f"name it {file.with_suffix('.yaml')}"
+        fault = Fault("FILE", expected="a name that ends in .yaml", got=str(file), fix=fix)
     elif not str(file).isprintable():  # it is written into the config, and printed as one line
-        problem = f"expected a name that can be printed, got {str(file)!r}; name it otherwise"
+        fault = Fault("FILE", expected="a name that can be printed", got=repr(str(file)), fix="choose another name")
     else:
         return
-    raise ConfigError("lrfind init", [Fault("FILE", problem=problem)])
+    raise ConfigError("lrfind init", [fault])
 
 
 def _texts(template: Template, file: Path) -> dict[Path, str]:
@@ -107,9 +107,10 @@ def _check_free(paths: list[Path], *, force: bool) -> None:
     faults = []
     for path in filter(os.path.lexists, paths):
         if path.is_dir():
-            faults.append(Fault(str(path), problem="is a folder; name another FILE"))
+            faults.append(Fault(str(path), problem="is a folder", fix="name another FILE"))
         elif not force:
-            faults.append(Fault(str(path), problem="exists already; name another FILE, or replace it with --force"))
+            fix = "name another FILE, or replace it with --force"
+            faults.append(Fault(str(path), problem="exists already", fix=fix))
     if faults:
         raise ConfigError("lrfind init", faults)
 

@@ -6,20 +6,22 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from types import ModuleType
+from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
+from rich.text import Text
 
+from lrfind.commands.record_files import RecordFile, load_all
 from lrfind.errors import ConfigError, Fault
+from lrfind.output.curve import format_lr, format_range
 from lrfind.output.formats import console_for_result, print_json, print_parts
+from lrfind.output.names import unique
 from lrfind.output.streams import print_bytes, tell
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from lrfind.commands.record_files import Source
-    from lrfind.output.compare import Named
-    from lrfind.records.types import Result
+from lrfind.output.tables import plain_table
+from lrfind.output.terminal import sketch
+from lrfind.records.types import Result
 
 STDOUT = "-"
 
@@ -50,8 +52,6 @@ def plot(
     - `lrfind run configs/digits.yaml --json | lrfind plot - --terminal`
     - `lrfind plot digits.lrfind.json --out - > digits.png`
     """
-    from lrfind.commands.record_files import load_all
-
     to_stdout = out == Path(STDOUT)
     _check_stdout(picture=to_stdout, as_json=as_json, terminal=terminal)
     sources = load_all(records)
@@ -75,59 +75,57 @@ def _check_stdout(*, picture: bool, as_json: bool, terminal: bool) -> None:
     """Check that no more than one thing goes to stdout, and no picture to a terminal."""
     wanted = [flag for flag, given in (("--out -", picture), ("--json", as_json), ("--terminal", terminal)) if given]
     if len(wanted) > 1:
-        problem = f"leaves no room on stdout for {' and '.join(wanted[1:])}; drop one of them"
-        raise ConfigError("lrfind plot", [Fault(wanted[0], problem=problem)])
+        problem = f"leaves no room on stdout for {' and '.join(wanted[1:])}"
+        raise ConfigError("lrfind plot", [Fault(wanted[0], problem=problem, fix="drop one of them")])
     if picture and sys.stdout.isatty():
-        problem = "expected stdout to be a file or a pipe, got a terminal; add > x.png, or draw with --terminal"
-        raise ConfigError("lrfind plot", [Fault("--out -", problem=problem)])
+        expected, fix = "stdout to be a file or a pipe", "add > x.png, or draw with --terminal"
+        raise ConfigError("lrfind plot", [Fault("--out -", expected=expected, got="a terminal", fix=fix)])
 
 
-def _check_count(sources: Sequence[Source]) -> None:
+def _check_count(sources: Sequence[RecordFile]) -> None:
     most = 12  # as output.compare.MOST, which is not imported before something is drawn
     if len(sources) > most:
         raise ConfigError(
             "lrfind plot",
-            [Fault("RECORD", problem=f"expected at most {most} records, got {len(sources)}; compare fewer")],
+            [Fault("RECORD", expected=f"at most {most} records", got=f"{len(sources)}", fix="compare fewer")],
         )
 
 
-def _names(sources: Sequence[Source]) -> list[str]:
-    from lrfind.output.names import unique
+def _names(sources: Sequence[RecordFile]) -> list[str]:
 
     return unique([(source.folder.name or str(source.folder), source.name) for source in sources])
 
 
-def _beside(sources: Sequence[Source]) -> Path:
+def _beside(sources: Sequence[RecordFile]) -> Path:
     """Return the path of a picture whose name was not given."""
     first = sources[0]
     return first.folder / f"{first.name if len(sources) == 1 else 'comparison'}.lrfind.png"
 
 
-def _bytes(sources: Sequence[Source], names: Sequence[str]) -> bytes:
+def _bytes(sources: Sequence[RecordFile], names: Sequence[str]) -> bytes:
+    compare, plot = _pictures()
     if len(sources) == 1:
-        from lrfind.output.plot import plot_bytes
-
-        return plot_bytes(sources[0].result, "png")
-    from lrfind.output.compare import comparison_bytes
-
-    return comparison_bytes(_named(sources, names), "png")
+        return bytes(plot.plot_bytes(sources[0].result, "png"))
+    return bytes(compare.comparison_bytes(_named(sources, names), "png"))
 
 
-def _save(sources: Sequence[Source], names: Sequence[str], path: Path) -> None:
+def _save(sources: Sequence[RecordFile], names: Sequence[str], path: Path) -> None:
+    compare, plot = _pictures()
     if len(sources) == 1:
-        from lrfind.output.plot import save_plot
-
-        save_plot(sources[0].result, path)
+        plot.save_plot(sources[0].result, path)
     else:
-        from lrfind.output.compare import save_comparison
-
-        save_comparison(_named(sources, names), path)
+        compare.save_comparison(_named(sources, names), path)
 
 
-def _named(sources: Sequence[Source], names: Sequence[str]) -> list[Named]:
-    from lrfind.output.compare import Named
+def _pictures() -> tuple[ModuleType, ModuleType]:
+    from lrfind.output import compare, plot  # load matplotlib, which a sketch in the terminal does without
 
-    return [Named(name, source.result) for name, source in zip(names, sources, strict=True)]
+    return compare, plot
+
+
+def _named(sources: Sequence[RecordFile], names: Sequence[str]) -> list[Any]:
+    compare, _ = _pictures()
+    return [compare.Named(name, source.result) for name, source in zip(names, sources, strict=True)]
 
 
 def _row(name: str, result: Result) -> dict[str, Any]:
@@ -143,9 +141,7 @@ def _row(name: str, result: Result) -> dict[str, Any]:
     }
 
 
-def _table(sources: Sequence[Source], names: Sequence[str]) -> RenderableType:
-    from lrfind.output.curve import format_lr, format_range
-    from lrfind.output.tables import plain_table
+def _table(sources: Sequence[RecordFile], names: Sequence[str]) -> RenderableType:
 
     table = plain_table()
     table.add_column("record", overflow="fold")
@@ -164,12 +160,9 @@ def _table(sources: Sequence[Source], names: Sequence[str]) -> RenderableType:
     return table
 
 
-def _sketches(sources: Sequence[Source], names: Sequence[str], *, wanted: bool) -> list[RenderableType]:
+def _sketches(sources: Sequence[RecordFile], names: Sequence[str], *, wanted: bool) -> list[RenderableType]:
     if not wanted:
         return []
-    from rich.text import Text
-
-    from lrfind.output.terminal import sketch
 
     console, size = console_for_result(), shutil.get_terminal_size()
     height = min(max(size.lines // len(sources) - 4, 12), 24)

@@ -6,22 +6,19 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from lrfind.analysis.recorded import read
+from lrfind.analysis.recorded import result_of
 from lrfind.errors import ConfigError, Fault
 from lrfind.output.streams import tell
-from lrfind.records.read import failure_in, one_record, read_text, records
-
-if TYPE_CHECKING:
-    from lrfind.records.external import Tool
-    from lrfind.records.types import Result
+from lrfind.records.external import Tool
+from lrfind.records.read import Content, failure_in, only, parse, read_text
+from lrfind.records.types import Result
 
 STDIN = "-"
 
 
 @dataclass(frozen=True)
-class Source:
+class RecordFile:
     """A record or curve that was read.
 
     Attributes:
@@ -35,49 +32,50 @@ class Source:
     folder: Path
 
 
-def load(place: str, tool: Tool | None = None, *, after_update: bool = False) -> Source:
+def load(place: str, tool: Tool | None = None, *, after_update: bool = False) -> RecordFile:
     """Read the record or curve at `place`.
 
-    The arguments and errors beyond `place` are those of `lrfind.analysis.recorded.read`.
+    The arguments and errors beyond `place` are those of `lrfind.analysis.recorded.result_of`.
     """
-    path, text = _read(place)
-    return _source(one_record(text, str(path)), path, place, tool, after_update=after_update)
+    path, contents = _read(place)
+    return _record_file(only(contents, str(path)), path, place, tool, after_update=after_update)
 
 
-def load_all(places: Sequence[str]) -> list[Source]:
-    """Read several, as `load` does, and all records where one holds those of several runs; stdin can be one of them.
+def load_all(places: Sequence[str]) -> list[RecordFile]:
+    """Read several, as `load` does, and all records of a file that holds those of several runs; stdin can be one.
 
-    Of those, runs that failed are named on stderr and left out.
+    Runs that failed are named on stderr and left out.
     """
     if places.count(STDIN) > 1:
-        raise ConfigError(STDIN, [Fault("", problem="stdin can be read but once; name it once")])
-    return [source for place in places for source in _load_lines(place)]
+        raise ConfigError(STDIN, [Fault(problem="stdin can be read only once", fix="name it once")])
+    return [record for place in places for record in _load_each(place)]
 
 
-def _load_lines(place: str) -> Iterator[Source]:
-    path, text = _read(place)
-    texts = records(text)
-    problems = [failure_in(text) for text in texts]
+def _load_each(place: str) -> Iterator[RecordFile]:
+    path, contents = _read(place)
+    problems = [failure_in(content) for content in contents]
     if all(problems):
-        one_record(texts[0], str(path))  # says why there is none
-    for text, problem in zip(texts, problems, strict=True):
+        only(contents[:1], str(path))  # says why there is none
+    for content, problem in zip(contents, problems, strict=True):
         if problem:
             tell(f"lrfind: {path}: left out, as the run failed: {problem.splitlines()[0]}")
         else:
-            source = _source(text, path, place)
-            named = source.result.source if len(texts) > 1 else None
-            yield replace(source, name=Path(named).stem) if named else source
+            record = _record_file(content, path, place)
+            config = record.result.source if len(contents) > 1 else None
+            yield replace(record, name=Path(config).stem) if config else record
 
 
-def _read(place: str) -> tuple[Path, str]:
-    """Return what a place is called, and its text."""
+def _read(place: str) -> tuple[Path, list[Content]]:
+    """Return what a place is called, and what it holds."""
     path = Path("stdin" if place == STDIN else place)
-    return path, read_text(str(path), sys.stdin.buffer if place == STDIN else None)
+    return path, parse(read_text(str(path), sys.stdin.buffer if place == STDIN else None), str(path))
 
 
-def _source(text: str, path: Path, place: str, tool: Tool | None = None, *, after_update: bool = False) -> Source:
-    result = read(text, path.name, tool, after_update=after_update)
-    return Source(result, _stem(path), Path() if place == STDIN else path.parent)
+def _record_file(
+    content: Content, path: Path, place: str, tool: Tool | None = None, *, after_update: bool = False
+) -> RecordFile:
+    result = result_of(content, path.name, tool, after_update=after_update)
+    return RecordFile(result, _stem(path), Path() if place == STDIN else path.parent)
 
 
 def _stem(path: Path) -> str:

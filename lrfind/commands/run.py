@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -14,14 +14,15 @@ from lrfind.commands.run_many import OUTCOME, run_all, split
 from lrfind.commands.run_many_table import failure
 from lrfind.commands.training_run import Flag, exit_code, interrupt_told, ready, sweep
 from lrfind.commands.write_config import Writing, prepare
+from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, OutputError
+from lrfind.output.files import check_writable
 from lrfind.output.formats import Format, one_format, save, show, tell_files
 from lrfind.output.streams import print_result, stdout_for_result, tell
+from lrfind.pipeline import try_out
+from lrfind.records.json_format import dumps, to_json
+from lrfind.records.types import Result, StopReason
 from lrfind.training.distributed.launch import is_alone, is_first
-
-if TYPE_CHECKING:
-    from lrfind.config.schema import Config
-    from lrfind.records.types import Result
 
 Leave = Callable[[str], None]
 """Is given the JSON document of a run."""
@@ -86,7 +87,7 @@ def run(
     configs, values = split([str(config), *(overrides or ())])
     form = one_format(configs[0], form, as_json=as_json)
     if force and write_config is None:
-        raise ConfigError(configs[0], [Fault("--force", problem="does nothing without --write-config; drop it")])
+        raise ConfigError(configs[0], [Fault("--force", problem="does nothing without --write-config", fix="drop it")])
     if len(configs) > 1:
         _check_several(configs, write_config)
         code = run_all(configs, values, given, form, quiet=quiet, dry_run=dry_run)
@@ -100,11 +101,12 @@ def run(
 
 def _check_several(configs: list[str], write_config: Path | None) -> None:
     if write_config is not None:
-        problem = f"expected one config beside it, got {len(configs)}; run each with a file of its own"
-        raise ConfigError("lrfind run", [Fault("--write-config", problem=problem)])
+        got, fix = str(len(configs)), "run each with its own file"
+        fault = Fault("--write-config", expected="one config beside it", got=got, fix=fix)
+        raise ConfigError("lrfind run", [fault])
     if not is_alone():
-        problem = f"expected one config under torchrun, got {len(configs)}; start torchrun once for each"
-        raise ConfigError("lrfind run", [Fault("CONFIG", problem=problem)])
+        got, fix = str(len(configs)), "start torchrun once for each"
+        raise ConfigError("lrfind run", [Fault("CONFIG", expected="one config under torchrun", got=got, fix=fix)])
 
 
 @contextlib.contextmanager
@@ -113,7 +115,6 @@ def _left_in(file: Path | None, source: str, form: Format) -> Iterator[Leave]:
 
     In JSON, a fault is printed, too, as among several configs: a line for each, even if a pattern named but one.
     """
-    from lrfind.records.json_format import dumps
 
     def leave(document: str) -> None:
         if file is not None:
@@ -135,8 +136,6 @@ def _prepare(
     config: Path, overrides: Sequence[str], flags: Mapping[str, Flag], write_config: Path | None, *, force: bool
 ) -> tuple[Config, Writing | None]:
     """Read the config, and make sure that what is to be written can be."""
-    from lrfind.output.files import check_writable
-
     settings = ready(config, overrides, flags)
     if not is_first():
         return settings, None
@@ -148,8 +147,6 @@ def _prepare(
 def _dry_run(
     config: Config, path: Path, form: Format, writing: Writing | None, leave: Leave, *, quiet: bool
 ) -> ExitCode:
-    from lrfind.pipeline import try_out
-    from lrfind.records.json_format import dumps
 
     with stdout_for_result():
         title, loss = try_out(config, str(path))
@@ -180,7 +177,6 @@ def _dry_run(
 
 
 def _run(config: Config, path: Path, form: Format, writing: Writing | None, leave: Leave, *, quiet: bool) -> ExitCode:
-    from lrfind.records.json_format import to_json
 
     result = sweep(config, str(path), quiet=quiet)
     if not is_first():
@@ -200,8 +196,6 @@ def _run(config: Config, path: Path, form: Format, writing: Writing | None, leav
 
 def _tell_of(result: Result, form: Format, files: list[Path]) -> None:
     """Say on stderr what a person would want to know beside the result."""
-    from lrfind.records.types import StopReason
-
     last = result.sweeps[-1]
     if last.stop_reason is StopReason.INTERRUPTED:
         tell(f"lrfind: interrupted after {len(last.losses)} steps; what was measured is kept")

@@ -15,9 +15,13 @@ from typing import Any
 
 from lrfind.commands.run_many_table import Ending, failure, table, worst
 from lrfind.commands.training_run import Flag
+from lrfind.config.load import load_config
 from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError
+from lrfind.output.curve import format_lr
+from lrfind.output.files import record_path
 from lrfind.output.formats import Format, print_parts
 from lrfind.output.streams import print_result, tell
+from lrfind.records.json_format import dumps
 
 OUTCOME = "--outcome"
 """The hidden flag that names the file in which a process leaves its JSON document."""
@@ -95,9 +99,6 @@ def _check_places(configs: Sequence[str], overrides: Sequence[str], flags: Mappi
     Raises:
         ConfigError: Two configs would write to the same place.
     """
-    from lrfind.config.load import load_config
-    from lrfind.output.files import record_path
-
     taken: dict[Path, str] = {}
     for config in configs:
         try:
@@ -106,11 +107,9 @@ def _check_places(configs: Sequence[str], overrides: Sequence[str], flags: Mappi
             continue
         place = record_path(Path(folder).resolve() / Path(config).stem)
         if place in taken:
-            problem = (
-                f"would write {place.name} to the same folder as {taken[place]}; rename one, give each an output.dir "
-                "of its own, or run them one by one with --out"
-            )
-            raise ConfigError(config, [Fault("", problem=problem)])
+            problem = f"would write {place.name} to the same folder as {taken[place]}"
+            fix = "rename one, give each its own output.dir, or run them one by one with --out"
+            raise ConfigError(config, [Fault(problem=problem, fix=fix)])
         taken[place] = config
 
 
@@ -179,12 +178,8 @@ def _ending(config: str, ended: int, file: Path) -> Ending:
 def _print(ending: Ending, form: Format) -> bool:
     """Print what there is to print beside what the process has; tell whether anyone still reads."""
     if form is Format.JSON:
-        from lrfind.records.json_format import dumps
-
         return print_result(dumps(ending.document, line=True))
     lr = ending.document.get("suggested_lr")
     if form is Format.LR and lr is not None:
-        from lrfind.output.curve import format_lr
-
         return print_result(f"{ending.config}\t{format_lr(lr)}")
     return True

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import RenderableType
 
 from lrfind.errors import ExitCode
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from lrfind.output.curve import format_lr, format_range
+from lrfind.output.tables import plain_table
+from lrfind.records.document import SCHEMA
 
 SEVERITY = (ExitCode.INTERRUPTED, ExitCode.FAILED, ExitCode.USAGE, ExitCode.NO_SUGGESTION, ExitCode.OK)
 """The exit codes of a run, worst first."""
@@ -38,8 +40,6 @@ def failure(source: str, code: ExitCode, message: str) -> dict[str, Any]:
         code: The exit code.
         message: What went wrong.
     """
-    from lrfind.records.shape import SCHEMA
-
     return {"schema": SCHEMA, "status": "failed", "source": source, "exit_code": int(code), "message": message}
 
 
@@ -50,8 +50,6 @@ def worst(endings: Sequence[Ending]) -> ExitCode:
 
 def table(endings: Sequence[Ending]) -> RenderableType:
     """Return a table of what each run brought."""
-    from lrfind.output.tables import plain_table
-
     table = plain_table()
     table.add_column("config", overflow="fold")
     for heading in ("LR", "safe range", "confidence"):
@@ -63,7 +61,6 @@ def table(endings: Sequence[Ending]) -> RenderableType:
 
 
 def _found(document: dict[str, Any]) -> tuple[str, str, str]:
-    from lrfind.output.curve import format_lr, format_range
 
     lr, safe = document.get("suggested_lr"), document.get("safe_range")
     return (

@@ -5,20 +5,23 @@ from __future__ import annotations
 import difflib
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import RenderableType
 
+from lrfind.analysis.schedules import for_schedules
+from lrfind.commands.record_files import load
 from lrfind.errors import ConfigError, ExitCode, Fault
+from lrfind.output.curve import format_lr, format_range
+from lrfind.output.files import check_writable
 from lrfind.output.formats import PlotFormat, console_for_result, print_json, print_parts
-from lrfind.output.help_links import CHOICE, help_line
+from lrfind.output.help_links import REFUSALS, help_line
 from lrfind.output.streams import print_result, tell
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from lrfind.records.types import Result
-    from lrfind.schedule.kinds import Length, Rates
+from lrfind.output.tables import plain_table
+from lrfind.records.types import Result
+from lrfind.schedule.code import code, document
+from lrfind.schedule.kinds import KINDS, Length, Rates, plan, rate_of, rates_given
 
 _WIDE = 110
 """Columns from which a table has room for the names of the classes."""
@@ -55,8 +58,6 @@ def schedule(
     - `lrfind schedule digits.lrfind.json --epochs 10 --steps-per-epoch 28 --plot png`
     - `lrfind schedule digits.lrfind.json --lr 0.1 --scheduler cosine --epochs 10 --steps-per-epoch 28`
     """
-    from lrfind.commands.record_files import load
-
     scheduler = _known(scheduler)
     length = _length(epochs, steps_per_epoch, needed=bool(scheduler or as_json or plot is not PlotFormat.NONE))
     _check_lr(lr)
@@ -64,7 +65,7 @@ def schedule(
     rates = _rates(source.result, lr)
     if rates is None:
         tell(f"lrfind: no learning rate to schedule; say one with --lr: {source.result.analysis.message}")
-        tell(f"lrfind: {help_line(CHOICE)}")
+        tell(f"lrfind: {help_line(REFUSALS)}")
         raise typer.Exit(ExitCode.NO_SUGGESTION)
     if lr is not None and not quiet:
         _tell_if_outside(lr, scheduler, source.result)
@@ -80,8 +81,6 @@ def schedule(
 
 def _known(name: str | None) -> str | None:
     """Return the name of a schedule, which may be given by its class as well."""
-    from lrfind.schedule.kinds import KINDS
-
     classes = {kind.scheduler.lower(): key for key, kind in KINDS.items()}
     if name is None or name in KINDS:
         return name
@@ -90,12 +89,11 @@ def _known(name: str | None) -> str | None:
     near = difflib.get_close_matches(name.lower(), KINDS, 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise ConfigError(
-        "lrfind schedule", [Fault("--scheduler", problem=f"expected one of {', '.join(KINDS)}, got {name}{hint}")]
+        "lrfind schedule", [Fault("--scheduler", expected=f"one of {', '.join(KINDS)}", got=f"{name}{hint}")]
     )
 
 
 def _length(epochs: int | None, steps: int | None, *, needed: bool) -> Length | None:
-    from lrfind.schedule.kinds import Length
 
     if epochs is not None and steps is not None:
         return Length(epochs, steps)
@@ -104,21 +102,18 @@ def _length(epochs: int | None, steps: int | None, *, needed: bool) -> Length | 
     if needed or len(missing) == 1:
         why = "a schedule is set up for a training of known length; steps are updates of the weights"
         raise ConfigError(
-            "lrfind schedule", [Fault(flag, problem=f"expected a number, got none; {why}") for flag in missing]
+            "lrfind schedule", [Fault(flag, expected="a number", got="none", fix=f"{why}") for flag in missing]
         )
     return None
 
 
 def _check_lr(lr: float | None) -> None:
     if lr is not None and not 0 < lr < math.inf:
-        raise ConfigError("lrfind schedule", [Fault("--lr", problem=f"expected a number above 0, got {lr:g}")])
+        raise ConfigError("lrfind schedule", [Fault("--lr", expected="a number above 0", got=f"{lr:g}")])
 
 
 def _rates(result: Result, lr: float | None) -> Rates | None:
     """Return the learning rates for schedules, whatever schedule the record is for; None where there is none."""
-    from lrfind.analysis.schedules import for_schedules
-    from lrfind.schedule.kinds import Rates, rates_given
-
     found, safe_range = result.analysis, _constant_range(result)
     if lr is not None:
         return rates_given(lr, safe_range)
@@ -139,10 +134,6 @@ def _constant_range(result: Result) -> tuple[float, float] | None:
 
 def _tell_if_outside(lr: float, scheduler: str | None, result: Result) -> None:
     """Say where a learning rate of the user's lies outside of what the sweep found safe for that schedule."""
-    from lrfind.analysis.schedules import for_schedules
-    from lrfind.output.curve import format_lr, format_range
-    from lrfind.schedule.kinds import KINDS
-
     safe_range = _constant_range(result)
     if safe_range is None:
         return
@@ -154,9 +145,7 @@ def _tell_if_outside(lr: float, scheduler: str | None, result: Result) -> None:
 
 
 def _save(name: str | None, rates: Rates, length: Length, folder: Path, file: str) -> Path:
-    from lrfind.output.files import check_writable
-    from lrfind.schedule.kinds import plan
-    from lrfind.schedule.plot import save_schedule, save_schedules
+    from lrfind.schedule.plot import save_schedule, save_schedules  # loads matplotlib
 
     check_writable(folder)
     if name is None:
@@ -167,8 +156,6 @@ def _save(name: str | None, rates: Rates, length: Length, folder: Path, file: st
 
 
 def _print_one(name: str, rates: Rates, length: Length, result: Result, *, as_json: bool) -> None:
-    from lrfind.schedule.code import code, document
-    from lrfind.schedule.kinds import plan
 
     planned = plan(name, rates, length)
     if as_json:
@@ -178,8 +165,6 @@ def _print_one(name: str, rates: Rates, length: Length, result: Result, *, as_js
 
 
 def _print_all(rates: Rates, length: Length | None, result: Result, *, as_json: bool) -> None:
-    from lrfind.schedule.code import document
-    from lrfind.schedule.kinds import KINDS, plan
 
     if as_json and length is not None:
         print_json([document(name, plan(name, rates, length), length, result) for name in KINDS])
@@ -188,9 +173,6 @@ def _print_all(rates: Rates, length: Length | None, result: Result, *, as_json: 
 
 
 def _table(rates: Rates) -> RenderableType:
-    from lrfind.output.curve import format_lr, format_range
-    from lrfind.output.tables import plain_table
-    from lrfind.schedule.kinds import KINDS, rate_of
 
     table = plain_table()
     wide = console_for_result().width >= _WIDE
@@ -204,7 +186,6 @@ def _table(rates: Rates) -> RenderableType:
 
 
 def _explanation(rates: Rates) -> str:
-    from lrfind.output.curve import format_lr
 
     how = "Code for one of them: --scheduler NAME --epochs E --steps-per-epoch N"
     if rates.given:

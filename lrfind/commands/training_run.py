@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lrfind.config.schema import Config
 from lrfind.errors import ExitCode, StoppedError
 from lrfind.output.formats import read_code
+from lrfind.output.progress import watched
 from lrfind.output.streams import console_for_people, stdout_for_result
+from lrfind.pipeline import read_config, run
+from lrfind.records.types import Result
 from lrfind.training.distributed.launch import is_first
-
-if TYPE_CHECKING:
-    from lrfind.config.schema import Config
-    from lrfind.records.types import Result
 
 Flag = tuple[str, Any]
 """A flag of the command line that sets a config key, and its value; a value of None was not given."""
@@ -28,8 +28,6 @@ def ready(path: Path, overrides: Sequence[str], flags: Mapping[str, Flag]) -> Co
         overrides: Each `key=value`.
         flags: Each flag, by config key.
     """
-    from lrfind.pipeline import read_config
-
     given = {key: flag for key, flag in flags.items() if flag[1] is not None}
     with stdout_for_result():
         return read_config(path, overrides, given)
@@ -37,9 +35,6 @@ def ready(path: Path, overrides: Sequence[str], flags: Mapping[str, Flag]) -> Co
 
 def sweep(config: Config, source: str, *, quiet: bool) -> Result:
     """Run the pipeline, and show people how it goes."""
-    from lrfind.output.progress import watched
-    from lrfind.pipeline import run
-
     people = console_for_people()
     with stdout_for_result(), watched(people, quiet=quiet or not is_first()) as observer:
         return run(config, source, observer)

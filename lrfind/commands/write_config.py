@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lrfind.commands.training_run import exit_code
+from lrfind.config.fill_lr import Draft, read_draft
+from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError
+from lrfind.output.curve import format_lr
+from lrfind.output.files import check_writable, write_atomically
 from lrfind.output.streams import tell
-
-if TYPE_CHECKING:
-    from lrfind.config.fill_lr import Draft
-    from lrfind.config.schema import Config
-    from lrfind.records.types import Result
+from lrfind.records.types import Result
 
 FLAG = "--write-config"
 WAY_OUT = f"make room there, or name another file with {FLAG}"
@@ -36,9 +35,6 @@ class Writing:
 
     def write(self, result: Result, *, quiet: bool) -> tuple[list[Path], str | None]:
         """Write the config where the run found a learning rate; return what was written, and what could not be."""
-        from lrfind.output.curve import format_lr
-        from lrfind.output.files import write_atomically
-
         lr = result.analysis.suggested_lr
         if lr is None or exit_code(result) is not ExitCode.OK:
             why = "no learning rate is suggested" if lr is None else "the run was cut short"
@@ -79,18 +75,15 @@ def prepare(config: Path, overrides: Sequence[str], settings: Config, out: Path,
         ConfigError: There is such a file, or the learning rate cannot be filled in.
         OutputError: Nothing can be written there.
     """
-    from lrfind.config.fill_lr import read_draft
-    from lrfind.output.files import check_writable
-
     if str(out) == "-":
         raise ConfigError(
-            str(config), [Fault(FLAG, problem="expected the name of a file, got -; stdout is for the result")]
+            str(config), [Fault(FLAG, expected="the name of a file", got="-", fix="stdout is for the result")]
         )
     before = _content(out)
     if before is not None and not force:
         name = "is the config itself" if out.samefile(config) else "exists"
         raise ConfigError(
-            str(config), [Fault(FLAG, problem=f"{out} {name}; name another file, or add --force to replace it")]
+            str(config), [Fault(FLAG, problem=f"{out} {name}", fix="name another file, or add --force to replace it")]
         )
     draft = read_draft(config, overrides, settings, out)
     check_writable(out.parent, WAY_OUT)
@@ -103,5 +96,5 @@ def _content(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        problem = f"cannot write {path}: {error.strerror or error}; name another file with {FLAG}"
-        raise OutputError(problem) from error
+        problem = f"cannot write {path}: {error.strerror or error}"
+        raise OutputError(Fault(problem=problem, fix=f"name another file with {FLAG}")) from error

@@ -63,11 +63,10 @@ class Draft:
                 text = set_value(text, path, value)
             written = _values(text, self.path)
         except (CannotEditError, yaml.YAMLError, ConfigError) as error:
-            raise self._fault(f"cannot set {_dotted(path)} in the file: {error}; write it there by hand") from error
+            raise self._error(f"cannot set {_dotted(path)} in the file: {error}", "write it there by hand") from error
         for path, _ in (*differences(wanted, written), *differences(written, wanted)):
-            raise self._fault(
-                f"cannot set the learning rate without changing {_dotted(path)}; write both out, without an anchor"
-            )
+            problem = f"cannot set the learning rate without changing {_dotted(path)}"
+            raise self._error(problem, "write both out, without an anchor")
         return text
 
     def _wanted(self, lr: float) -> Any:
@@ -77,7 +76,7 @@ class Draft:
         for index, group in enumerate(config.param_groups):
             if group.lr is not None and old:
                 if not isinstance(wanted["param_groups"], list) or not isinstance(wanted["param_groups"][index], dict):
-                    raise self._fault(f"param_groups.{index}.lr comes from elsewhere by a reference; write it out")
+                    raise self._error(f"param_groups.{index}.lr comes from elsewhere by a reference", "write it out")
                 # Twelve digits hold the ratio, and none of them shows that it was multiplied.
                 wanted["param_groups"][index]["lr"] = float(f"{group.lr / old * lr:.12g}")
         return wanted
@@ -85,12 +84,12 @@ class Draft:
     def _swept_with(self) -> Any:
         values = _values(self.text, self.path, self.overrides)
         if not isinstance(values.get("optimizer"), dict):
-            problem = f"expected the node optimizer in the file, got {values.get('optimizer')}; write it out there"
-            raise self._fault(problem)
+            problem = f"the file has no node optimizer, but {values.get('optimizer')}"
+            raise self._error(problem, "write it out there")
         return values
 
-    def _fault(self, problem: str) -> ConfigError:
-        return ConfigError(str(self.path), [Fault(FLAG, problem=problem)])
+    def _error(self, problem: str, fix: str) -> ConfigError:
+        return ConfigError(str(self.path), [Fault(FLAG, problem=problem, fix=fix)])
 
 
 def read_draft(path: Path, overrides: Sequence[str], config: Config, out: Path) -> Draft:
@@ -107,19 +106,21 @@ def read_draft(path: Path, overrides: Sequence[str], config: Config, out: Path) 
             that place alone, or the config would lose what lies beside it.
     """
 
-    def fault(problem: str) -> ConfigError:
-        return ConfigError(str(path), [Fault(FLAG, problem=problem)])
+    def error(problem: str, fix: str) -> ConfigError:
+        return ConfigError(str(path), [Fault(FLAG, problem=problem, fix=fix)])
 
     if config.optimizer is None:
-        raise fault("the config has no optimizer to set lr of; drop the flag, and set it in configure_optimizers")
+        raise error("the config has no optimizer to set lr of", "drop the flag, and set it in configure_optimizers")
     target = config.optimizer["_target_"]
     if not takes(resolve(target, "optimizer"), "lr"):
-        raise fault(f"{target} takes no argument lr, so that optimizer.lr does nothing; give it one, or drop the flag")
+        raise error(f"{target} takes no argument lr, so optimizer.lr does nothing", "give it one, or drop the flag")
     draft = Draft(path, read_text(path), tuple(overrides), config)
     draft.filled(config.sweep.start_lr)
     if lost := list(_left_behind(draft, out)):
         beside = path.parent / out.name
-        raise fault(f"expected a file beside the config, where it finds {', '.join(lost)}, got {out}; name {beside}")
+        raise error(
+            f"the config finds {', '.join(lost)} in its own folder, but {out} lies in another", f"name {beside}"
+        )
     return draft
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from lrfind.config.schema import Config
-from lrfind.errors import ConfigError, Fault
+from lrfind.errors import CONFIG, ConfigError, Fault, MisfitError, first_line, short
+from lrfind.settings import range_of
 
-_TOO_DEEP = "expected values that are not nested in themselves, nor a thousand deep"
+_SHALLOW = "values that are not nested in themselves, nor a thousand deep"
 
 
 def load_config(
@@ -42,7 +44,7 @@ def load_config(
         resolved = OmegaConf.to_container(document, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or ""
-        raise ConfigError(source, [Fault(key, problem=_first_line(error))]) from error
+        raise ConfigError(source, [Fault(key, problem=first_line(error))]) from error
     return _place_checkpoint(validated(resolved, source, {key: flag for key, (flag, _) in flags.items()}), path)
 
 
@@ -60,7 +62,9 @@ def validated(document: Any, source: str, names: Mapping[str, str] | None = None
     try:
         return Config.model_validate(document)
     except ValidationError as error:
-        raise ConfigError(source, list(_faults(error, names or {}))) from error
+        faults = ConfigError(source, list(_faults(error)))
+        faults.words = CONFIG.with_names(names or {})
+        raise faults from error
 
 
 def read_text(path: Path) -> str:
@@ -74,11 +78,12 @@ def read_text(path: Path) -> str:
         return path.read_bytes().decode()
     except FileNotFoundError as error:
         near = difflib.get_close_matches(path.stem, _neighbours(path), n=1)
-        way_out = f"did you mean {_neighbours(path)[near[0]]}?" if near else "check the path"
-        raise ConfigError(source, [Fault("", problem=f"no such file; {way_out}")]) from error
+        fix = f"did you mean {_neighbours(path)[near[0]]}?" if near else "check the path"
+        raise ConfigError(source, [Fault(problem="no such file", fix=fix)]) from error
+    except IsADirectoryError as error:
+        raise ConfigError(source, [Fault(problem="is a folder", fix="name a YAML file")]) from error
     except (OSError, UnicodeDecodeError) as error:
-        problem = "is a folder; name a YAML file" if path.is_dir() else f"cannot be read as UTF-8 text: {error}"
-        raise ConfigError(source, [Fault("", problem=problem)]) from error
+        raise ConfigError(source, [Fault(problem=f"cannot be read as UTF-8 text: {error}")]) from error
 
 
 def parse(text: str, path: Path, overrides: Sequence[str] = (), flags: Mapping[str, Any] | None = None) -> DictConfig:
@@ -92,20 +97,18 @@ def parse(text: str, path: Path, overrides: Sequence[str] = (), flags: Mapping[s
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(root, yaml.MappingNode):
             got = "an empty file" if root is None else f"a {type(root).__name__[:-4].lower()}"
-            raise ConfigError(source, [Fault("", problem=f"expected a mapping of config keys at the top, got {got}")])
+            raise ConfigError(source, [Fault(expected="a mapping of config keys at the top", got=got)])
         if {"schema", "sweeps"} <= {key.value for key, _ in root.value if isinstance(key, yaml.ScalarNode)}:
-            raise ConfigError(
-                source, [Fault("", problem="expected a config, got a record; name the config of its run")]
-            )
+            raise ConfigError(source, [Fault(expected="a config", got="a record", fix="name the config of its run")])
         document = cast(DictConfig, OmegaConf.create(text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ConfigError(source, [Fault(where, problem=f"not valid YAML: {error.problem}")]) from error
     except (yaml.YAMLError, OmegaConfBaseException) as error:
-        raise ConfigError(source, [Fault("", problem=f"not valid YAML: {_first_line(error)}")]) from error
+        raise ConfigError(source, [Fault(problem=f"not valid YAML: {first_line(error)}")]) from error
     except RecursionError as error:
-        raise ConfigError(source, [Fault("", problem=_TOO_DEEP)]) from error
+        raise ConfigError(source, [Fault(expected=_SHALLOW, got="others")]) from error
     return _override(document, source, overrides, flags or {})
 
 
@@ -128,17 +131,17 @@ def _apply(document: DictConfig, override: str) -> Fault | None:
     """Apply one `key=value`; return what is wrong with it, if anything is."""
     key, equals, value = override.partition("=")
     if not (key and equals):
-        return Fault(override, problem="expected an override of the form key=value, such as sweep.num_iter=200")
+        return Fault(override, expected="an override of the form key=value, such as sweep.num_iter=200")
     try:
         document.merge_with_dotlist([override])
     except yaml.MarkedYAMLError as error:
         return Fault(override, problem=f"cannot be applied: not valid YAML: {error.problem}")
     except RecursionError:
-        return Fault(key, problem=_TOO_DEEP)
+        return Fault(key, expected=_SHALLOW, got="others")
     except TypeError:  # OmegaConf cannot merge a mapping with anything else
-        return Fault(key, problem=f"expected a mapping of keys, got {value}")
+        return Fault(key, expected="a mapping of keys", got=value)
     except (OmegaConfBaseException, ValueError) as error:
-        return Fault(override, problem=f"cannot be applied: {_first_line(error)}")
+        return Fault(override, problem=f"cannot be applied: {first_line(error)}")
     return None
 
 
@@ -156,9 +159,14 @@ def _place_checkpoint(config: Config, path: Path) -> Config:
     found = find_checkpoint(config.train.checkpoint, path)
     if found is None:
         places = " or ".join(map(str, _places(config.train.checkpoint, path)))
-        problem = f"expected a file, got none at {places}; correct the path"
-        raise ConfigError(str(path), [Fault("train.checkpoint", problem=problem)])
-    return config.model_copy(update={"train": config.train.model_copy(update={"checkpoint": str(found)})})
+        fault = Fault("train.checkpoint", expected="a file", got=f"none at {places}", fix="correct the path")
+        raise ConfigError(str(path), [fault])
+    return with_checkpoint(config, found)
+
+
+def with_checkpoint(config: Config, file: Path) -> Config:
+    """Return `config` with that file as its checkpoint."""
+    return config.model_copy(update={"train": replace(config.train, checkpoint=str(file))})
 
 
 def find_checkpoint(given: str, config: Path) -> Path | None:
@@ -176,46 +184,65 @@ def _places(given: str, config: Path) -> list[Path]:
     return list(dict.fromkeys((config.parent / path, path)))
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
-
-
-def _faults(error: ValidationError, flags: Mapping[str, str]) -> Iterable[Fault]:
+def _faults(error: ValidationError) -> Iterator[Fault]:
     for detail in error.errors(include_url=False):
-        key = ".".join(str(part) for part in detail["loc"])
-        yield Fault(
-            flags.get(key, key), problem=_problem(detail["type"], detail["msg"], detail["input"], detail["loc"])
-        )
+        location = tuple(part for part in detail["loc"] if not str(part).startswith("constrained-"))
+        cause = detail.get("ctx", {}).get("error")
+        if isinstance(cause, MisfitError):
+            yield replace(cause.fault, key=cause.fault.key or _dotted(location))
+        else:
+            yield replace(_fault(detail["type"], detail["msg"], detail["input"], location), key=_dotted(location))
 
 
-def _problem(kind: str, message: str, got: Any, location: tuple[int | str, ...]) -> str:
-    if kind == "extra_forbidden":
-        return _unknown_key(location)
-    if kind in ("model_type", "dict_type"):
-        return f"expected a mapping of keys, got {'nothing' if got is None else repr(got)}"
+def _dotted(location: Sequence[int | str]) -> str:
+    return ".".join(map(str, location))
+
+
+def _fault(kind: str, message: str, got: Any, location: tuple[int | str, ...]) -> Fault:
+    """Return what pydantic found as a fault, without its key."""
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        return Fault(problem="unknown key", fix=_nearest(location))
+    if kind in ("model_type", "dict_type", "dataclass_type"):
+        return Fault(expected="a mapping of keys", got="nothing" if got is None else short(got))
     if kind == "missing":
-        return "expected a value, got none; add this key"
-    if kind == "value_error":
-        return message.removeprefix("Value error, ")
+        return Fault(expected="a value", got="none", fix="add this key")
     if kind == "string_pattern_mismatch":
-        return f"expected auto, cpu, cuda, cuda:N, mps or xpu, got {got!r}"
-    return f"{message.replace('Input should be', 'expected')}, got {got!r}"
+        return Fault(expected="auto, cpu, cuda, cuda:N, mps or xpu", got=short(got))
+    if kind in ("greater_than", "greater_than_equal", "less_than"):
+        return Fault(expected=_range(location), got=short(got))
+    return Fault(expected=message.removeprefix("Input should be "), got=short(got))
 
 
-def _unknown_key(location: tuple[int | str, ...]) -> str:
-    *parents, key = (str(part) for part in location)
-    section: type[BaseModel] = Config
+def _range(location: tuple[int | str, ...]) -> str:
+    """Return the numbers that the field of a config at a location takes, in words."""
+    *parents, name = location
+    hint = get_type_hints(_section(parents), include_extras=True)[str(name)]
+    numbers = next((each for each in (hint, *get_args(hint)) if get_origin(each) is Annotated), hint)
+    kind, *limits = get_args(numbers)
+    return range_of(kind, limits)
+
+
+def _section(parents: Sequence[int | str]) -> Any:
+    """Return the class that describes the section of a config at a location."""
+    section: Any = Config
     for parent in parents:
-        annotation = section.model_fields[parent].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            section = annotation
-    known = list(section.model_fields)
-    if elsewhere := [] if parents else _sections_with(key):
-        return f"unknown key; did you mean {elsewhere[0]}?"
+        if isinstance(parent, str):
+            hint = get_type_hints(section)[parent]
+            section = next(each for each in (*get_args(hint), hint) if isinstance(each, type))
+    return section
+
+
+def _nearest(location: tuple[int | str, ...]) -> str:
+    """Return which key may have been meant by an unknown one."""
+    *parents, last = location
+    key, known, sections = str(last), _keys(_section(parents)), get_type_hints(Config)
+    if elsewhere := [] if parents else [f"{name}.{key}" for name in known if key in _keys(sections[name])]:
+        return f"did you mean {elsewhere[0]}?"
     near = difflib.get_close_matches(key, known, n=1)
-    return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known here: {', '.join(known)}"
+    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
 
 
-def _sections_with(key: str) -> list[str]:
-    fields = Config.model_fields.items()
-    return [f"{name}.{key}" for name, field in fields if key in getattr(field.annotation, "model_fields", ())]
+def _keys(section: Any) -> list[str]:
+    """Return the keys of a section; none of what is no section."""
+    fields: dict[str, Any] = getattr(section, "model_fields", None) or getattr(section, "__dataclass_fields__", {})
+    return list(fields)

@@ -11,19 +11,21 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+import types
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from lrfind.config.schema import Config
-from lrfind.errors import ConfigError, Fault, user_code
+from lrfind.errors import ConfigError, Fault, short, user_code
 
 HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
 """Keys of a node that steer Hydra's `instantiate` and are no arguments."""
 CALLED_LATER = ("step", "loss", "data.collate_fn")
 """Nodes whose objects lrfind calls itself."""
-NO_OPTIMIZER = "expected a value, got none; add this key (only a LightningModule brings an optimizer of its own)"
+NO_OPTIMIZER = Fault(
+    "optimizer", expected="a value", got="none", fix="add this key (only a LightningModule brings its own optimizer)"
+)
 
 
 def check_targets(config: Config, source: str) -> Config:
@@ -66,7 +68,7 @@ def resolve(path: str, key: str) -> Any:
         if found is not None and hasattr(found, part):
             found = getattr(found, part)
         elif (found is None or inspect.ismodule(found)) and _is_module(prefix):
-            with user_code(f"{key}: importing {prefix}"):
+            with user_code(f"importing {prefix}", key=key):
                 found = importlib.import_module(prefix)
         else:
             raise LookupError(_not_found(found, part, ".".join(parts[:depth])))
@@ -124,7 +126,7 @@ def target_nodes(document: Any, path: str = "") -> Iterator[tuple[str, dict[str,
 def _check_node(key: str, node: dict[str, Any]) -> Iterator[Fault]:
     target = node["_target_"]
     if not isinstance(target, str):
-        yield Fault(f"{key}._target_", problem=f"expected a dotted path, got {target!r}")
+        yield Fault(f"{key}._target_", expected="a dotted path", got=short(target))
         return
     try:
         function = resolve(target, key)
@@ -132,9 +134,8 @@ def _check_node(key: str, node: dict[str, Any]) -> Iterator[Fault]:
         yield Fault(f"{key}._target_", problem=str(error))
         return
     if not callable(function):
-        yield Fault(
-            f"{key}._target_", problem=f"expected a class or function, but {target} is a {type(function).__name__}"
-        )
+        got = f"{target}, which is a {type(function).__name__}"
+        yield Fault(f"{key}._target_", expected="a class or function", got=got)
         return
     yield from _check_arguments(key, node, function)
 
@@ -147,7 +148,7 @@ def _check_own_optimizer(model: str) -> Iterator[Fault]:
     target = resolve(model, "model")
     loaded = any(package in sys.modules for package in ("lightning.pytorch", "pytorch_lightning"))
     if not (hasattr(target, "configure_optimizers") if inspect.isclass(target) else loaded):
-        yield Fault("optimizer", problem=NO_OPTIMIZER)
+        yield NO_OPTIMIZER
 
 
 def _check_groups(config: Config, optimizer: Callable[..., Any]) -> Iterator[Fault]:
@@ -155,23 +156,22 @@ def _check_groups(config: Config, optimizer: Callable[..., Any]) -> Iterator[Fau
     if first_parameter(optimizer) == "model":
         for key in ("param_groups", "no_decay_on_bias_and_norm"):
             if getattr(config, key):
-                yield Fault(
-                    key, problem=f"does nothing: {_name(optimizer)} takes the model and makes its own groups; drop it"
-                )
+                problem = f"does nothing: {_name(optimizer)} takes the model and makes its own groups"
+                yield Fault(key, problem=problem, fix="drop it")
         return
     for index, group in enumerate(config.param_groups):
         for option in group.model_extra or {}:
             if not takes(optimizer, option):
-                yield Fault(f"param_groups.{index}.{option}", problem=_no_argument(optimizer, option))
+                yield _no_argument(f"param_groups.{index}.{option}", optimizer, option)
     if config.no_decay_on_bias_and_norm and not takes(optimizer, "weight_decay"):
-        yield Fault("no_decay_on_bias_and_norm", problem=_no_argument(optimizer, "weight_decay"))
+        yield _no_argument("no_decay_on_bias_and_norm", optimizer, "weight_decay")
 
 
-def _no_argument(optimizer: Callable[..., Any], name: str) -> str:
+def _no_argument(key: str, optimizer: Callable[..., Any], name: str) -> Fault:
     known = [*(_parameters(optimizer) or {})][1:]
     near = difflib.get_close_matches(name, [*known, "lr_scale", "fixed_lr", "name"], n=1)
-    hint = f"did you mean {near[0]}?" if near else f"it takes: {', '.join(known)}"
-    return f"{_name(optimizer)} takes no argument {name}; {hint}"
+    fix = f"did you mean {near[0]}?" if near else f"it takes: {', '.join(known)}"
+    return Fault(key, problem=f"{_name(optimizer)} takes no argument {name}", fix=fix)
 
 
 def _name(function: Callable[..., Any]) -> str:
@@ -183,25 +183,24 @@ def _check_arguments(key: str, node: dict[str, Any], function: Callable[..., Any
     if parameters is None:
         return
     if not isinstance(node.get("_args_", []), list):
-        yield Fault(f"{key}._args_", problem=f"expected a list of arguments, got {node['_args_']!r}")
+        yield Fault(f"{key}._args_", expected="a list of arguments", got=short(node["_args_"]))
         return
     if key == "optimizer" and node.get("_args_"):
         names = zip([*parameters][1:], node["_args_"], strict=False)
         named = ", ".join(f"{name}: {value}" for name, value in names)
-        yield Fault(
-            f"{key}._args_", problem=f"does nothing, as Hydra puts the parameters in its place; name them: {named}"
-        )
+        problem = "does nothing, as Hydra puts the parameters in its place"
+        yield Fault(f"{key}._args_", problem=problem, fix=f"name them: {named}")
     arguments = {name: value for name, value in node.items() if name not in HYDRA_KEYS}
     for name, value in arguments.items():
         if name in parameters and isinstance(value, str):
             node[name] = _as_number(value, parameters[name])
             if isinstance(node[name], str) and _takes_only_numbers(parameters[name]):
-                yield Fault(f"{key}.{name}", problem=f"expected a number, got {value!r}")
+                yield Fault(f"{key}.{name}", expected="a number", got=short(value))
     unknown = [] if _takes_any(parameters) else [name for name in arguments if name not in parameters]
     for name in unknown:
         near = difflib.get_close_matches(name, list(parameters), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"it takes: {', '.join(parameters) or 'nothing'}"
-        yield Fault(f"{key}.{name}", problem=f"{node['_target_']} takes no argument {name}; {hint}")
+        fix = f"did you mean {near[0]}?" if near else f"it takes: {', '.join(parameters) or 'nothing'}"
+        yield Fault(f"{key}.{name}", problem=f"{node['_target_']} takes no argument {name}", fix=fix)
     if not unknown and not node.get("_partial_"):
         yield from _check_missing(key, node, function, arguments)
 
@@ -218,14 +217,14 @@ def _check_missing(
     try:
         signature.bind(*positional, **(arguments if _takes_any(signature.parameters) else known))
     except TypeError as error:
-        hint = "; add _partial_: true, as lrfind calls it later" if key in CALLED_LATER else ""
-        yield Fault(key, problem=f"{node['_target_']} cannot be called with these arguments: {error}{hint}")
+        fix = "add _partial_: true, as lrfind calls it later" if key in CALLED_LATER else ""
+        yield Fault(key, problem=f"{node['_target_']} cannot be called with these arguments: {error}", fix=fix)
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:
     """Return the parameters of a function and of the decorator around it; None if it does not tell them."""
     try:
-        wrapped = inspect.signature(function).parameters
+        wrapped = _signature(function).parameters
         decorator = inspect.signature(function, follow_wrapped=False).parameters
     except (TypeError, ValueError):  # some built-ins
         return None
@@ -252,11 +251,19 @@ def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
     return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of a function, its annotations as types where they can be resolved."""
+    try:
+        return inspect.signature(function, eval_str=True)
+    except Exception:  # an annotation may name anything, such as what is imported for type checkers alone
+        return inspect.signature(function)
+
+
 def _as_number(value: str, parameter: inspect.Parameter) -> Any:
     """Return `value` as a number if the parameter is declared to be one, by annotation or by default."""
-    declared = _declared(parameter)
+    declared = _declared(parameter.annotation)
     by_default = isinstance(parameter.default, (int, float)) and not isinstance(parameter.default, bool)
-    if "str" in declared or not (by_default or declared & {"int", "float"}):
+    if str in declared or not (by_default or declared & {int, float}):
         return value
     for number in (int, float):
         try:
@@ -267,12 +274,14 @@ def _as_number(value: str, parameter: inspect.Parameter) -> Any:
 
 
 def _takes_only_numbers(parameter: inspect.Parameter) -> bool:
-    around = {"class", "typing", "Union", "Optional", "None", "torch", "Tensor"}
-    declared = _declared(parameter)
-    return bool(declared & {"int", "float"}) and declared <= {"int", "float", *around}
+    declared = {kind for kind in _declared(parameter.annotation) if getattr(kind, "__name__", "") != "Tensor"}
+    return bool(declared) and declared <= {int, float}
 
 
-def _declared(parameter: inspect.Parameter) -> set[str]:
-    """Return the words of a parameter's annotation; none for a parameter without one."""
-    empty = parameter.annotation is inspect.Parameter.empty
-    return set() if empty else set(re.findall(r"\w+", str(parameter.annotation)))
+def _declared(annotation: Any) -> set[Any]:
+    """Return the types that an annotation allows, beside None; the annotation itself where it is none of a type."""
+    if get_origin(annotation) in (Union, types.UnionType, Annotated):
+        return set().union(*map(_declared, get_args(annotation)))
+    if annotation in (inspect.Parameter.empty, type(None), None):
+        return set()
+    return {annotation if isinstance(annotation, Hashable) else object}

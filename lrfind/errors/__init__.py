@@ -12,7 +12,7 @@ A `Fault` says what was expected, what was got, and the way out; a `Note` is wor
 rendered once, in the `Words` of who reads them: config keys, flags, or the arguments of a Python function.
 """
 
-from lrfind.errors.fault import Fault, Level, Note, first_line, short, some
+from lrfind.errors.fault import Fault, Level, MisfitError, Note, first_line, short, some
 from lrfind.errors.tree import (
     ConfigError,
     DataError,
@@ -35,6 +35,7 @@ __all__ = [
     "Fault",
     "Level",
     "LrfindError",
+    "MisfitError",
     "Note",
     "OutputError",
     "RecordError",

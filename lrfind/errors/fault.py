@@ -43,6 +43,14 @@ class Fault:
         return self.render()
 
 
+class MisfitError(ValueError):
+    """A value is not as expected, or two do not go together; whoever collects faults catches it."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
 class Level(enum.Enum):
     """How much a note matters."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from typing import Any
 
 from lrfind.errors.fault import Fault
 from lrfind.errors.words import CONFIG, Words
@@ -35,7 +36,8 @@ class LrfindError(Exception):
         faults: What is wrong, one or several.
         source: The file or command that is at fault; "" if none is.
         words: What its reader calls a setting; whoever passes the error on to another audience changes them.
-        rank: Of several processes that train together, the one whose fault it is; None otherwise.
+        where: Where it happened, outermost first, such as ("rank 1", "step 5").
+        partial: The `Sweep` that was measured before; None if nothing was.
         told: Of several processes that train together, whether another one tells the user; None if they did not
             settle that, or there is but one.
     """
@@ -46,7 +48,8 @@ class LrfindError(Exception):
         self.faults = tuple(fault if isinstance(fault, Fault) else Fault(problem=fault) for fault in faults)
         self.source = source
         self.words: Words = CONFIG
-        self.rank: int | None = None
+        self.where: tuple[str, ...] = ()
+        self.partial: Any = None
         self.told: bool | None = None
         super().__init__(*faults)
 
@@ -56,8 +59,7 @@ class LrfindError(Exception):
         return next((fault.docs for fault in self.faults if fault.docs), "")
 
     def __str__(self) -> str:
-        where = "" if self.rank is None else f"rank {self.rank}: "
-        where += f"{self.source}: " if self.source else ""
+        where = "".join(f"{part}: " for part in (*self.where, self.source) if part)
         return "\n".join(f"{where}{fault.render(self.words)}" for fault in self.faults)
 
 

@@ -20,7 +20,7 @@ LIBRARIES = (
 
 
 @contextlib.contextmanager
-def user_code(doing: str, hints: Callable[[], Sequence[str]] = tuple, key: str = "") -> Iterator[None]:
+def user_code(doing: str, hints: Callable[[], Sequence[str]] = tuple, key: str = "", docs: str = "") -> Iterator[None]:
     """Turn whatever the enclosed call into the user's code raises into a `UserCodeError`.
 
     Args:
@@ -28,6 +28,7 @@ def user_code(doing: str, hints: Callable[[], Sequence[str]] = tuple, key: str =
         hints: Returns lines with the way out, or facts that help to find it, in the form of `Fault.fix`; called when
             there is a fault.
         key: The setting whose value is the code, by its config key; "" if none is.
+        docs: The page that helps where the code takes or returns something else than is handed over.
     """
     try:
         yield
@@ -41,7 +42,8 @@ def user_code(doing: str, hints: Callable[[], Sequence[str]] = tuple, key: str =
         text, _, of_worker = _said(error).partition("\nOriginal Traceback (most recent call last):\n")
         cause = of_worker.strip().rpartition("\n")[2] or f"{type(error).__name__}: {text}"
         frames = _without_libraries(of_worker) if of_worker else _user_frames(error)
-        fault = Fault(key, problem=f"{doing} failed: {cause}")
+        unfit = isinstance(error, (AttributeError, KeyError, TypeError, ValueError))
+        fault = Fault(key, problem=f"{doing} failed: {cause}", docs=docs if unfit else "")
         lines = [line for line in (*hints(), _way_out(error)) if line]
         raise UserCodeError(fault, user_traceback=frames, hints=lines) from error
 

@@ -13,12 +13,13 @@ import torch
 from torch import nn
 
 from lrfind.answer import Answer
-from lrfind.errors import PYTHON, Level, LrfindError, Note
+from lrfind.errors import PYTHON, Fault, Level, LrfindError, Note
 from lrfind.errors.words import KEYS
 from lrfind.finder import find_lr, search_objects
 from lrfind.training.scheduler_peaks import peak_lrs, schedule_of
 from lrfind.training.snapshot import Snapshot
 from lrfind.training.step import Step
+from lrfind.workloads.from_objects import Objects
 
 OF_THE_TRAINER = (
     *("step", "device", "precision", "scaler", "world_size"),
@@ -55,12 +56,6 @@ class Training:
     step: Step
     schedulers: Sequence[Any]
     settings: Mapping[str, Any]
-
-    @property
-    def objects(self) -> dict[str, Any]:
-        """The objects that a search takes, by the arguments of `find_lr`."""
-        own = {"model": self.model, "loader": self.loader, "optimizer": self.optimizer, "step": self.step}
-        return {**own, "loss_fn": None}
 
     @property
     def peak_lr(self) -> float:
@@ -101,7 +96,7 @@ class Search:
             LrfindError: The search is strict.
         """
         if self._strict:
-            raise LrfindError(f"FindLR: {reason}")
+            raise LrfindError(Fault("FindLR", problem=reason))
         self._warn(f"FindLR: the learning rate stays as it is: {reason}")
 
     def run(self, training: Training) -> float | None:
@@ -135,9 +130,8 @@ class Search:
     def _found(self, training: Training) -> Answer:
         given = {"schedule": schedule_of(training.schedulers), **training.settings, **self._options}
         settings = {name: given.get(name, default) for name, default in DEFAULTS.items()}
-        return search_objects(
-            training.objects, settings, given["device"], given["scaler"], given["progress"], self._tell
-        )
+        objects = Objects(training.model, training.loader, None, training.optimizer, training.step, given["scaler"])
+        return search_objects(objects, settings, given["device"], given["progress"], self._tell)
 
 
 def renamed(holder: MutableMapping[str, Any], before: float, lr: float) -> None:

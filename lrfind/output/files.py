@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lrfind.errors import OutputError
+from lrfind.errors import Fault, OutputError
 
 WAY_OUT = "make room there, or name another folder with --out or output.dir"
 
@@ -78,4 +78,4 @@ def _faults(path: Path, way_out: str) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:  # the latter of a path with a NUL in it
         problem = getattr(error, "strerror", None) or error
-        raise OutputError(f"cannot write {path}: {problem}; {way_out}") from error
+        raise OutputError(Fault(problem=f"cannot write {path}: {problem}", fix=way_out)) from error

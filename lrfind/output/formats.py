@@ -5,15 +5,17 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+from rich.console import Console, RenderableType
 
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError
+from lrfind.output.curve import format_lr
+from lrfind.output.files import record_path, write_atomically
 from lrfind.output.streams import print_result, tell
-
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-
-    from lrfind.records.types import Result
+from lrfind.output.text import report
+from lrfind.records.json_format import dumps, to_json
+from lrfind.records.types import Result, Status
 
 
 class Format(str, enum.Enum):
@@ -48,9 +50,6 @@ def one_format(source: str, form: AnyFormat, *, as_json: bool) -> AnyFormat:
 
 def save(result: Result, stem: Path, plot: str, *, record: bool = True) -> tuple[list[Path], str | None]:
     """Write the record, if it is wanted, and the plot; return what was written, and what could not be."""
-    from lrfind.output.files import record_path, write_atomically
-    from lrfind.records.json_format import to_json
-
     files = []
     try:
         if record:
@@ -58,7 +57,7 @@ def save(result: Result, stem: Path, plot: str, *, record: bool = True) -> tuple
             write_atomically(document, (to_json(result) + "\n").encode())
             files.append(document)
         if plot != "none":
-            from lrfind.output.plot import save_plot
+            from lrfind.output.plot import save_plot  # loads matplotlib
 
             picture = stem.with_name(f"{stem.name}.lrfind.{plot}")
             save_plot(result, picture)
@@ -77,9 +76,6 @@ def tell_files(form: Format, files: Sequence[Path]) -> None:
 
 def show(result: Result, form: Format, files: Sequence[Path]) -> None:
     """Print the result to stdout."""
-    from lrfind.output.curve import format_lr
-    from lrfind.records.json_format import to_json
-
     if form is Format.JSON:
         print_result(to_json(result, line=True))  # a pattern names one config or many, and its reader takes lines
     elif form is Format.TEXT:
@@ -91,7 +87,6 @@ def show(result: Result, form: Format, files: Sequence[Path]) -> None:
 
 
 def _print_report(result: Result, files: Sequence[Path]) -> None:
-    from lrfind.output.text import report
 
     console = console_for_result()
     with console.capture() as captured:
@@ -101,8 +96,6 @@ def _print_report(result: Result, files: Sequence[Path]) -> None:
 
 def print_json(document: Any) -> None:
     """Print a document to stdout, as the JSON of a command that is not a record."""
-    from lrfind.records.json_format import dumps
-
     print_result(dumps(document))
 
 
@@ -117,13 +110,9 @@ def print_parts(*parts: RenderableType) -> None:
 
 def console_for_result() -> Console:
     """Return a console whose output is captured and printed as the result."""
-    from rich.console import Console
-
     return Console(emoji=False, markup=False, highlight=False)
 
 
 def read_code(result: Result) -> ExitCode:
     """Return the exit code that tells whether a learning rate is suggested."""
-    from lrfind.records.types import Status
-
     return ExitCode.OK if result.analysis.status is Status.OK else ExitCode.NO_SUGGESTION

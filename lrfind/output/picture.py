@@ -12,7 +12,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lrfind.errors import OutputError
+from lrfind.errors import Fault, OutputError
 from lrfind.output.curve import lr_ticks, tick_labels
 from lrfind.output.files import WAY_OUT, write_atomically
 from lrfind.output.names import printable
@@ -52,7 +52,8 @@ def check_suffix(path: Path) -> str:
     """
     form = path.suffix.lower().removeprefix(".")
     if form not in FORMATS:
-        raise OutputError(f"{path}: expected a name that ends in .png, .svg or .pdf, got {path.suffix or 'no suffix'}")
+        got = path.suffix or "no suffix"
+        raise OutputError(Fault(expected="a name that ends in .png, .svg or .pdf", got=got), source=str(path))
     return form
 
 

@@ -58,3 +58,8 @@ def _on_bar(progress: Progress) -> Observer:
         on_note=_printer(progress.console),
         on_error=report_error,
     )
+
+
+def bar_on_stderr() -> contextlib.AbstractContextManager[Observer]:
+    """Return an observer that shows a bar on stderr, whether or not that is a terminal."""
+    return watched(Console(stderr=True, force_terminal=True), quiet=False)

@@ -7,13 +7,12 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
-from lrfind.errors import LrfindError, OutputError, UserCodeError
-from lrfind.output.help_links import help_line, section
+from rich.console import Console
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from lrfind.errors import Fault, LrfindError, OutputError, UserCodeError
+from lrfind.output.help_links import help_line, page_for
 
 
 def open_closed_streams() -> None:
@@ -71,7 +70,8 @@ def _written(write: Callable[[], object]) -> bool:
         return False
     except OSError as error:
         _send_to_nowhere(1)
-        raise OutputError(f"cannot write the result to stdout: {error}; what was saved in files is whole") from error
+        fault = Fault(problem=f"cannot write the result to stdout: {error}", fix="what was saved in files is whole")
+        raise OutputError(fault) from error
     return True
 
 
@@ -84,7 +84,7 @@ def tell(text: str) -> None:
 def report_error(error: LrfindError) -> None:
     """Print an error for people, below the traceback of the user's own code if there is one.
 
-    Below it stands where the README helps, if it does. Of several processes that have settled it, one does.
+    Below it stands the page that helps, if there is one. Of several processes that have settled it, one does.
     """
     if error.told:
         return
@@ -93,13 +93,12 @@ def report_error(error: LrfindError) -> None:
         tell(error.user_traceback.rstrip())
     for line in str(error).splitlines():
         tell(f"lrfind: {line}")
-    if heading := section(error):
-        tell(f"lrfind: {help_line(heading)}")
+    if page := page_for(error):
+        tell(f"lrfind: {help_line(page)}")
 
 
 def console_for_people() -> Console:
     """Return a console on stderr that goes silent, rather than ending the process, when its reader has gone."""
-    from rich.console import Console
 
     class PeopleConsole(Console):
         def on_broken_pipe(self) -> None:

@@ -1,9 +1,8 @@
-"""Curves that were recorded elsewhere, as text: JSON or a table of learning rates and losses -> `Sweep`."""
+"""Curves that another tool recorded: JSON or a table of learning rates and losses -> `Sweep`."""
 
 from __future__ import annotations
 
 import csv
-import json
 import math
 import re
 import statistics
@@ -11,14 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lrfind.errors import RecordError
-from lrfind.records.types import StopReason, Sweep
+from lrfind.errors import Fault, RecordError, short
+from lrfind.records.read import Content
+from lrfind.records.types import StopReason, Sweep, not_rising
+from lrfind.records.values import is_lr
 
 Tool = Literal["torch-lr-finder", "ignite", "lightning"]
 """A finder whose history holds a running average of the losses, by its own default."""
-
-LEAST_LR, MOST_LR = 1e-100, 1e100
-"""No training has others, and beyond them the products and quotients of learning rates leave the range of a float."""
 
 MOST_POINTS = 2000
 """More losses than this are averaged by twos, threes, ...: a learning rate that is read from them stays the same, and
@@ -44,20 +42,20 @@ class _Columns:
     losses: list[float]
 
 
-def to_sweep(text: str, source: str, tool: Tool | None = None, *, after_update: bool = False) -> Sweep:
-    """Return the curve that `text` holds.
+def to_sweep(content: Content, source: str, tool: Tool | None = None, *, after_update: bool = False) -> Sweep:
+    """Return the curve that a file holds.
 
     Args:
-        text: JSON, JSON lines, or a table with one row per learning rate.
-        source: Name of the text for error messages.
+        content: Parsed JSON, or the text of a table with one row per learning rate.
+        source: Name of the file, for error messages.
         tool: The finder that wrote it, whose running average of the losses is undone; None for raw losses.
         after_update: Whether the loss beside a learning rate was measured after the update at it, as on held-out
             data; if not, before it, as the loss of a training step is.
 
     Raises:
-        RecordError: The text holds no such curve.
+        RecordError: It holds no such curve.
     """
-    columns = _checked(_parsed(text, source), source)
+    columns = _checked(_columns(content, source), source)
     if tool is not None:
         columns = _Columns(columns.lrs, _raw(columns.losses, tool))
     columns = _thinned(_until_not_finite(columns))
@@ -66,42 +64,23 @@ def to_sweep(text: str, source: str, tool: Tool | None = None, *, after_update: 
     return Sweep(0, tuple(columns.lrs), tuple(columns.losses), _stop_reason(columns.losses))
 
 
-def _parsed(text: str, source: str) -> _Columns:
-    if not text.strip():
-        raise RecordError(
-            f"{source}: expected a record or a table of lr and loss, got an empty file; run again what was to fill it"
-        )
-    if text.lstrip()[0] in "{[":
-        return _from_json(text, source)
-    return _from_table(text, source)
+def _columns(content: Content, source: str) -> _Columns:
+    if isinstance(content, str):
+        return _from_table(content, source)
+    return _from_lists(content, source) if isinstance(content, Mapping) else _from_rows(content, source)
 
 
-def _from_json(text: str, source: str) -> _Columns:
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        document = _json_lines(text)
-        if document is None:
-            raise RecordError(f"{source}: expected JSON, got a fault in it: {error}; is the file whole?") from error
-    if isinstance(document, Mapping):
-        lr, loss = _names(list(document), source)
-        lists = document[lr], document[loss]
-        if not all(isinstance(values, list) for values in lists):
-            raise RecordError(f"{source}: {lr}, {loss}: expected a list of numbers each, got one value")
-        if len(lists[0]) != len(lists[1]):
-            raise RecordError(
-                f"{source}: expected as many learning rates as losses, got {len(lists[0])} of {lr} and "
-                f"{len(lists[1])} of {loss}"
-            )
-        return _numbers(zip(*lists, strict=True), source, lambda index: f"entry {index}")
-    return _from_rows(document, source)
-
-
-def _json_lines(text: str) -> list[Any] | None:
-    try:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except (ValueError, RecursionError):
-        return None
+def _from_lists(document: Mapping[str, Any], source: str) -> _Columns:
+    """Read a JSON object of two lists."""
+    lr, loss = _names(list(document), source)
+    lists = document[lr], document[loss]
+    if not all(isinstance(values, list) for values in lists):
+        fault = Fault(f"{lr}, {loss}", expected="a list of numbers each", got="one value")
+        raise RecordError(fault, source=source)
+    if len(lists[0]) != len(lists[1]):
+        got = f"{len(lists[0])} of {lr} and {len(lists[1])} of {loss}"
+        raise RecordError(Fault(expected="as many learning rates as losses", got=got), source=source)
+    return _numbers(zip(*lists, strict=True), source, lambda index: f"entry {index}")
 
 
 def _from_rows(rows: Any, source: str) -> _Columns:
@@ -112,16 +91,18 @@ def _from_rows(rows: Any, source: str) -> _Columns:
         return _numbers(pairs, source, lambda index: f"entry {index}")
     if isinstance(rows, list) and rows and all(isinstance(row, list) and len(row) == 2 for row in rows):
         return _numbers(rows, source, lambda index: f"entry {index}")
-    raise RecordError(
-        f'{source}: expected a record of lrfind, or {{"lr": [...], "loss": [...]}}, got other JSON; '
-        "name the record, CONFIG.lrfind.json"
-    )
+    expected = 'a record of lrfind, or {"lr": [...], "loss": [...]}'
+    fix = "name the record, CONFIG.lrfind.json"
+    raise RecordError(Fault(expected=expected, got="other JSON", fix=fix), source=source)
 
 
 def _from_table(text: str, source: str) -> _Columns:
+    if not text.strip():
+        expected, fix = "a record or a table of lr and loss", "run again what was to fill it"
+        raise RecordError(Fault(expected=expected, got="an empty file", fix=fix), source=source)
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines:
-        raise RecordError(f"{source}: expected a table of lr and loss, got comments alone")
+        raise RecordError(Fault(expected="a table of lr and loss", got="comments alone"), source=source)
     delimiter = max(",;\t|", key=lines[0].count)
     if delimiter not in lines[0]:
         rows = [line.split() for line in lines]
@@ -129,7 +110,8 @@ def _from_table(text: str, source: str) -> _Columns:
         try:
             rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
         except csv.Error as error:
-            raise RecordError(f"{source}: expected a table of lr and loss, got a fault in it: {error}") from error
+            fault = Fault(expected="a table of lr and loss", got=f"a fault in it: {error}")
+            raise RecordError(fault, source=source) from error
     comma = "," if delimiter == "," and delimiter in lines[0] else "."
     cells = [[cell.strip() if comma == "," else cell.strip().replace(",", ".") for cell in row] for row in rows]
     if len(cells[0]) == 2 and all(map(_is_number, cells[0])):
@@ -157,10 +139,9 @@ def _names(names: Sequence[Any], source: str) -> tuple[str, str]:
     if lr is None or loss is None:
         missing = " and ".join(name for name, found in (("lr", lr), ("loss", loss)) if found is None)
         got = ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
-        raise RecordError(
-            f"{source}: expected a record of lrfind, or columns lr and loss; found no {missing} among {got or 'none'}; "
-            "rename the columns, or name the record, CONFIG.lrfind.json"
-        )
+        expected, got = "a record of lrfind, or columns lr and loss", f"no {missing} among {got or 'none'}"
+        fix = "rename the columns, or name the record, CONFIG.lrfind.json"
+        raise RecordError(Fault(expected=expected, got=got, fix=fix), source=source)
     return lr, loss
 
 
@@ -172,35 +153,21 @@ def _numbers(pairs: Iterable[Sequence[Any]], source: str, place: Callable[[int],
             lrs.append(float(lr))
             losses.append(math.nan if loss is None else float(loss))
         except (TypeError, ValueError, OverflowError):
-            raise RecordError(
-                f"{source}: {place(index)}: expected two numbers, got lr={lr!r} and loss={loss!r}"
-            ) from None
+            got = f"lr={short(lr)} and loss={short(loss)}"
+            raise RecordError(Fault(place(index), expected="two numbers", got=got), source=source) from None
     return _Columns(lrs, losses)
 
 
 def _checked(columns: _Columns, source: str) -> _Columns:
     """Return the columns if they can be the curve of a sweep."""
     if len(columns.lrs) < 2:
-        raise RecordError(f"{source}: expected rows of lr and loss, got {len(columns.lrs)} of them")
-    check_rising(columns.lrs, source)
+        raise RecordError(Fault(expected="rows of lr and loss", got=f"{len(columns.lrs)} of them"), source=source)
+    for index, lr in enumerate(columns.lrs, 1):
+        if not is_lr(lr):
+            raise RecordError(Fault(expected="learning rates above 0", got=f"{lr:g} as number {index}"), source=source)
+    if fault := not_rising(tuple(columns.lrs)):
+        raise RecordError(fault, source=source)
     return columns
-
-
-def check_rising(lrs: Sequence[float], source: str) -> None:
-    """Make sure that learning rates are those of a sweep.
-
-    Raises:
-        RecordError: One is not finite, not above 0, or not above the one before.
-    """
-    before = 0.0
-    for index, lr in enumerate(lrs):
-        if not (before < lr and LEAST_LR <= lr <= MOST_LR):
-            after = f" after {before:g}" if index else ""
-            raise RecordError(
-                f"{source}: expected learning rates above 0 that rise from one to the next, got {lr:g}{after} as "
-                f"number {index + 1}; keep the rows of one sweep, in its order"
-            )
-        before = lr
 
 
 def _raw(losses: Sequence[float], tool: Tool) -> list[float]:

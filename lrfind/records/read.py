@@ -1,4 +1,4 @@
-"""From files and stdin to the text of a record, one of several or the only one."""
+"""From files and stdin to what they hold, parsed once: records, or a curve that another tool recorded."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import contextlib
 import json
 import re
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from lrfind.errors import RecordError
+from lrfind.errors import Fault, RecordError
 
 MOST_BYTES = 100 * 2**20
 """No record comes near; what does is another file."""
+
+Content = Any
+"""What a file holds: parsed JSON, or the text of a table."""
+_NEXT = re.compile(r"[\s,]*")
+_NAME_IT = "name the record, CONFIG.lrfind.json"
 
 
 def read_text(name: str, stream: BinaryIO | None = None) -> str:
@@ -28,66 +33,86 @@ def read_text(name: str, stream: BinaryIO | None = None) -> str:
         with contextlib.nullcontext(stream) if stream else Path(name).open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except FileNotFoundError as error:
-        raise RecordError(f"{name}: no such file; `lrfind run` writes records as CONFIG.lrfind.json") from error
+        fault = Fault(problem="no such file", fix="`lrfind run` writes records as CONFIG.lrfind.json")
+        raise RecordError(fault, source=name) from error
     except IsADirectoryError as error:
-        raise RecordError(f"{name}: expected a file, got a folder; name the record in it") from error
+        raise RecordError(Fault(expected="a file", got="a folder", fix="name the record in it"), source=name) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise RecordError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        problem = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise RecordError(Fault(problem=problem), source=name) from error
     if len(data) > MOST_BYTES:
-        raise RecordError(f"{name}: expected a record or a table of lr and loss, got more than 100 MB")
+        expected = "a record or a table of lr and loss"
+        raise RecordError(Fault(expected=expected, got="more than 100 MB"), source=name)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise RecordError(
-            f"{name}: expected text in UTF-8 (JSON or CSV), got binary data; name the record, CONFIG.lrfind.json"
-        )
+        fault = Fault(expected="text in UTF-8 (JSON or CSV)", got="binary data", fix=_NAME_IT)
+        raise RecordError(fault, source=name)
     return text
 
 
-def records(text: str) -> list[str]:
-    """Return the records of several runs that a text holds, one after the other; any other text as it is.
+def parse(text: str, source: str) -> list[Content]:
+    """Return what a text holds: the records of several runs one after the other, or one content of another kind.
 
-    JSON Lines are what several runs print, `jq -s` makes a list of them, and in files that were joined each stretches
-    over many lines.
-    """
-    decoder, found, start = json.JSONDecoder(), [], 0
-    if not re.match(r'[\s\[]*\{\s*"schema"', text):
-        return [text]
-    try:
-        while rest := re.compile(r"[\s\[,]*\{").match(text, start):
-            begin = rest.end() - 1
-            start = decoder.raw_decode(text, begin)[1]
-            found.append(text[begin:start])
-    except (ValueError, RecursionError):
-        return [text]
-    return [text] if text[start:].strip(" \t\r\n]") else found
+    JSON Lines are what several runs print, `jq -s` makes a list of them, and in files that were joined each record
+    stretches over many lines. JSON Lines of another kind are the rows of one curve.
 
-
-def one_record(text: str, source: str) -> str:
-    """Return the record in a text, or what may be one, once it is sure that it does not hold several, or none.
+    Args:
+        text: JSON, JSON Lines, or a table.
+        source: Its name, for error messages.
 
     Raises:
-        RecordError: It holds several, or a run that failed.
+        RecordError: It begins as JSON does, and has a fault.
     """
-    several = records(text)
-    if len(several) > 1:
-        raise RecordError(
-            f"{source}: expected one record, got {len(several)}; `lrfind plot` compares them, and "
-            "`jq -s 'flatten[0]' FILE` takes the first"
-        )
-    if problem := failure_in(several[0]):
-        raise RecordError(f"{source}: holds no record, as the run failed: {problem}; mend that, and run it again")
-    return several[0]
+    if text.lstrip()[:1] not in ("{", "["):
+        return [text]
+    values = _values(text, source)
+    if len(values) == 1 and isinstance(values[0], list) and all(map(is_record, values[0])):
+        values = values[0] or values
+    return values if len(values) == 1 or any(map(is_record, values)) else [values]
 
 
-def failure_in(text: str) -> str | None:
-    """Return what went wrong, if a text stands for a run that failed."""
+def _values(text: str, source: str) -> list[Any]:
+    """Return the JSON values of a text, one after the other."""
+    decoder, values, end = json.JSONDecoder(), [], 0
     try:
-        document = json.loads(text) if text.lstrip().startswith("{") else None
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(document, dict) or document.get("status") != "failed":
-        return None
-    return str(document.get("message"))
+        while (start := _end_of_space(text, end)) < len(text):
+            value, end = decoder.raw_decode(text, start)
+            values.append(value)
+    except (ValueError, RecursionError) as error:
+        fault = Fault(expected="JSON", got=f"a fault in it: {error}", fix="is the file whole?")
+        raise RecordError(fault, source=source) from error
+    return values
+
+
+def _end_of_space(text: str, start: int) -> int:
+    found = _NEXT.match(text, start)
+    return found.end() if found else start
+
+
+def is_record(content: Content) -> bool:
+    """Tell whether a content is meant to be a record, or stands for a run that failed."""
+    return isinstance(content, dict) and ("schema" in content or "sweeps" in content)
+
+
+def failure_in(content: Content) -> str | None:
+    """Return what went wrong, if a content stands for a run that failed."""
+    failed = isinstance(content, dict) and content.get("status") == "failed"
+    return str(content.get("message")) if failed else None
+
+
+def only(contents: list[Content], source: str) -> Content:
+    """Return the one content of a text.
+
+    Raises:
+        RecordError: It holds the records of several runs, or of one that failed.
+    """
+    if len(contents) > 1:
+        fix = "`lrfind plot` compares them, and `jq -s 'flatten[0]' FILE` takes the first"
+        raise RecordError(Fault(expected="one record", got=str(len(contents)), fix=fix), source=source)
+    if problem := failure_in(contents[0]):
+        fix = "correct that, and run it again"
+        raise RecordError(Fault(problem=f"holds no record, as the run failed: {problem}", fix=fix), source=source)
+    return contents[0]

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import math
 import statistics
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from lrfind.errors.fault import Fault
+from lrfind.errors.words import Words
+from lrfind.records.values import Amount, Count, LearningRate, Loss, Number, Seed, Share, Text
+
+_DESCRIBED = {"use_attribute_docstrings": True}
+"""Lets the JSON Schema take the descriptions of fields from here."""
 
 
 class StopReason(str, enum.Enum):
@@ -53,37 +62,35 @@ class Refusal(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Sweep:
-    """One learning-rate sweep as it was measured.
+    """One learning-rate sweep as it was measured."""
 
-    Attributes:
-        seed: Seed of the weights and the batch order.
-        lrs: Learning rate of update i, shape `(n,)`.
-        losses: Raw loss of mini-batch i, measured with the weights before update i, shape `(n,)`.
-            What `lrs[i]` did to the loss is therefore first seen in `losses[i + 1]`.
-        stop_reason: Why the sweep ended.
-    """
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _DESCRIBED
 
-    seed: int
-    lrs: tuple[float, ...]
-    losses: tuple[float, ...]
+    seed: Seed
+    """Seed of the weights and the batch order."""
+    lrs: tuple[LearningRate, ...]
+    """Learning rate of update i, shape `(n,)`."""
+    losses: tuple[Loss, ...]
+    """Raw loss of mini-batch i, measured with the weights before update i, shape `(n,)`. What `lrs[i]` did to the
+    loss is therefore first seen in `losses[i + 1]`."""
     stop_reason: StopReason
+    """Why the sweep ended."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A short training from the start at one learning rate.
+    """A short training from the start at one learning rate."""
 
-    Attributes:
-        lr: The learning rate of all its updates.
-        steps: Updates that it was to have.
-        losses: Raw loss of each mini-batch, shape `(n,)`; the mini-batches are those of every other probe.
-        stop_reason: Why it ended.
-    """
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _DESCRIBED
 
-    lr: float
-    steps: int
-    losses: tuple[float, ...]
+    lr: LearningRate
+    """The learning rate of all its updates."""
+    steps: Count
+    """Updates that it was to have."""
+    losses: tuple[Loss, ...]
+    """Raw loss of each mini-batch, shape `(n,)`; the mini-batches are those of every other probe."""
     stop_reason: StopReason
+    """Why it ended."""
 
     @property
     def end_loss(self) -> float:
@@ -100,17 +107,16 @@ class Probe:
 
 @dataclass(frozen=True)
 class Group:
-    """A parameter group of the optimizer: a multiple of the learning rate that is swept, or one of its own.
+    """A parameter group of the optimizer: a multiple of the learning rate that is swept, or one of its own."""
 
-    Attributes:
-        name: Its name in the config or the optimizer.
-        lr_scale: Its learning rate over the one that is swept; None for a group that is not swept.
-        fixed_lr: The learning rate of a group that is not swept.
-    """
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _DESCRIBED
 
-    name: str
-    lr_scale: float | None
-    fixed_lr: float | None
+    name: Text
+    """Its name in the config or the optimizer."""
+    lr_scale: Amount | None
+    """Its learning rate over the one that is swept; None for a group that is not swept."""
+    fixed_lr: Amount | None
+    """The learning rate of a group that is not swept."""
 
     def lr(self, swept: float) -> float:
         """Return the group's learning rate where the one that is swept is `swept`."""
@@ -121,37 +127,38 @@ class Group:
 class Candidate:
     """The learning rate that one reading method proposes; `lr` is None where the method finds nothing."""
 
-    method: str
-    lr: float | None
-    note: str
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _DESCRIBED
+
+    method: Text
+    lr: LearningRate | None
+    note: Text
 
 
 @dataclass(frozen=True)
 class Landmarks:
-    """The features of a smoothed loss-vs-LR curve.
+    """The features of a smoothed loss-vs-LR curve."""
 
-    Attributes:
-        plateau_loss: Loss before the learning rate is large enough to matter.
-        noise: Standard deviation of the loss from batch to batch on the plateau.
-        significance: plateau_loss - minimum_loss in its standard errors.
-        steepest_lr: Learning rate of the steepest descent.
-        steepest_slope: Slope there, in loss per decade of learning rate (negative).
-        descent_end_lr: Learning rate at which most of the drop from plateau to minimum is made.
-        minimum_lr: Learning rate of the minimum.
-        minimum_loss: Smoothed loss there.
-        divergence_lr: Learning rate at which the curve rises above its plateau, or the sweep blew up;
-            None when neither happened.
-    """
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _DESCRIBED
 
-    plateau_loss: float
-    noise: float
-    significance: float
-    steepest_lr: float
-    steepest_slope: float
-    descent_end_lr: float
-    minimum_lr: float
-    minimum_loss: float
-    divergence_lr: float | None
+    plateau_loss: Number
+    """Loss before the learning rate is large enough to matter."""
+    noise: Number
+    """Standard deviation of the loss from batch to batch on the plateau."""
+    significance: Number
+    """plateau_loss - minimum_loss in its standard errors."""
+    steepest_lr: LearningRate
+    """Learning rate of the steepest descent."""
+    steepest_slope: Number
+    """Slope there, in loss per decade of learning rate (negative)."""
+    descent_end_lr: LearningRate
+    """Learning rate at which most of the drop from plateau to minimum is made."""
+    minimum_lr: LearningRate
+    """Learning rate of the minimum."""
+    minimum_loss: Number
+    """Smoothed loss there."""
+    divergence_lr: LearningRate | None
+    """Learning rate at which the curve rises above its plateau, or the sweep blew up; None when neither
+    happened."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +191,11 @@ class Analysis:
     landmarks: Landmarks | None
     smoothed: tuple[float, ...]
 
+    def in_words(self, words: Words) -> Analysis:
+        """Return the analysis with its texts in the words of an audience."""
+        candidates = tuple(replace(each, note=words.fill(each.note)) for each in self.candidates)
+        return replace(self, message=words.fill(self.message), candidates=candidates)
+
     @property
     def constant_lr(self) -> float | None:
         """The suggestion for a constant learning rate, whatever schedule the sweep was read for."""
@@ -194,9 +206,11 @@ class Analysis:
 class Repeat:
     """What the run of one seed suggested: None where it gave no learning rate."""
 
-    seed: int
-    suggested_lr: float | None
-    confidence: float
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _DESCRIBED
+
+    seed: Seed
+    suggested_lr: LearningRate | None
+    confidence: Share
 
 
 @dataclass(frozen=True)
@@ -210,7 +224,7 @@ class Result:
         analysis: What was read from that sweep.
         title: One line that says what was swept (model, optimizer, batch size, device).
         source: The config as the user named it; None where there was none.
-        config: The resolved config.
+        config: The resolved config; empty for the objects of a script, which have none.
         environment: Versions, device and seed.
         timing: Seconds, by stage.
         error: Message of the fault that cut the run short; None when none did.
@@ -218,6 +232,7 @@ class Result:
         groups: The parameter groups of the optimizer.
         repeats: What each seed suggested, where more than one was run.
         interrupted: Whether the user stopped it before its end.
+        settings: How it was swept, probed and read, as nested plain values; empty in records that lack it.
     """
 
     sweeps: tuple[Sweep, ...]
@@ -234,6 +249,7 @@ class Result:
     repeats: tuple[Repeat, ...] = ()
     interrupted: bool = False
     source: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def cut_short(self) -> bool:
@@ -256,3 +272,13 @@ class Result:
     def sweep(self) -> Sweep:
         """The sweep that the suggestion comes from."""
         return self.sweeps[self.used]
+
+
+def not_rising(lrs: tuple[float, ...]) -> Fault | None:
+    """Return what is wrong with learning rates that are not those of a sweep; None if they rise."""
+    for index, (before, lr) in enumerate(itertools.pairwise(lrs), 2):
+        if not before < lr:
+            expected = "learning rates above 0 that rise from one to the next"
+            got = f"{lr:g} after {before:g} as number {index}"
+            return Fault(expected=expected, got=got, fix="keep the rows of one sweep, in its order")
+    return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import pickle
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrfind.errors import ConfigError, Fault, LrfindError, is_out_of_memory, some
+from lrfind.errors import ConfigError, Fault, LrfindError, first_line, is_out_of_memory, some
 
 _WEIGHTS = ("state_dict", "model_state_dict", "model")
 _OPTIMIZER = ("optimizer_state_dict", "optimizer", "optimizer_states")
 _SAVE_IT = "save it with torch.save(model.state_dict(), path)"
 _OBJECTS = (
-    "holds pickled objects beside tensors, and to read those could run any code; if you trust it, save its "
-    "weights alone: torch.save(torch.load(path, weights_only=False)['state_dict'], new_path)"
+    "holds pickled objects beside tensors, and reading those could run any code",
+    "if you trust it, save its weights alone: torch.save(torch.load(path, weights_only=False)['state_dict'], new_path)",
 )
-_DAMAGED = "is cut short or damaged, expected a whole file of torch.save; copy or save it again"
-_OLD_FORMAT = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""What torch.save wrote first before torch 1.6."""
+_UNSAFE = "Unsupported "
+"""What torch says of an object or a class in a file that `weights_only=True` does not read."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +61,8 @@ class Checkpoint:
         misfit = {*reshaped, *odd}
         fitting = {name: value for name, value in weights.items() if name in expected and name not in misfit}
         if words and (strict or not fitting):
-            way_out = "train.strict=false starts from what fits" if fitting else "is it of another model?"
-            raise self._fault(
-                "train.checkpoint", f"expected the weights of the model, but {self.path} {words}; {way_out}"
-            )
+            fix = "train.strict=false starts from what fits" if fitting else "is it of another model?"
+            raise self._error("train.checkpoint", "the weights of the model", f"{self.path}, which {words}", fix)
         model.load_state_dict(fitting, strict=False)
         return f"{self.path} {words}: what it does not give starts untrained." if words else None
 
@@ -77,26 +73,21 @@ class Checkpoint:
             ConfigError: The file holds no state, or that of another optimizer.
         """
         if self.optimizer is None:
-            raise self._fault(
-                "train.optimizer_state",
-                f"expected the state of the optimizer in {self.path} under {' or '.join(_OPTIMIZER)}, got none; "
-                "set train.optimizer_state=false",
-            )
+            expected = f"the state of the optimizer in {self.path} under {' or '.join(_OPTIMIZER)}"
+            raise self._error("train.optimizer_state", expected, "none", "set train.optimizer_state=false")
         options = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
         try:
             # A copy, as an optimizer goes on with the very tensors that it is given.
             optimizer.load_state_dict(copy.deepcopy(self.optimizer))
         except (ValueError, KeyError, TypeError) as error:
-            raise self._fault(
-                "train.optimizer_state",
-                f"expected the state of this optimizer and its parameter groups in {self.path}: {error}; "
-                "make param_groups those of the training, or set train.optimizer_state=false",
-            ) from error
+            expected = f"the state of this optimizer and its parameter groups in {self.path}"
+            fix = "make param_groups those of the training, or set train.optimizer_state=false"
+            raise self._error("train.optimizer_state", expected, f"another one: {error}", fix) from error
         for group, kept in zip(optimizer.param_groups, options, strict=True):
             group.update(kept)
 
-    def _fault(self, key: str, problem: str) -> ConfigError:
-        return ConfigError(self.source, [Fault(key, problem=problem)])
+    def _error(self, key: str, expected: str, got: str, fix: str) -> ConfigError:
+        return ConfigError(self.source, [Fault(key, expected=expected, got=got, fix=fix)])
 
 
 def read_checkpoint(path: str, source: str) -> Checkpoint:
@@ -113,15 +104,14 @@ def read_checkpoint(path: str, source: str) -> Checkpoint:
     try:
         content = _read(Path(path))
     except _UnreadableError as error:
-        raise ConfigError(source, [Fault("train.checkpoint", problem=f"{path} {error}")]) from error
+        fault = Fault("train.checkpoint", problem=f"{path} {error}", fix=error.fix)
+        raise ConfigError(source, [fault]) from error
     nested = next((content[key] for key in _WEIGHTS if isinstance(content.get(key), Mapping)), content)
     weights = {str(name): value for name, value in nested.items() if isinstance(value, Tensor)}
     if not weights:
-        problem = (
-            f"expected a state_dict, or one under {', '.join(_WEIGHTS)}, but {path} holds "
-            f"{some([str(key) for key in content]) or 'nothing'}; {_SAVE_IT}"
-        )
-        raise ConfigError(source, [Fault("train.checkpoint", problem=problem)])
+        expected = f"a state_dict, or one under {', '.join(_WEIGHTS)}"
+        got = f"{path} with {some([str(key) for key in content]) or 'nothing'}"
+        raise ConfigError(source, [Fault("train.checkpoint", expected=expected, got=got, fix=_SAVE_IT)])
     state = next((content[key] for key in _OPTIMIZER if key in content), None)
     if isinstance(state, list):  # Lightning keeps one for each optimizer
         state = state[0] if len(state) == 1 else None
@@ -129,58 +119,37 @@ def read_checkpoint(path: str, source: str) -> Checkpoint:
 
 
 class _UnreadableError(Exception):
-    """A file is no checkpoint that can be read; the message follows the name of the file."""
+    """A file is no checkpoint that can be read; the message follows the name of the file, and `fix` the message."""
+
+    def __init__(self, message: str, fix: str = _SAVE_IT) -> None:
+        super().__init__(message)
+        self.fix = fix
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    if path.is_dir():
-        raise _UnreadableError("is a folder, expected a file; name the one of the weights in it")
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickle protocols that torch.save does not write, before it fails
+            warnings.simplefilter("ignore")  # about pickle protocols that torch.save does not write, before it fails
             content = _load(path)
     except OSError as error:
-        raise _UnreadableError(f"cannot be read: {error.strerror or error}; name another file") from error
-    except Exception as error:  # what reading a file of another kind leads to is anyone's guess
+        raise _UnreadableError(f"cannot be read: {error.strerror or error}", "name another file") from error
+    except Exception as error:  # reading another kind of file can raise anything
         if is_out_of_memory(error):
-            raise LrfindError(f"train.checkpoint: {path} does not fit into memory; free some of it") from error
-        raise _UnreadableError(_why_not(path, error)) from error
+            problem = f"{path} does not fit into memory"
+            raise LrfindError(Fault("train.checkpoint", problem=problem, fix="free some of it")) from error
+        if isinstance(error, pickle.UnpicklingError) and _UNSAFE in str(error):
+            raise _UnreadableError(*_OBJECTS) from error
+        raise _UnreadableError(f"is no whole file of torch.save: {_said(error)}") from error
     if not isinstance(content, Mapping):
-        raise _UnreadableError(f"holds a {type(content).__name__}, expected a state_dict; {_SAVE_IT}")
+        raise _UnreadableError(f"holds a {type(content).__name__}, expected a state_dict")
     return content
 
 
-def _why_not(path: Path, error: Exception) -> str:
-    """Return why torch.load cannot read a file; what is in it says more than the error, such as a KeyError of 101."""
-    with path.open("rb") as file:
-        head = file.read(len(_OLD_FORMAT))
-    if not head:
-        return f"is empty, expected a state_dict; {_SAVE_IT}"
-    if head.startswith(b"PK"):
-        if problem := _no_archive_of_torch(path):
-            return problem
-    elif head.startswith(b"\x80") and head != _OLD_FORMAT:
-        return f"is a pickle that torch.save did not write, expected a state_dict; {_SAVE_IT}"
-    elif head != _OLD_FORMAT:
-        return f"is no file of torch.save, as it begins with {head[:8]!r}; {_SAVE_IT}"
-    return _OBJECTS if isinstance(error, pickle.UnpicklingError) else _DAMAGED
-
-
-def _no_archive_of_torch(path: Path) -> str | None:
-    """Return what a zip archive is instead of one of torch.save; None if it is one."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except zipfile.BadZipFile:
-        return _DAMAGED
-    if any(name.endswith("/constants.pkl") for name in names):
-        return "is TorchScript, expected a state_dict; save one with torch.save(torch.jit.load(path).state_dict(), new)"
-    if not any(name.endswith("/data.pkl") for name in names):
-        held = some(names) or "nothing"
-        return f"is a zip archive that torch.save did not write: it holds {held}; {_SAVE_IT}"
-    return None
+def _said(error: Exception) -> str:
+    """Return the first line of what torch says of a file, without the source line that raised it."""
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def _load(path: Path) -> Any:
@@ -193,15 +162,14 @@ def _load(path: Path) -> Any:
 
 def _read_safetensors(path: Path) -> Mapping[str, Any]:
     try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        import safetensors.torch  # optional
     except ImportError as error:
-        raise _UnreadableError("needs the package safetensors: pip install safetensors") from error
+        raise _UnreadableError("needs the package safetensors", "pip install safetensors") from error
     try:
-        content: Mapping[str, Any] = load_file(path)
-    except (SafetensorError, OSError) as error:
-        problem = f"is no safetensors file: {error}; write it with safetensors, or name it .pt if torch.save wrote it"
-        raise _UnreadableError(problem) from error
+        content: Mapping[str, Any] = safetensors.torch.load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
+        fix = "write it with safetensors, or name it .pt if torch.save wrote it"
+        raise _UnreadableError(f"is no safetensors file: {error}", fix) from error
     return content
 
 

@@ -17,7 +17,7 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from lrfind.errors import DataError, UserCodeError
+from lrfind.errors import DataError, Fault, UserCodeError
 from lrfind.training.minibatches import ALL, Share, TensorBatches
 
 
@@ -107,9 +107,8 @@ def check_size(dataset: Any) -> None:
     try:
         size = len(dataset)
     except TypeError as error:
-        raise UserCodeError(
-            f"data.dataset: expected a map-style data set with a length, or a torch IterableDataset, "
-            f"got {type(dataset).__name__}; for any other source of batches use data.loader"
-        ) from error
+        expected = "a map-style data set with a length, or a torch IterableDataset"
+        fix = "for any other source of batches use data.loader"
+        raise UserCodeError(Fault("data.dataset", expected=expected, got=type(dataset).__name__, fix=fix)) from error
     if size == 0:
-        raise DataError("data.dataset: expected at least one sample, got an empty data set")
+        raise DataError(Fault("data.dataset", expected="at least one sample", got="an empty data set"))

@@ -1,21 +1,11 @@
-"""Where a training runs, and what it draws at random from."""
+"""Where a training runs."""
 
 from __future__ import annotations
 
-import random
-
-import numpy as np
 import torch
 
 from lrfind.errors import ConfigError, Fault
 from lrfind.training.distributed.launch import Launch
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python's, NumPy's and torch's random generators."""
-    random.seed(seed)
-    np.random.seed(seed)  # the global generator is the one that transforms draw from
-    torch.manual_seed(seed)
 
 
 def find_device(name: str, source: str, launch: Launch | None = None) -> torch.device:
@@ -37,24 +27,20 @@ def find_device(name: str, source: str, launch: Launch | None = None) -> torch.d
     count = torch.accelerator.device_count() if accelerator and accelerator.type == device.type else 0
     if (device.index or 0) >= count:
         have = f"{accelerator.type} ({torch.accelerator.device_count()})" if accelerator else "none, only the CPU"
-        raise ConfigError(
-            source, [Fault("device", problem=f"expected {name}, but the accelerators here are: {have}; use auto")]
-        )
+        raise ConfigError(source, [Fault("device", expected=name, got=f"these accelerators: {have}", fix="use auto")])
     return device
 
 
 def _own_device(name: str, source: str, launch: Launch) -> torch.device:
     kind = find_device(name, source)
     if kind.type == "mps" or (kind.index is not None and launch.size > 1):
-        problem = f"expected auto, cpu or cuda, as every process has a device of its own, got {name}"
-        raise ConfigError(source, [Fault("device", problem=problem)])
+        expected = "auto, cpu or cuda, as every process has a device of its own"
+        raise ConfigError(source, [Fault("device", expected=expected, got=name)])
     if kind.type == "cpu":
         return kind
     if launch.local_rank >= torch.accelerator.device_count():
-        problem = (
-            f"expected a device for each process of this machine, got {torch.accelerator.device_count()} for "
-            f"LOCAL_RANK {launch.local_rank}; lower --nproc-per-node"
-        )
-        raise ConfigError(source, [Fault("device", problem=problem)])
+        got = f"{torch.accelerator.device_count()} for LOCAL_RANK {launch.local_rank}"
+        fault = Fault("device", expected="a device for each process here", got=got, fix="lower --nproc-per-node")
+        raise ConfigError(source, [fault])
     torch.accelerator.set_device_index(launch.local_rank)
     return torch.device(kind.type, launch.local_rank)

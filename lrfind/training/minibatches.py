@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from lrfind.errors import DataError, user_code
+from lrfind.errors import DataError, Fault, user_code
 
 _END = object()
 Indices = TypeVar("Indices", Tensor, Sequence[int])
@@ -38,7 +38,11 @@ class Share:
             DataError: There are fewer samples than processes.
         """
         if samples < self.world:
-            raise DataError(f"data: expected a sample for each of {self.world} processes, got {samples}; start fewer")
+            raise DataError(
+                Fault(
+                    "data", expected=f"a sample for each of {self.world} processes", got=str(samples), fix="start fewer"
+                )
+            )
         return min(asked, samples // self.world)
 
     def of(self, order: Indices, batch_size: int) -> Indices:
@@ -71,7 +75,8 @@ def endless(loader: Iterable[Any], on_recycle: Callable[[], None] = lambda: None
         batches = _enough(batches, at_least)
     first = next(batches, _END)
     if first is _END:
-        raise DataError("data: expected at least one mini-batch, got none; is there less data than one batch?")
+        expected, fix = "at least one mini-batch", "is there less data than one batch?"
+        raise DataError(Fault("data", expected=expected, got="none", fix=fix))
     while first is not _END:
         yield first
         yield from batches
@@ -87,10 +92,9 @@ def _enough(batches: Iterator[Any], at_least: int) -> Iterator[Any]:
         count += 1
         yield batch
     if 0 < count < at_least:
-        raise DataError(
-            f"train.accumulate: one update takes {at_least} mini-batches, but the data holds only {count}; "
-            "lower train.accumulate, train.world_size or data.batch_size"
-        )
+        problem = f"one update takes {at_least} mini-batches, but the data holds only {count}"
+        fix = "lower $accumulate, $world_size or $batch_size"
+        raise DataError(Fault("train.accumulate", problem=problem, fix=fix))
 
 
 def _one_pass(loader: Iterable[Any]) -> Iterator[Any]:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lrfind.errors import Fault
+from lrfind.settings import Precision
 from lrfind.training.step import Step
-
-Precision = Literal["fp32", "bf16", "fp16"]
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def problem_with(precision: Precision, device: torch.device) -> str | None:
+def unsupported(precision: Precision, device: torch.device) -> Fault | None:
     """Return why `device` cannot run autocast in that precision; None if it can."""
     if precision == "fp32":
         return None
     if device.type == "cuda" and precision == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        return f"expected fp16 or fp32, as {torch.cuda.get_device_name(device)} has no bfloat16, got bf16"
+        expected = f"fp16 or fp32, as {torch.cuda.get_device_name(device)} has no bfloat16"
+        return Fault("precision", expected=expected, got=precision)
     if not torch.amp.is_autocast_available(device.type):
-        return f"expected fp32, as PyTorch has no autocast for {device.type}, got {precision}"
+        return Fault("precision", expected=f"fp32, as PyTorch has no autocast for {device.type}", got=precision)
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from lrfind.errors import LrfindError
+from lrfind.errors import Fault, LrfindError
 from lrfind.training.groups import set_lr
 
 IN_GROUPS = ("lr", "initial_lr", "max_lr", "min_lr", "swa_lr")
@@ -61,7 +61,8 @@ def set_peaks(optimizer: Optimizer, lrs: Sequence[float], schedulers: Sequence[A
     """
     peaks = peak_lrs(optimizer, schedulers)
     if any(new and not old for old, new in zip(peaks, lrs, strict=True)):
-        raise LrfindError(f"optimizer: expected learning rates above 0, to scale the schedule by, got {peaks}")
+        expected = "learning rates above 0, to scale the schedule by"
+        raise LrfindError(Fault("optimizer", expected=expected, got=str(peaks)))
     for group, old, new in zip(optimizer.param_groups, peaks, lrs, strict=True):
         for name in IN_GROUPS:
             if name in group:

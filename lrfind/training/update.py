@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-from lrfind.errors import UserCodeError
+from lrfind.errors import Fault, UserCodeError
+from lrfind.settings import Precision
 from lrfind.training.batch import to_device
-from lrfind.training.distributed.process_group import Ranks
-from lrfind.training.precision import LossScale, Precision, under_autocast
-from lrfind.training.step import Step, check_loss
+from lrfind.training.distributed.process_group import ProcessGroup
+from lrfind.training.output_loss import check_loss
+from lrfind.training.precision import LossScale, under_autocast
+from lrfind.training.step import Step
 
 _END = object()
 
@@ -41,7 +43,7 @@ class Recipe:
 
 
 class Update:
-    """Makes one update after the other, in step with `ranks`; what the recipe does not ask for costs nothing.
+    """Makes one update after the other, in step with `processes`; what the recipe does not ask for costs nothing.
 
     The batches are read as the updates are made.
 
@@ -57,7 +59,7 @@ class Update:
         batches: Iterable[Any],
         device: torch.device,
         recipe: Recipe,
-        ranks: Ranks | None = None,
+        processes: ProcessGroup | None = None,
     ) -> None:
         self.batch: Any = None
         self._model = model
@@ -67,7 +69,7 @@ class Update:
         self._device = device
         self._moves = device.type != "cpu"  # loaders make their batches on the host
         self._pieces = recipe.accumulate
-        self._ranks = ranks
+        self._processes = processes
         self._scaler = recipe.scaler
         self._clip = _clipping(model, recipe)
         self._checked = False
@@ -90,8 +92,8 @@ class Update:
             if batch is _END:
                 return None
             self.batch = batch
-            if self._ranks and self._pieces > 1:
-                self._ranks.sync_gradients(self._model, not left)
+            if self._processes and self._pieces > 1:
+                self._processes.sync_gradients(self._model, not left)
             loss = self._step(self._model, to_device(batch, self._device) if self._moves else batch)
             if not self._checked:
                 check_loss(loss)
@@ -99,8 +101,8 @@ class Update:
             if self._pieces > 1:
                 loss = loss / self._pieces
             total = loss.detach() if total is None else total + loss.detach()
-            if self._ranks and not left:
-                average = self._ranks.mean(total)  # on its way while the gradients are computed
+            if self._processes and not left:
+                average = self._processes.mean(total)  # on its way while the gradients are computed
             self._backward(loss)
         return average() if average else total
 
@@ -117,8 +119,8 @@ class ScaledUpdate(Update):
     """The update of fp16: one whose gradients overflow is skipped, and made anew from the next mini-batches."""
 
     MAX_SKIPS = 30
-    """Updates skipped in a row before it is given up: the scale, halved each time, has gone from 2^16 to 2^-14 by then,
-    and what overflows below 1 is no longer the scale's fault."""
+    """Updates skipped in a row before lrfind gives up. By then the scale, halved each time, has gone from 2^16 to
+    2^-14, and what overflows below 1 is no longer the scale's fault."""
 
     _updated = False
 
@@ -142,17 +144,16 @@ class ScaledUpdate(Update):
             if loss is None or self._updates() or not torch.isfinite(loss):  # this waits, but after a skip alone
                 return loss
         if not self._updated:
-            raise UserCodeError(
-                f"precision: expected gradients that fp16 can hold, but those of {self.MAX_SKIPS} updates in a row "
-                "overflowed at whatever loss scale; use bf16 or fp32"
-            )
+            got = f"gradients that overflowed in {self.MAX_SKIPS} updates in a row, at every loss scale"
+            expected, fix = "gradients that fp16 can hold", "use bf16 or fp32"
+            raise UserCodeError(Fault("precision", expected=expected, got=got, fix=fix))
         return torch.tensor(math.inf)
 
     def _updates(self) -> bool:
-        if self._clip or self._ranks:
+        if self._clip or self._processes:
             found = self._scale.unscale()
-            if self._ranks:
-                self._ranks.agree_on_overflow(found)
+            if self._processes:
+                self._processes.agree_on_overflow(found)
         if self._clip:
             self._clip()
         updated = self._scale.step()

@@ -1,6 +1,6 @@
-"""From the config to the objects that are trained: device, data, model, loss, optimizer.
+"""What a config describes, built and trained: device, data, model, loss, optimizer.
 
-The model and the optimizer are built anew, from the same seed, for every sweep. That gives each the same start
+The model and the optimizer are built anew, from the same seed, for every training. That gives each the same start
 without a copy of the weights in memory.
 """
 
@@ -23,55 +23,65 @@ from lrfind.config.validate import NO_OPTIMIZER, default_of, first_parameter, re
 from lrfind.errors import ConfigError, Fault, Note, UserCodeError, some, user_code
 from lrfind.training.checkpoint import Checkpoint, read_checkpoint
 from lrfind.training.data import batches_of, check_size
-from lrfind.training.device import find_device, seed_everything
+from lrfind.training.device import find_device
 from lrfind.training.distributed.launch import read_launch
-from lrfind.training.distributed.process_group import Ranks, meet
+from lrfind.training.distributed.process_group import ProcessGroup, join_process_group
 from lrfind.training.groups import Selection, freeze, make_groups
 from lrfind.training.minibatches import ALL, Share
-from lrfind.training.precision import allow_tf32, problem_with
-from lrfind.training.step import OnNote, Step, default_step
-from lrfind.workloads import lightning_module as lightning
-from lrfind.workloads.preflight import check_model, check_optimizer, no_sweep
-from lrfind.workloads.workload import Job
+from lrfind.training.precision import allow_tf32, unsupported
+from lrfind.training.rng import seed_everything
+from lrfind.training.step import DefaultStep, OnNote, Step
+from lrfind.workloads import lightning_module
+from lrfind.workloads.preflight import check_model, check_optimizer, why_not_swept
+from lrfind.workloads.workload import Fresh, Workload
 
 
 @dataclass(kw_only=True)
-class ConfigJob(Job):
-    """The job that a config describes: its model and optimizer are built anew for every sweep.
+class ConfigWorkload(Workload):
+    """What a config describes; its model and optimizer are built anew for every training.
 
     Attributes:
-        source: The data set, or the user's own loader.
-        name: Name of the config, for error messages.
+        config: The config, its targets checked.
+        source: Name of the config, for error messages.
+        data: The data set, or the user's own loader.
         checkpoint: The weights to start from, if there are any.
     """
 
-    source: Any
-    name: str
+    config: Config
+    source: str
+    data: Any
     checkpoint: Checkpoint | None = None
 
-    def fresh(
-        self, on_note: OnNote = lambda note: None
-    ) -> tuple[nn.Module, torch.optim.Optimizer, Step, Iterable[Any]]:
-        """Build what is trained. A loader of the user's own is not made again: it goes on as from epoch to epoch."""
+    @property
+    def names(self) -> tuple[str, str]:
+        """The names of model and optimizer, for titles."""
+        optimizer = _class_of(self.config.optimizer) if self.config.optimizer else "own optimizer"
+        return _class_of(self.config.model), optimizer
+
+    @property
+    def batch_size(self) -> int | None:
+        """Samples in a mini-batch; None with the user's own loader."""
+        return self.config.data.batch_size
+
+    def fresh(self, on_note: OnNote) -> Fresh:
+        """Build what is trained. The user's own loader is not made again: it goes on as from epoch to epoch."""
         seed_everything(self.config.seed)
         model = self._model(on_note)
-        whole = self.ranks.prepare(model) if self.ranks else None
+        whole = self.processes.prepare(model) if self.processes else None
         optimizer = self._optimizer(model, on_note)
         step = self._step(model, on_note)
-        share = self.ranks.share if self.ranks else Share(world=self.world_size)
-        batches = build_loader(self.config, self.source, self.device, share)
-        if self.ranks and whole is not None:
+        share = self.processes.share if self.processes else Share(world=self.world_size)
+        batches = build_loader(self.config, self.data, self.device, share)
+        if self.processes and whole is not None:
             if self.config.data.loader is not None:
-                self.tell(
-                    Note("Every process reads data.loader; let it give each a share of its own, by RANK."), on_note
-                )
-            model, step = self.ranks.join(whole, step, self.config.seed)
+                self.tell(Note("Every process reads data.loader: let it give each its own share, by RANK."), on_note)
+            model, step = self.processes.join(whole, step, self.config.seed)
         return model, optimizer, step, batches
 
     def _model(self, on_note: OnNote) -> nn.Module:
         model = build_model(self.config, self.device)
-        if self.checkpoint and (note := self.checkpoint.load_weights(model, strict=self.config.train.strict)):
-            self.tell(Note("", literal=note), on_note)
+        if self.checkpoint and (misfits := self.checkpoint.load_weights(model, strict=self.config.train.strict)):
+            self.tell(Note("", literal=misfits), on_note)
         if idle := freeze(model, self.config.train.freeze):
             self._no_match("train.freeze", idle[0], model)
         check_model(model)
@@ -87,41 +97,46 @@ class ConfigJob(Job):
             if idle:
                 self._no_match("param_groups", idle[0].pattern, model)
         check_optimizer(optimizer, model)
-        if reason := no_sweep(optimizer):
-            raise ConfigError(self.name, [Fault("optimizer", problem=f"{type(optimizer).__name__} {reason}")])
+        if fault := why_not_swept(optimizer):
+            raise ConfigError(self.source, [fault])
         self.take(optimizer, model, on_note)
         if self.config.scheduler is not None:
-            self.tell(Note("scheduler is ignored: a sweep sets the learning rate of every step itself."), on_note)
+            self.tell(Note("The scheduler is ignored: a sweep sets the learning rate of every step itself."), on_note)
         if self.checkpoint and self.config.train.optimizer_state:
             self.checkpoint.load_optimizer(optimizer)
         return optimizer
 
     def _own_optimizer(self, model: nn.Module, on_note: OnNote) -> torch.optim.Optimizer:
-        if not lightning.is_lightning(model):
-            raise ConfigError(self.name, [Fault("optimizer", problem=NO_OPTIMIZER)])
-        optimizer, scheduler = lightning.own_optimizer(model)
+        if not lightning_module.is_lightning(model):
+            raise ConfigError(self.source, [NO_OPTIMIZER])
+        optimizer, scheduler = lightning_module.own_optimizer(model)
         if scheduler:
-            self.tell(Note(f"The {scheduler} of configure_optimizers is ignored: a sweep sets every LR."), on_note)
+            text = f"The {scheduler} of configure_optimizers is ignored: a sweep sets every learning rate itself."
+            self.tell(Note(text), on_note)
         return optimizer
 
     def _step(self, model: nn.Module, on_note: OnNote) -> Step:
-        if self.config.step is not None or not lightning.is_lightning(model):
+        if self.config.step is not None or not lightning_module.is_lightning(model):
             return build_step(self.config, self.device, lambda note: self.tell(note, on_note))
         if self.config.loss is not None:
-            problem = "does nothing beside a LightningModule, whose training_step computes its own; drop it"
-            raise ConfigError(self.name, [Fault("loss", problem=problem)])
-        if hooks := lightning.idle_hooks(model):
+            problem = "does nothing beside a LightningModule, whose training_step computes its own"
+            raise ConfigError(self.source, [Fault("loss", problem=problem, fix="drop it")])
+        if hooks := lightning_module.idle_hooks(model):
             self.tell(Note(f"The sweep trains with training_step alone, without {some(hooks)}."), on_note)
-        return lightning.own_step(model)
+        return lightning_module.own_step(model)
 
     def _no_match(self, key: str, pattern: str, model: nn.Module) -> NoReturn:
         names = some([name for name, parameter in model.named_parameters() if parameter.requires_grad])
-        problem = f"expected a pattern that is found in the name of a parameter, got {pattern!r}; free are: {names}"
-        raise ConfigError(self.name, [Fault(key, problem=problem)])
+        expected, got = "a pattern that matches the name of a parameter", f"{pattern!r}; not matched yet: {names}"
+        raise ConfigError(self.source, [Fault(key, expected=expected, got=got)])
 
 
-def build_job(config: Config, source: str) -> ConfigJob:
-    """Build what all sweeps share: the device, the data and the weights to start from.
+def _class_of(node: dict[str, Any]) -> str:
+    return str(node["_target_"]).rpartition(".")[2]
+
+
+def build_workload(config: Config, source: str) -> ConfigWorkload:
+    """Build what all trainings share: the device, the data and the weights to start from.
 
     Raises:
         ConfigError: The device that is asked for is absent or lacks the precision, or the checkpoint is none.
@@ -130,26 +145,34 @@ def build_job(config: Config, source: str) -> ConfigJob:
     """
     launch = read_launch(config.parallel, config.train.world_size, source)
     device = find_device(config.device, source, launch)
-    if problem := problem_with(config.precision, device):
-        raise ConfigError(source, [Fault("precision", problem=problem)])
+    if fault := unsupported(config.precision, device):
+        raise ConfigError(source, [fault])
     allow_tf32(config.tf32)
     if launch is None or config.parallel is None:
-        return _job(config, device, source, None)
+        return _workload(config, device, source, None)
     if config.parallel == "fsdp" and config.train.optimizer_state:
-        raise ConfigError(
-            source, [Fault("train.optimizer_state", problem="cannot be read into shards; use parallel=ddp")]
-        )
-    ranks = meet(config.parallel, launch, device, source, find_unused=config.train.find_unused_parameters)
-    with ranks.faults_settled():
-        return _job(config, device, source, ranks)
+        fault = Fault("train.optimizer_state", problem="cannot be read into shards", fix="use parallel=ddp")
+        raise ConfigError(source, [fault])
+    find_unused = config.train.find_unused_parameters
+    processes = join_process_group(config.parallel, launch, device, source, find_unused=find_unused)
+    with processes.faults_settled():
+        return _workload(config, device, source, processes)
 
 
-def _job(config: Config, device: torch.device, source: str, ranks: Ranks | None) -> ConfigJob:
+def _workload(config: Config, device: torch.device, source: str, processes: ProcessGroup | None) -> ConfigWorkload:
     checkpoint = read_checkpoint(config.train.checkpoint, source) if config.train.checkpoint else None
     seed_everything(config.seed)
-    with ranks.in_turn(config.data.dataset) if ranks else contextlib.nullcontext():
+    with processes.in_turn(config.data.dataset) if processes else contextlib.nullcontext():
         data = build_source(config.data)
-    return ConfigJob(config=config, device=device, source=data, name=source, checkpoint=checkpoint, ranks=ranks)
+    return ConfigWorkload(
+        settings=config.settings,
+        config=config,
+        device=device,
+        data=data,
+        source=source,
+        checkpoint=checkpoint,
+        processes=processes,
+    )
 
 
 def build_source(config: DataConfig) -> Any:
@@ -157,7 +180,7 @@ def build_source(config: DataConfig) -> Any:
     if config.loader is not None:
         loader = _instantiate("data.loader", config.loader)
         if not isinstance(loader, Iterable):
-            raise UserCodeError(f"data.loader: expected an iterable of mini-batches, got {type(loader).__name__}")
+            raise UserCodeError(Fault("data.loader", expected="an iterable of mini-batches", got=type(loader).__name__))
         return loader
     assert config.dataset is not None  # what DataConfig checks
     dataset = _instantiate("data.dataset", config.dataset)
@@ -189,9 +212,9 @@ def build_model(config: Config, device: torch.device) -> nn.Module:
     """Return the model on `device`, in training mode."""
     model = _instantiate("model", config.model)
     if not isinstance(model, nn.Module):
-        raise UserCodeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
-    if lightning.is_lightning(model):
-        lightning.attach_trainer(model, config.sweep.num_iter)
+        raise UserCodeError(Fault("model", expected="a torch.nn.Module", got=type(model).__name__))
+    if lightning_module.is_lightning(model):
+        lightning_module.attach_trainer(model, config.sweep.num_iter)
     check_model(model)
     with user_code(f"moving the model to {device}"):
         model = model.to(device).train()
@@ -242,21 +265,19 @@ def build_step(config: Config, device: torch.device, on_note: OnNote = lambda no
         step: Step = _called_later("step", config.step)
         return step
     loss = _called_later("loss", config.loss) if config.loss is not None else None
-    return default_step(loss.to(device) if isinstance(loss, nn.Module) else loss, on_note)
+    return DefaultStep(loss.to(device) if isinstance(loss, nn.Module) else loss, on_note)
 
 
 def _called_later(key: str, node: dict[str, Any]) -> Any:
     built = _instantiate(key, node)
     if not callable(built):
-        raise UserCodeError(
-            f"{key}: expected something to call, got {type(built).__name__}; "
-            f"for a function {node['_target_']} add _partial_: true"
-        )
+        fix = f"for a function {node['_target_']} add _partial_: true"
+        raise UserCodeError(Fault(key, expected="something to call", got=type(built).__name__, fix=fix))
     return built
 
 
 def _instantiate(key: str, node: dict[str, Any], *arguments: Any) -> Any:
-    with user_code(f"{key}: building {node['_target_']}"):
+    with user_code(f"building {node['_target_']}", key=key):
         try:
             return hydra.utils.instantiate({"_convert_": "all", **node}, *arguments)
         except hydra.errors.InstantiationException as error:

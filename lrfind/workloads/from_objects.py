@@ -1,4 +1,4 @@
-"""A model, an optimizer and a loader that a script holds, swept as they stand and put back."""
+"""The model, the optimizer and the loader of a script, trained as they stand and put back afterwards."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-import torch._dynamo  # as in `build`
 import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
-from lrfind.errors import LrfindError, some
+from lrfind.errors import Fault, LrfindError, some
+from lrfind.settings import Precision
 from lrfind.training.batch import describe
-from lrfind.training.precision import problem_with
-from lrfind.training.rng import Reader, keep_chance, seed_for
+from lrfind.training.batch_form import Loss
+from lrfind.training.loader_state import LoaderState
+from lrfind.training.precision import unsupported
+from lrfind.training.rng import keep_rng, seed_for
 from lrfind.training.snapshot import Snapshot
-from lrfind.training.step import Loss, OnNote, Step, default_step
+from lrfind.training.step import DefaultStep, OnNote, Step
 from lrfind.training.update import Recipe
-from lrfind.workloads import lightning_module as lightning
-from lrfind.workloads.preflight import check_model, no_sweep, not_of
-from lrfind.workloads.workload import Job
+from lrfind.workloads import lightning_module
+from lrfind.workloads.preflight import check_model, foreign_parameters, why_not_swept
+from lrfind.workloads.workload import Fresh, Workload
 
-WAY_OUT = (
+ONE_PROCESS = (
     "sweep before the model is wrapped, in one process (world_size=N makes its updates from as many mini-batches as N "
     "processes would), or with all of them: torchrun --nproc-per-node N -m lrfind run CONFIG"
 )
 
 
-@dataclass(kw_only=True)
-class LiveJob(Job):
-    """The job of objects that are there: every sweep starts from the state that they are in as the job is made.
+@dataclass(frozen=True)
+class Objects:
+    """What a script trains.
 
     Attributes:
         model: In training or evaluation mode.
@@ -50,28 +52,54 @@ class LiveJob(Job):
     optimizer: torch.optim.Optimizer
     step: Step | None = None
     scaler: torch.amp.GradScaler | None = None
+
+
+@dataclass(kw_only=True)
+class ObjectsWorkload(Workload):
+    """Objects as a workload: every training starts from the state they are in when the workload is made.
+
+    Attributes:
+        objects: What is trained.
+    """
+
+    objects: Objects
     _snapshot: Snapshot = field(init=False)
-    _reader: Reader = field(init=False)
+    _loader_state: LoaderState = field(init=False)
     _passes: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self._snapshot = Snapshot(self.model, self.optimizer, self.loss_fn, self.step, self.scaler)
-        self._reader = Reader(self.loader)
+        own = self.objects
+        self._snapshot = Snapshot(own.model, own.optimizer, own.loss_fn, own.step, own.scaler)
+        self._loader_state = LoaderState(own.loader)
 
     @property
     def recipe(self) -> Recipe:
         """How mini-batches become updates."""
-        return replace(super().recipe, scaler=self.scaler.state_dict() if self.scaler else None)
+        scaler = self.objects.scaler
+        return replace(super().recipe, scaler=scaler.state_dict() if scaler else None)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The names of model and optimizer, for titles."""
+        return type(self.objects.model).__name__, type(self.objects.optimizer).__name__
+
+    @property
+    def batch_size(self) -> int | None:
+        """Samples in a mini-batch of a DataLoader; None if it does not tell, or with another loader."""
+        loader = self.objects.loader
+        size = getattr(loader, "batch_size", None)
+        is_data_loader = isinstance(size, int) and hasattr(loader, "dataset") and hasattr(loader, "sampler")
+        return size if is_data_loader else None
 
     @contextlib.contextmanager
     def everything_restored(self) -> Iterator[None]:
         """Put all objects and random generators back at the end, however it ends."""
-        put_back_chance = keep_chance()
+        put_back_rng = keep_rng()
 
         def put_back() -> None:
             self._snapshot.restore()
-            self._reader.restore()
-            put_back_chance()
+            self._loader_state.restore()
+            put_back_rng()
 
         try:
             with torch.inference_mode(False), _autocast_off(self.device.type):  # the former turns gradients on, too
@@ -83,26 +111,26 @@ class LiveJob(Job):
                 put_back()
                 raise
 
-    def fresh(
-        self, on_note: OnNote = lambda note: None
-    ) -> tuple[nn.Module, torch.optim.Optimizer, Step, Iterable[Any]]:
+    def fresh(self, on_note: OnNote) -> Fresh:
         """Put everything back to where the training stands. The batches of an iterator are handed out once."""
         self._snapshot.rewind()
-        self._reader.rewind()
-        seed_for(self.device, self.config.seed)
+        self._loader_state.rewind()
+        seed_for(self.device, self.settings.seed)
         self._passes += 1
-        self.model.train()
-        self.take(self.optimizer, self.model, on_note)
-        read_before = isinstance(self.loader, Iterator) and self._passes > 1
-        return self.model, self.optimizer, self._step(on_note), () if read_before else self.loader
+        model, loader, optimizer = self.objects.model, self.objects.loader, self.objects.optimizer
+        model.train()
+        self.take(optimizer, model, on_note)
+        read_before = isinstance(loader, Iterator) and self._passes > 1
+        return model, optimizer, self._step(on_note), () if read_before else loader
 
     def _step(self, on_note: OnNote) -> Step:
-        if self.step is not None:
-            return self.step
-        if self.loss_fn is None and lightning.is_lightning(self.model):
-            lightning.attach_trainer(self.model, self.config.sweep.num_iter)
-            return lightning.own_step(self.model)
-        return default_step(self.loss_fn, lambda note: self.tell(note, on_note))
+        own = self.objects
+        if own.step is not None:
+            return own.step
+        if own.loss_fn is None and lightning_module.is_lightning(own.model):
+            lightning_module.attach_trainer(own.model, self.settings.sweep.num_iter)
+            return lightning_module.own_step(own.model)
+        return DefaultStep(own.loss_fn, lambda note: self.tell(note, on_note))
 
 
 @contextlib.contextmanager
@@ -122,41 +150,54 @@ def _autocast_off(device_type: str) -> Iterator[None]:
         torch.set_autocast_enabled(device_type, was_enabled)
 
 
-def check_live(
-    model: Any, loader: Any, loss_fn: Any, optimizer: Any, step: Any, device: Any, scaler: Any, precision: Any
-) -> torch.device:
-    """Check that the objects can be swept, and return the device to sweep on.
+def check_objects(objects: Objects, device: Any, precision: Precision) -> torch.device:
+    """Check that objects can be swept, and return the device to sweep on.
 
     Raises:
         LrfindError: One cannot; the message names the argument, what was expected, and the way out.
     """
-    if not isinstance(model, nn.Module):
-        raise LrfindError(f"model: expected a torch.nn.Module, got {_described(model)}")
-    _check_alone(model)
-    if lazy := [name for name, parameter in model.named_parameters() if is_lazy(parameter)]:
-        raise LrfindError(f"model: expected parameters that hold values, got lazy ones: {some(lazy)}; call it once")
-    check_model(model)
-    _check_optimizer(optimizer, model, loss_fn, step)
-    _check_loader(loader)
-    for name, value, form in (("loss_fn", loss_fn, "(output, target)"), ("step", step, "(model, batch)")):
+    _check_model(objects.model)
+    _check_optimizer(objects)
+    _check_loader(objects.loader)
+    for name, value, form in (
+        ("loss_fn", objects.loss_fn, "(output, target)"),
+        ("step", objects.step, "(model, batch)"),
+    ):
         if value is not None and (not callable(value) or _is_module_class(value)):
-            raise LrfindError(f"{name}: expected something to call as {name}{form}, got {_described(value)}")
-    if loss_fn is not None and step is not None:
-        raise LrfindError("loss_fn: does nothing beside step, which returns the loss; drop one of them")
-    if isinstance(scaler, torch.amp.GradScaler) and scaler.is_enabled() and precision != "fp16":
-        raise LrfindError(f"scaler: expected precision='fp16' beside it, got {precision!r}; or leave scaler out")
-    if scaler is not None and not isinstance(scaler, torch.amp.GradScaler):
-        raise LrfindError(f"scaler: expected a torch.amp.GradScaler, got {describe(scaler)}")
-    found = _device(device, model)
-    if problem := problem_with(precision, found):
-        raise LrfindError(f"precision: {problem}")
+            raise LrfindError(_unlike(name, f"something to call as {name}{form}", value))
+    if objects.loss_fn is not None and objects.step is not None:
+        raise LrfindError(Fault("loss_fn", problem="does nothing beside step, which returns the loss", fix="drop one"))
+    _check_scaler(objects.scaler, precision)
+    found = _device(device, objects.model)
+    if fault := unsupported(precision, found):
+        raise LrfindError(fault)
     return found
 
 
-def _described(value: Any) -> str:
+def _check_model(model: Any) -> None:
+    if not isinstance(model, nn.Module):
+        raise LrfindError(_unlike("model", "a torch.nn.Module", model))
+    _check_alone(model)
+    if lazy := [name for name, parameter in model.named_parameters() if is_lazy(parameter)]:
+        expected, got = "parameters that hold values", f"lazy ones: {some(lazy)}"
+        raise LrfindError(Fault("model", expected=expected, got=got, fix="call it once"))
+    check_model(model)
+
+
+def _check_scaler(scaler: Any, precision: Precision) -> None:
+    if scaler is None:
+        return
+    if not isinstance(scaler, torch.amp.GradScaler):
+        raise LrfindError(Fault("scaler", expected="a torch.amp.GradScaler", got=describe(scaler)))
+    if scaler.is_enabled() and precision != "fp16":
+        fix = "set it, or leave scaler out"
+        raise LrfindError(Fault("scaler", expected="precision='fp16' beside it", got=repr(precision), fix=fix))
+
+
+def _unlike(name: str, expected: str, value: Any) -> Fault:
     if isinstance(value, type):
-        return f"the class {value.__name__}; make one of it: {value.__name__}(...)"
-    return describe(value)
+        return Fault(name, expected=expected, got=f"the class {value.__name__}", fix=f"pass {value.__name__}(...)")
+    return Fault(name, expected=expected, got="none" if value is None else describe(value))
 
 
 def _is_module_class(value: Any) -> bool:
@@ -165,44 +206,38 @@ def _is_module_class(value: Any) -> bool:
 
 def _check_alone(model: nn.Module) -> None:
     if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-        raise LrfindError(
-            f"find_lr: expected one process, got one of {dist.get_world_size()} of torch.distributed, which would "
-            f"have to agree on every step; {WAY_OUT}"
-        )
+        got = f"one of {dist.get_world_size()} of torch.distributed, which would have to agree on every step"
+        raise LrfindError(Fault("find_lr", expected="one process", got=got, fix=ONE_PROCESS))
     for module in model.modules():
-        if isinstance(module, DistributedDataParallel) or "FullyShardedDataParallel" in _names(module):
-            raise LrfindError(f"model: expected a plain module, got one in {type(module).__name__}; {WAY_OUT}")
-        if "FSDPModule" in _names(module):
-            raise LrfindError(f"model: expected whole parameters, got those that fully_shard has sharded; {WAY_OUT}")
+        if isinstance(module, DistributedDataParallel) or "FullyShardedDataParallel" in _class_names(module):
+            got = f"one in {type(module).__name__}"
+            raise LrfindError(Fault("model", expected="a plain module", got=got, fix=ONE_PROCESS))
+        if "FSDPModule" in _class_names(module):
+            got = "those that fully_shard has sharded"
+            raise LrfindError(Fault("model", expected="whole parameters", got=got, fix=ONE_PROCESS))
 
 
-def _names(module: nn.Module) -> set[str]:
+def _class_names(module: nn.Module) -> set[str]:
     return {base.__name__ for base in type(module).__mro__}
 
 
-def _check_optimizer(optimizer: Any, model: nn.Module, loss_fn: Any, step: Any) -> None:
+def _check_optimizer(objects: Objects) -> None:
+    optimizer, loss_fn = objects.optimizer, objects.loss_fn
     if not isinstance(optimizer, torch.optim.Optimizer):
-        got = "none" if optimizer is None else _described(optimizer)
-        raise LrfindError(f"optimizer: expected a torch.optim.Optimizer of the model's parameters, got {got}")
-    own = [*model.parameters(), *(loss_fn.parameters() if isinstance(loss_fn, nn.Module) else ())]
-    if step is None and (foreign := not_of(own, optimizer)):  # a step may well train more than the model
-        raise LrfindError(
-            f"optimizer: expected parameters of model and loss_fn alone, but it holds {foreign} that are not theirs; "
-            "was it built for another model? With step= it may hold others"
-        )
-    if reason := no_sweep(optimizer):
-        raise LrfindError(f"optimizer: {type(optimizer).__name__} {reason}")
+        raise LrfindError(_unlike("optimizer", "a torch.optim.Optimizer of the model's parameters", optimizer))
+    own = [*objects.model.parameters(), *(loss_fn.parameters() if isinstance(loss_fn, nn.Module) else ())]
+    if objects.step is None and (foreign := foreign_parameters(own, optimizer)):  # a step may train more than the model
+        fix = "was it built for another model? With step= it may hold others"
+        expected = "the parameters of model and loss_fn, and no others"
+        raise LrfindError(Fault("optimizer", expected=expected, got=f"{foreign} others", fix=fix))
+    if fault := why_not_swept(optimizer):
+        raise LrfindError(fault)
 
 
 def _check_loader(loader: Any) -> None:
-    if isinstance(loader, Iterable):
-        return
-    way_out = (
-        "torch.utils.data.DataLoader(dataset, batch_size=...) makes them" if hasattr(loader, "__getitem__") else ""
-    )
-    raise LrfindError(
-        f"loader: expected an iterable of mini-batches, got {describe(loader)}" + (f"; {way_out}" if way_out else "")
-    )
+    if not isinstance(loader, Iterable):
+        fix = "torch.utils.data.DataLoader(dataset, batch_size=...) makes them" * hasattr(loader, "__getitem__")
+        raise LrfindError(Fault("loader", expected="an iterable of mini-batches", got=describe(loader), fix=fix))
 
 
 def _device(device: Any, model: nn.Module) -> torch.device:
@@ -211,4 +246,5 @@ def _device(device: Any, model: nn.Module) -> torch.device:
     try:
         return torch.empty(0, device=device).device
     except (RuntimeError, TypeError, AssertionError) as error:  # the last where torch was built without it
-        raise LrfindError(f"device: expected one that is here, such as 'cpu' or 'cuda:1', got {device!r}") from error
+        expected = "one that is here, such as 'cpu' or 'cuda:1'"
+        raise LrfindError(Fault("device", expected=expected, got=repr(device))) from error

@@ -18,7 +18,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lrfind.errors import UserCodeError, user_code
+from lrfind.errors import Fault, UserCodeError, user_code
 from lrfind.training.batch import describe
 from lrfind.training.step import Step
 
@@ -72,7 +72,7 @@ def attach_trainer(model: Any, steps: int) -> None:
     model.trainer.training = True
     for module in modules_of(model):
         module.log = log_nothing
-    with user_code(f"model: {type(model).__name__}.configure_model"):
+    with user_code(f"{type(model).__name__}.configure_model", key="model"):
         model.configure_model()
 
 
@@ -98,11 +98,9 @@ def own_step(model: Any, *, transferred: bool = False) -> Step:
     """
     name = type(model).__name__
     if not model.automatic_optimization:
-        raise UserCodeError(
-            f"model: expected automatic optimization, but {name} sets automatic_optimization to False and updates its "
-            "weights within training_step, where no sweep can set the learning rate; give the loss and the optimizer "
-            "to sweep in the config, as step: {_target_: my_module.my_step, _partial_: true} and optimizer"
-        )
+        got = f"{name}, which sets automatic_optimization to False and updates its weights within training_step"
+        fix = "no sweep can set the learning rate there: for the loss $own_step; and name the optimizer to sweep"
+        raise UserCodeError(Fault("model", expected="automatic optimization", got=got, fix=fix))
     with_index = _takes_index(model)
     transfers = not transferred and _overrides(model, package_of(model), "on_after_batch_transfer")
     transfer = model.on_after_batch_transfer if transfers else None
@@ -116,10 +114,9 @@ def own_step(model: Any, *, transferred: bool = False) -> Step:
         if isinstance(output, Mapping):
             output = output.get("loss")
         if not isinstance(output, Tensor):
-            raise UserCodeError(
-                f"model: expected {name}.training_step to return the loss, or a dict with it under loss, "
-                f"got {describe(output)}" + ("; a sweep can skip no batch" if output is None else "")
-            )
+            expected = f"{name}.training_step to return the loss, or a dict with it under loss"
+            fix = "a sweep can skip no batch" if output is None else ""
+            raise UserCodeError(Fault("model", expected=expected, got=describe(output), fix=fix))
         return output
 
     return step
@@ -132,14 +129,13 @@ def own_optimizer(model: Any) -> tuple[Optimizer, str | None]:
         UserCodeError: It returns no optimizer, or several.
     """
     name = type(model).__name__
-    with user_code(f"model: {name}.configure_optimizers"), hushed():
+    with user_code(f"{name}.configure_optimizers", key="model"), hushed():
         optimizers, schedulers = _configured(model.configure_optimizers())
     if len(optimizers) != 1 or not isinstance(optimizers[0], Optimizer):
         got = ", ".join(type(optimizer).__name__ for optimizer in optimizers)
-        raise UserCodeError(
-            f"model: expected {name}.configure_optimizers to return one optimizer, got {len(optimizers)} ({got}); "
-            "a sweep is of one learning rate: set optimizer in the config"
-        )
+        expected, got = f"{name}.configure_optimizers to return one optimizer", f"{len(optimizers)} ({got})"
+        fix = "a sweep is of one learning rate: set optimizer in the config"
+        raise UserCodeError(Fault("model", expected=expected, got=got, fix=fix))
     for group in optimizers[0].param_groups:
         if "initial_lr" in group:  # a scheduler set its first learning rate already, which may be 0
             group["lr"] = group.pop("initial_lr")
@@ -169,10 +165,9 @@ def _takes_index(model: Any) -> bool:
     """Tell whether `training_step` takes (batch, batch_idx), and not the batch alone."""
     parameters = inspect.signature(model.training_step)
     if "dataloader_iter" in parameters.parameters:
-        raise UserCodeError(
-            f"model: expected {type(model).__name__}.training_step(batch, batch_idx), got training_step"
-            "(dataloader_iter), which fetches its batches itself; take the batch instead"
-        )
+        expected = f"{type(model).__name__}.training_step(batch, batch_idx)"
+        got = "training_step(dataloader_iter), which fetches its batches itself"
+        raise UserCodeError(Fault("model", expected=expected, got=got, fix="take the batch instead"))
     try:
         parameters.bind(None, None)
     except TypeError:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lrfind.errors import UserCodeError, some
+from lrfind.errors import Fault, UserCodeError, some
 
 
 def check_model(model: nn.Module) -> None:
@@ -20,16 +20,15 @@ def check_model(model: nn.Module) -> None:
     """
     named = list(model.named_parameters())
     if not any(parameter.requires_grad for _, parameter in named):
-        raise UserCodeError("model: expected at least one trainable parameter, got none; are all layers frozen?")
+        expected, fix = "at least one trainable parameter", "are all layers frozen?"
+        raise UserCodeError(Fault("model", expected=expected, got="none", fix=fix))
     if empty := [name for name, parameter in named if parameter.is_meta]:
-        raise UserCodeError(
-            f"model: expected parameters that hold values, but these are on the meta device: {some(empty)}; "
-            "build the model without torch.device('meta')"
-        )
+        expected, got = "parameters that hold values", f"these on the meta device: {some(empty)}"
+        raise UserCodeError(Fault("model", expected=expected, got=got, fix="build it without torch.device('meta')"))
     if sharded := [name for name, parameter in named if hasattr(parameter, "device_mesh")]:
+        got = f"these, which are sharded already (DTensor): {some(sharded)}"
         raise UserCodeError(
-            f"model: expected whole parameters, but these are sharded already (DTensor): {some(sharded)}; "
-            "return the model before it is parallelized"
+            Fault("model", expected="whole parameters", got=got, fix="return it before it is parallelized")
         )
 
 
@@ -40,42 +39,50 @@ def check_optimizer(optimizer: Any, model: nn.Module) -> None:
         UserCodeError: It is not; the message gives the reason and the way out.
     """
     if not isinstance(optimizer, torch.optim.Optimizer):
-        raise UserCodeError(f"optimizer: expected a torch.optim.Optimizer, got {type(optimizer).__name__}")
-    if foreign := not_of(model.parameters(), optimizer):
-        raise UserCodeError(
-            f"optimizer: expected parameters of the model alone, but it holds {foreign} that are not the model's; "
-            "build it from the parameters, or the argument `model`, that it is called with"
-        )
+        expected, got = "a torch.optim.Optimizer", type(optimizer).__name__
+        raise UserCodeError(Fault("optimizer", expected=expected, got=got))
+    if foreign := foreign_parameters(model.parameters(), optimizer):
+        fix = "build it from the parameters, or from the argument `model`, that it is called with"
+        expected, got = "the parameters of the model and no others", f"{foreign} others"
+        raise UserCodeError(Fault("optimizer", expected=expected, got=got, fix=fix))
 
 
-def not_of(parameters: Iterable[torch.Tensor], optimizer: torch.optim.Optimizer) -> int:
+def foreign_parameters(parameters: Iterable[torch.Tensor], optimizer: torch.optim.Optimizer) -> int:
     """Return how many parameters an optimizer holds that are none of `parameters`."""
     own = {id(parameter) for parameter in parameters}
     return sum(id(parameter) not in own for parameter in _held(optimizer))
 
 
-def no_sweep(optimizer: torch.optim.Optimizer) -> str | None:
+def why_not_swept(optimizer: torch.optim.Optimizer) -> Fault | None:
     """Return why no learning rate of the optimizer can be swept, and the way out; None if one can."""
+    if reason := _reason(optimizer):
+        problem, fix = reason
+        return Fault("optimizer", problem=f"{type(optimizer).__name__} {problem}", fix=fix)
+    return None
+
+
+def _reason(optimizer: torch.optim.Optimizer) -> tuple[str, str] | None:
     groups = optimizer.param_groups
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty:
         return (
-            "evaluates the loss several times in a step (it needs a closure), which no sweep covers; use SGD or AdamW"
+            "needs a closure, to evaluate the loss several times in a step: no sweep covers that",
+            "use SGD or AdamW",
         )
     if hasattr(optimizer, "first_step"):
-        return "makes a step in two passes: no sweep covers that; sweep the optimizer that it is built on"
+        return "makes a step in two passes, which no sweep covers", "sweep the optimizer that it is built on"
     if any(group.get("relative_step") for group in groups):
-        return "chooses its own learning rate (relative_step); add relative_step: false to sweep one"
+        return "chooses its own learning rate (relative_step)", "add relative_step: false to sweep one"
     if any("d" in group and ("d0" in group or "growth_rate" in group) for group in groups):  # Prodigy, D-Adaptation
-        return "estimates its own learning rate, its lr is a factor to leave at 1; nothing is left to sweep"
+        return "estimates its own learning rate, so there is none to sweep", "leave its lr at 1"
     if not all("lr" in group for group in groups):
-        return "has no learning rate to sweep: its parameter groups carry no lr"
+        return "has no learning rate to sweep: its parameter groups carry no lr", ""
     if all(group.get("fixed_lr") for group in groups):
-        return "has no group whose learning rate is swept: every one has a fixed_lr; drop one of them"
+        return "has no group whose learning rate is swept: every one has a fixed_lr", "drop one of them"
     return None
 
 
-def left_out(optimizer: torch.optim.Optimizer, model: nn.Module) -> list[str]:
+def untrained_parameters(optimizer: torch.optim.Optimizer, model: nn.Module) -> list[str]:
     """Return the names of the trainable parameters of `model` that no group of the optimizer holds."""
     held = {id(parameter) for parameter in _held(optimizer)}
     return [

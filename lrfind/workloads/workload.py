@@ -1,76 +1,125 @@
-"""What all sweeps and probes of a run share, wherever the model and the data come from."""
+"""What a run trains, as search and pipeline see it: `train(lrs) -> Sweep`, wherever model and data come from."""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable
+import contextlib
+import platform
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy
 import torch
 from torch import nn
 
+import lrfind
 from lrfind.errors import Level, Note, some
-from lrfind.records.types import Group
-from lrfind.training.distributed.process_group import Ranks
+from lrfind.observer import Observer
+from lrfind.records.types import Group, Sweep
+from lrfind.settings import Settings
+from lrfind.training.distributed.process_group import ProcessGroup
 from lrfind.training.groups import describe_groups
+from lrfind.training.ladder import ladder
+from lrfind.training.minibatches import endless
 from lrfind.training.step import OnNote, Step
+from lrfind.training.sweep import run_sweep
 from lrfind.training.update import Recipe
-from lrfind.workloads.preflight import left_out
+from lrfind.workloads.preflight import untrained_parameters
 
-if TYPE_CHECKING:
-    from lrfind.config.schema import Config
+Fresh = tuple[nn.Module, torch.optim.Optimizer, Step, Iterable[Any]]
+"""The model as the training starts with it, its optimizer, the step and the mini-batches."""
 
 
 @dataclass(kw_only=True)
-class Job(abc.ABC):
-    """What stays the same over all sweeps of a run.
+class Workload(abc.ABC):
+    """A training that can be started again and again from the same state.
 
     Attributes:
-        config: The settings of the run.
-        device: Where the batches are sent.
-        ranks: The processes that train together with this one; None if it trains alone.
-        groups: The parameter groups of the optimizer; none before the first sweep.
+        settings: How it is swept and probed, and how it updates its weights.
+        device: Where the mini-batches are sent.
+        processes: The processes that train together with this one; None if it trains alone.
+        groups: The parameter groups of the optimizer; none before the first training.
     """
 
-    config: Config
+    settings: Settings
     device: torch.device
-    ranks: Ranks | None = None
+    processes: ProcessGroup | None = None
     groups: tuple[Group, ...] = ()
     _told: set[Note] = field(default_factory=set)
+
+    @abc.abstractmethod
+    def fresh(self, on_note: OnNote) -> Fresh:
+        """Return what is trained, in the state in which the training starts, with every random generator seeded.
+
+        Args:
+            on_note: Is told what the user should know, each note once in a run.
+        """
+
+    @property
+    @abc.abstractmethod
+    def names(self) -> tuple[str, str]:
+        """The names of model and optimizer, for titles."""
+
+    @property
+    @abc.abstractmethod
+    def batch_size(self) -> int | None:
+        """Samples in a mini-batch; None with a loader that does not tell."""
+
+    def train(self, lrs: Sequence[float], observer: Observer, on_recycle: Callable[[], None] = lambda: None) -> Sweep:
+        """Train from the start with one update per learning rate, and return the loss of every update.
+
+        Args:
+            lrs: Learning rate of each update, shape `(n,)`.
+            observer: Is told how it goes.
+            on_recycle: Called each time that the data starts over.
+
+        Raises:
+            LrfindError: Nothing can be trained, or a step fails; its `partial` is what was measured before.
+        """
+        observer.on_sweep(len(lrs))
+        with self.processes.faults_settled() if self.processes else contextlib.nullcontext():
+            model, optimizer, step, batches = self.fresh(observer.on_note)
+            settings = self.settings.sweep
+            return run_sweep(
+                model,
+                endless(batches, on_recycle, self.recipe.accumulate),
+                step,
+                optimizer,
+                lrs,
+                device=self.device,
+                seed=self.settings.seed,
+                recipe=self.recipe,
+                processes=self.processes,
+                warmup=(settings.start_lr,) * settings.warmup_steps,
+                stop_on_divergence=settings.stop_on_divergence,
+                on_step=observer.on_step,
+            )
+
+    def ladder(self, steps: int) -> Sequence[float]:
+        """Return the learning rates of a sweep of that many steps, shape `(steps,)`."""
+        settings = self.settings.sweep
+        return ladder(settings.start_lr, settings.end_lr, steps, settings.mode)
 
     @property
     def recipe(self) -> Recipe:
         """How mini-batches become updates."""
-        train = self.config.train
-        pieces = train.accumulate * self.world_size // (self.ranks.launch.size if self.ranks else 1)
-        return Recipe(self.config.precision, pieces, train.clip_grad_norm, train.clip_grad_value)
+        train = self.settings.train
+        pieces = train.accumulate * self.world_size // (self.processes.launch.size if self.processes else 1)
+        return Recipe(self.settings.precision, pieces, train.clip_grad_norm, train.clip_grad_value)
 
     @property
     def world_size(self) -> int:
         """Processes of the training: those that run, or those that this one stands for."""
-        return self.ranks.launch.size if self.ranks else self.config.train.world_size
-
-    @abc.abstractmethod
-    def fresh(
-        self, on_note: OnNote = lambda note: None
-    ) -> tuple[nn.Module, torch.optim.Optimizer, Step, Iterable[Any]]:
-        """Return the model as the training starts with it, its optimizer, the step and the batches.
-
-        Every random generator is set to the seed.
-
-        Args:
-            on_note: Is told what the user should know, each once in a run.
-        """
+        return self.processes.launch.size if self.processes else self.settings.train.world_size
 
     def take(self, optimizer: torch.optim.Optimizer, model: nn.Module, on_note: OnNote) -> None:
         """Make an optimizer ready to train `model`, and describe its groups."""
         if callable(train := getattr(optimizer, "train", None)):
-            train()  # what the schedule-free ones ask for before their first step
-        if names := left_out(optimizer, model):
-            self.tell(
-                Note("Not trained, as no group of the optimizer holds them: ", Level.WARNING, some(names)), on_note
-            )
+            train()  # schedule-free optimizers ask for it before their first step
+        if names := untrained_parameters(optimizer, model):
+            text = "No group of the optimizer holds these parameters, so they are not trained: "
+            self.tell(Note(text, Level.WARNING, some(names)), on_note)
         self.groups = describe_groups(optimizer)
 
     def tell(self, note: Note, on_note: OnNote) -> None:
@@ -78,3 +127,34 @@ class Job(abc.ABC):
         if note not in self._told:
             self._told.add(note)
             on_note(note)
+
+    @property
+    def title(self) -> str:
+        """What is trained, in a line."""
+        accumulate = self.settings.train.accumulate
+        batch = f"batch {self.batch_size}" if self.batch_size else "own loader"
+        batch += f" x {accumulate}" if accumulate > 1 else ""
+        if self.world_size > 1:
+            kind = self.processes.kind.upper() if self.processes else "in one"
+            batch += f" x {self.world_size} processes ({kind})"
+        precision = () if self.settings.precision == "fp32" else (self.settings.precision,)
+        return ", ".join((*self.names, batch, *precision, str(self.device)))
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions, machine and size of the run, as its record keeps them."""
+        cuda = self.device.type == "cuda"
+        size = self.batch_size
+        return {
+            "lrfind": lrfind.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": numpy.__version__,
+            "platform": platform.system(),
+            "device": str(self.device),
+            "device_name": torch.cuda.get_device_name(self.device) if cuda else platform.machine(),
+            "world_size": self.world_size,
+            "effective_batch_size": size * self.settings.train.accumulate * self.world_size if size else None,
+            "threads": torch.get_num_threads(),
+            "seed": self.settings.seed,
+        }

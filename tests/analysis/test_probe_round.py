@@ -11,10 +11,10 @@ from probe_rounds import HIGHEST, analysis_with, round_at
 
 from lrfind.analysis.probe_round import (
     ENOUGH,
-    Round,
+    ProbeRound,
     finer_lrs,
     next_lr,
-    round_of,
+    probe_round,
     settled,
     starting_lr,
 )
@@ -28,7 +28,7 @@ def parabola(best: float) -> Callable[[float], float]:
     return lambda lr: math.inf if math.log10(lr) > best + 1 else min(1.0, (math.log10(lr) - best) ** 2)
 
 
-def search(loss: Callable[[float], float], start_lr: float, most: int = 30) -> Round:
+def search(loss: Callable[[float], float], start_lr: float, most: int = 30) -> ProbeRound:
     ends: dict[float, float] = {}
     while (lr := next_lr(round_at(ends) if ends else None, start_lr, HIGHEST, most)) is not None:
         ends[lr] = loss(lr)
@@ -44,15 +44,15 @@ def test_a_round_takes_the_mean_of_the_last_quarter_of_its_steps() -> None:
     whole = Probe(0.1, 8, (2.0,) * 6 + (0.5, 0.7), StopReason.COMPLETED)
     blown = Probe(1.0, 8, (2.0, 2.0, 2.0, 1.0, 9.0, math.nan), StopReason.NON_FINITE)
     landmarks = landmarks_of(analysis_with())
-    made = round_of([whole, blown], 8, landmarks, sweep_steps=100)
+    made = probe_round([whole, blown], 8, landmarks, sweep_steps=100)
     assert made.end_losses == {0.1: pytest.approx(0.6), 1.0: math.inf}
-    assert round_of([whole, blown], 4, landmarks, sweep_steps=100).end_losses == {0.1: 2.0, 1.0: 1.0}
+    assert probe_round([whole, blown], 4, landmarks, sweep_steps=100).end_losses == {0.1: 2.0, 1.0: 1.0}
 
 
 def test_the_noise_of_a_round_is_that_of_two_means() -> None:
     landmarks = landmarks_of(analysis_with())
     probe = Probe(0.1, 8, (2.0,) * 8, StopReason.COMPLETED)
-    made = round_of([probe], 8, landmarks, sweep_steps=80)
+    made = probe_round([probe], 8, landmarks, sweep_steps=80)
     assert made.noise == pytest.approx(landmarks.noise * math.sqrt(1 / 2 + 1 / 10))
 
 

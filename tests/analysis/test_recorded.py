@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from helpers import example_result, example_sweep
 
-from lrfind.analysis.probe_search import ProbePlan, checked_by_probes
+from lrfind.analysis.probe_search import ProbeBudget, analysis_with_probes
 from lrfind.analysis.recorded import METHODS, read, reread
 from lrfind.analysis.schedules import Schedule
 from lrfind.analysis.suggest import Method, analyze
@@ -37,8 +37,8 @@ def probed(*, refine: bool = False) -> Result:
         return probes[-1]
 
     settings = {"steps": 40 // (2 if refine else 1), "max_steps": 40, "max_probes": 6}
-    plan = ProbePlan(**settings, refine=refine, highest_lr=HIGHEST, schedule="constant", train_steps=None)
-    concluded = checked_by_probes(analysis, plan, train)
+    plan = ProbeBudget(**settings, refine=refine, highest_lr=HIGHEST, schedule="constant", train_steps=None)
+    concluded = analysis_with_probes(analysis, plan, train)
     config = {
         "probes": settings,
         "refine": refine,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def config(**nodes: Any) -> Config:
 def faults(**nodes: Any) -> dict[str, str]:
     with pytest.raises(ConfigError) as error:
         check_targets(config(**nodes), "c.yaml")
-    return {fault.key: fault.problem for fault in error.value.faults}
+    return {error.value.words.name(fault.key): replace(fault, key="").render() for fault in error.value.faults}
 
 
 def test_a_good_config_passes_as_it_is() -> None:

@@ -6,19 +6,19 @@ from dataclasses import replace
 
 from helpers import example_result
 
-from lrfind.analysis.probe_round import Round
+from lrfind.analysis.probe_round import ProbeRound
 from lrfind.records.types import Analysis, Refusal
 
 STEPS = 8
 HIGHEST = 10.0
 
 
-def round_at(ends: dict[float, float]) -> Round:
+def round_at(ends: dict[float, float]) -> ProbeRound:
     """Return probes that ended with those losses, by learning rate; 1 is the plateau."""
-    return Round(ends, STEPS, plateau=1.0, noise=0.01)
+    return ProbeRound(ends, STEPS, plateau=1.0, noise=0.01)
 
 
-def valley(best: float) -> Round:
+def valley(best: float) -> ProbeRound:
     """Return a round whose parabola is lowest at `best`."""
     return round_at({best / 10**0.5: 0.5, best: 0.1, best * 10**0.5: 0.5})
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_sequence
 
 from lrfind.errors import UserCodeError
-from lrfind.training.step import check_loss, default_step
+from lrfind.training.step import check_loss, DefaultStep
 
 X, Y = torch.ones(2, 3), torch.zeros(2, 1)
 Z = torch.full((2, 3), 10.0)
@@ -126,7 +126,7 @@ def test_the_inputs_go_to_the_model_and_the_target_to_the_loss(
     model: type[Net], batch: Any, heard: tuple[Any, ...]
 ) -> None:
     net, compared = model(lambda *heard: X), Net(lambda output, target: output.sum())
-    step = default_step(compared.hear)
+    step = DefaultStep(compared.hear)
     for _ in range(2):  # the first batch decides, the second follows
         assert step(net, batch).item() == 6
     assert len(net.calls) == 2
@@ -135,18 +135,18 @@ def test_the_inputs_go_to_the_model_and_the_target_to_the_loss(
 
 
 def test_a_loss_takes_the_target_whatever_the_output() -> None:
-    assert default_step(lambda output, target: output * 2)(One(lambda x: OWN), (X, Y)).item() == 14
+    assert DefaultStep(lambda output, target: output * 2)(One(lambda x: OWN), (X, Y)).item() == 14
 
 
 def test_an_object_goes_to_the_model_whole_and_its_target_to_the_loss() -> None:
     graph, net = Graph(X, 0 * X), One(lambda graph: graph.x)
-    assert default_step(functional.mse_loss)(net, graph).item() == 1
+    assert DefaultStep(functional.mse_loss)(net, graph).item() == 1
     assert net.calls == [(graph,)]
 
 
 def test_the_loss_takes_the_logits_of_an_output_that_has_them() -> None:
     net = One(lambda x: SimpleNamespace(logits=x, loss=None))
-    step = default_step(functional.mse_loss)
+    step = DefaultStep(functional.mse_loss)
     assert [step(net, (X, 0 * X)).item(), step(net, (Z, 0 * X)).item()] == [1, 100]
 
 
@@ -168,7 +168,7 @@ OUTPUTS: dict[str, tuple[Any, float]] = {
 
 @pytest.mark.parametrize(("output", "value"), OUTPUTS.values(), ids=OUTPUTS)
 def test_the_loss_is_found_in_the_output(output: Any, value: float) -> None:
-    step = default_step(None)
+    step = DefaultStep(None)
     assert [step(One(lambda x: output), X).item() for _ in range(2)] == [value, value]
 
 
@@ -192,7 +192,7 @@ def test_an_output_without_a_loss_needs_one(output: Any) -> None:
     with pytest.raises(
         UserCodeError, match=r"loss: expected one, as the output of model\(batch\) carries none.*add e\.g\."
     ):
-        default_step(None)(One(lambda x: output), X)
+        DefaultStep(None)(One(lambda x: output), X)
 
 
 WITHOUT_LOSS: dict[str, tuple[type[Net], Any, tuple[Any, ...]]] = {
@@ -218,7 +218,7 @@ WITHOUT_LOSS: dict[str, tuple[type[Net], Any, tuple[Any, ...]]] = {
 @pytest.mark.parametrize(("model", "batch", "heard"), WITHOUT_LOSS.values(), ids=WITHOUT_LOSS)
 def test_without_a_loss_all_goes_to_the_model(model: type[Net], batch: Any, heard: tuple[Any, ...]) -> None:
     net = model(lambda *heard: OWN)
-    step = default_step(None)
+    step = DefaultStep(None)
     assert [step(net, batch), step(net, batch)] == [OWN, OWN]
     assert len(net.calls) == 2
     assert all(same(call, heard) for call in net.calls), net.calls
@@ -226,7 +226,7 @@ def test_without_a_loss_all_goes_to_the_model(model: type[Net], batch: Any, hear
 
 def test_a_model_that_takes_the_labels_computes_its_own_loss_and_that_is_said_once() -> None:
     notes: list[str] = []
-    step = default_step(functional.mse_loss, notes.append)
+    step = DefaultStep(functional.mse_loss, notes.append)
     net = Labelled(lambda a, labels: {"loss": OWN})
     assert [step(net, {"a": X, "labels": Y}).item() for _ in range(2)] == [7, 7]
     assert all(same(call, (X, Y)) for call in net.calls)
@@ -235,7 +235,7 @@ def test_a_model_that_takes_the_labels_computes_its_own_loss_and_that_is_said_on
 
 def test_a_model_that_takes_the_labels_without_computing_a_loss_leaves_that_to_the_config() -> None:
     notes: list[str] = []
-    step = default_step(functional.mse_loss, notes.append)
+    step = DefaultStep(functional.mse_loss, notes.append)
     net = Labelled(lambda a, labels: a + labels)
     assert [step(net, {"a": X, "labels": X}).item() for _ in range(2)] == [1, 1]
     assert notes == []
@@ -248,15 +248,15 @@ class Targets(Net):
 
 def test_a_model_that_takes_several_targets_has_to_compute_its_own_loss() -> None:
     batch = {"x": X, "label": Y, "target": Z}
-    assert default_step(functional.mse_loss)(Targets(lambda *heard: OWN), batch).item() == 7
+    assert DefaultStep(functional.mse_loss)(Targets(lambda *heard: OWN), batch).item() == 7
     with pytest.raises(UserCodeError, match="expected a target for the loss"):
-        default_step(functional.mse_loss)(Targets(lambda *heard: X), batch)
+        DefaultStep(functional.mse_loss)(Targets(lambda *heard: X), batch)
 
 
 def test_a_mapping_without_a_target_has_to_bring_a_loss() -> None:
-    assert default_step(functional.mse_loss)(Two(lambda a, b: OWN), {"a": X, "b": Y}).item() == 7
+    assert DefaultStep(functional.mse_loss)(Two(lambda a, b: OWN), {"a": X, "b": Y}).item() == 7
     with pytest.raises(UserCodeError, match="expected a target for the loss, under one of label, labels"):
-        default_step(functional.mse_loss)(Two(lambda a, b: a), {"a": X, "b": Y})
+        DefaultStep(functional.mse_loss)(Two(lambda a, b: a), {"a": X, "b": Y})
 
 
 # What cannot be used
@@ -283,7 +283,7 @@ UNUSABLE: dict[str, tuple[type[Net], Any, str]] = {
 def test_other_batches_need_a_step_of_ones_own(model: type[Net], batch: Any, words: str) -> None:
     net = model(lambda *heard: X)
     with pytest.raises(UserCodeError, match=words + ".*set step to a function of your own"):
-        default_step(functional.mse_loss)(net, batch)
+        DefaultStep(functional.mse_loss)(net, batch)
     assert net.calls == []
 
 
@@ -291,12 +291,12 @@ def test_a_batch_that_the_model_cannot_take_whole_needs_a_loss() -> None:
     with pytest.raises(
         UserCodeError, match=r"list of 3 .*goes to the model without a loss, but Two\.forward takes a, b"
     ):
-        default_step(None)(Two(lambda a, b: OWN), [{"image": X}] * 3)
+        DefaultStep(None)(Two(lambda a, b: OWN), [{"image": X}] * 3)
 
 
 def test_a_pair_needs_a_loss() -> None:
     with pytest.raises(UserCodeError, match="expected a loss for \\(x, y\\) batches, got none"):
-        default_step(None)(nn.Linear(3, 1), (X, Y))
+        DefaultStep(None)(nn.Linear(3, 1), (X, Y))
 
 
 FORMS: dict[str, tuple[type[Net], Any, bool]] = {
@@ -323,7 +323,7 @@ def test_a_model_that_fails_on_its_first_batch_is_told_how_it_was_called(
 
     model, batch, with_loss = case
     with pytest.raises(UserCodeError) as failure:
-        default_step(functional.mse_loss if with_loss else None)(model(fail), batch)
+        DefaultStep(functional.mse_loss if with_loss else None)(model(fail), batch)
     first, second, third = str(failure.value).splitlines()
     assert first == "training step failed: ValueError: no way"
     assert second.startswith("the batch was: ")
@@ -333,7 +333,7 @@ def test_a_model_that_fails_on_its_first_batch_is_told_how_it_was_called(
 @pytest.mark.parametrize("wrapper", [nn.DataParallel, torch.compile])
 def test_the_model_within_a_wrapper_is_asked_what_it_takes(wrapper: Callable[[nn.Module], nn.Module]) -> None:
     with pytest.raises(UserCodeError, match=r"Two\.forward takes a, b"):
-        default_step(functional.mse_loss)(wrapper(Two(lambda a, b: a)), {"a": X, "c": Y, "label": Y})
+        DefaultStep(functional.mse_loss)(wrapper(Two(lambda a, b: a)), {"a": X, "c": Y, "label": Y})
 
 
 def test_a_scalar_or_one_element_loss_is_fine() -> None:

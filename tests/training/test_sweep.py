@@ -15,11 +15,11 @@ from lrfind.errors import UserCodeError
 from lrfind.records.types import StopReason, Sweep
 from lrfind.training import sweep as sweep_module
 from lrfind.training.ladder import ladder
-from lrfind.training.step import default_step
+from lrfind.training.step import DefaultStep
 from lrfind.training.sweep import StopRule, SweepFailedError, run_sweep
 
 CPU = torch.device("cpu")
-STEP = default_step(functional.mse_loss)
+STEP = DefaultStep(functional.mse_loss)
 
 
 def network() -> nn.Sequential:

@@ -13,7 +13,7 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from lrfind.errors import UserCodeError
 from lrfind.records.types import StopReason, Sweep
 from lrfind.training.ladder import ladder
-from lrfind.training.step import default_step
+from lrfind.training.step import DefaultStep
 from lrfind.training.sweep import run_sweep
 from lrfind.training.update import Recipe, ScaledUpdate
 
@@ -86,7 +86,7 @@ def swept(
     optimizer = make_optimizer(model)
     torch.manual_seed(5)
     data = options.pop("data", None) or batches()
-    step = default_step(functional.mse_loss)
+    step = DefaultStep(functional.mse_loss)
     options = {"lrs": LRS, "device": CPU, "seed": 0, "stop_on_divergence": False, **options}
     return run_sweep(model, data, step, optimizer, recipe=recipe, **options), model
 
@@ -212,7 +212,7 @@ def test_on_an_accelerator_the_loop_never_waits(recipe: Recipe) -> None:
     torch.cuda.set_sync_debug_mode("error")
     try:
         sweep = run_sweep(
-            model, data, default_step(functional.mse_loss), sgd(model), LRS, device=device, seed=0, recipe=recipe
+            model, data, DefaultStep(functional.mse_loss), sgd(model), LRS, device=device, seed=0, recipe=recipe
         )
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lrfind.errors import ConfigError, Fault
 
-MakeError = Callable[[str, str], ConfigError]
 TORCHRUN = "torchrun --nproc-per-node N -m lrfind run CONFIG"
 
 
@@ -51,45 +50,46 @@ def read_launch(
     Raises:
         ConfigError: The environment is not whole, or does not fit the config.
     """
-
-    def fault(key: str, problem: str) -> ConfigError:
-        return ConfigError(source, [Fault(key, problem=problem)])
-
     given = environ.get("WORLD_SIZE")
     if given is None:
         if parallel and world_size == 1:
-            problem = (
-                f"expected several processes, got one; start them with {TORCHRUN}, or let one stand for N with "
-                "train.world_size=N, or set parallel=null"
-            )
-            raise fault("parallel", problem)
+            fix = f"start them with {TORCHRUN}, or let one stand for N with train.world_size=N, or set parallel=null"
+            raise ConfigError(source, [Fault("parallel", expected="several processes", got="one", fix=fix)])
         return None
     size = _whole(given)
     if not size:
-        raise fault("WORLD_SIZE", f"expected the number of processes, got {given!r}; start them with {TORCHRUN}")
+        fault = Fault(
+            "WORLD_SIZE", expected="the number of processes", got=repr(given), fix=f"start them with {TORCHRUN}"
+        )
+        raise ConfigError(source, [fault])
     if size == 1:
         return None
     if not parallel:
-        problem = f"expected ddp or fsdp, as WORLD_SIZE is {size}, got null; set parallel: ddp, or start one process"
-        raise fault("parallel", problem)
+        fix = "set parallel: ddp, or start one process"
+        fault = Fault("parallel", expected=f"ddp or fsdp, as WORLD_SIZE is {size}", got="null", fix=fix)
+        raise ConfigError(source, [fault])
     if world_size not in (1, size):
-        problem = f"expected the {size} processes that run, got {world_size}; drop it, or start {world_size} processes"
-        raise fault("train.world_size", problem)
-    return _place(size, environ, fault_in=lambda key, problem: fault(key, f"{problem}; start it with {TORCHRUN}"))
+        fix = f"drop it, or start {world_size} processes"
+        fault = Fault("train.world_size", expected=f"the {size} processes that run", got=str(world_size), fix=fix)
+        raise ConfigError(source, [fault])
+    return _place(size, environ, source)
 
 
-def _place(size: int, environ: Mapping[str, str], fault_in: MakeError) -> Launch:
+def _place(size: int, environ: Mapping[str, str], source: str) -> Launch:
     names = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-    if missing := [name for name in names if not environ.get(name)]:
-        raise fault_in(missing[0], f"expected it in the environment beside WORLD_SIZE={size}, got none")
-    rank, local_rank = _whole(environ["RANK"]), _whole(environ["LOCAL_RANK"])
-    if rank is None or rank >= size:
-        raise fault_in("RANK", f"expected a number from 0 to {size - 1}, got {environ['RANK']!r}")
-    if local_rank is None or local_rank > rank:
-        raise fault_in("LOCAL_RANK", f"expected a number from 0 to RANK={rank}, got {environ['LOCAL_RANK']!r}")
-    if _whole(environ["MASTER_PORT"]) is None:
-        raise fault_in("MASTER_PORT", f"expected a port, got {environ['MASTER_PORT']!r}")
-    return Launch(rank, local_rank, size)
+    missing = [name for name in names if not environ.get(name)]
+    rank, local_rank = _whole(environ.get("RANK", "")), _whole(environ.get("LOCAL_RANK", ""))
+    if missing:
+        key, expected, got = missing[0], f"it in the environment beside WORLD_SIZE={size}", "none"
+    elif rank is None or rank >= size:
+        key, expected, got = "RANK", f"a number from 0 to {size - 1}", repr(environ["RANK"])
+    elif local_rank is None or local_rank > rank:
+        key, expected, got = "LOCAL_RANK", f"a number from 0 to RANK={rank}", repr(environ["LOCAL_RANK"])
+    elif _whole(environ["MASTER_PORT"]) is None:
+        key, expected, got = "MASTER_PORT", "a port", repr(environ["MASTER_PORT"])
+    else:
+        return Launch(rank, local_rank, size)
+    raise ConfigError(source, [Fault(key, expected=expected, got=got, fix=f"start it with {TORCHRUN}")])
 
 
 def _whole(text: str) -> int | None:

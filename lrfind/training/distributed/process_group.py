@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, UserCodeError, user_code
-from lrfind.training.device import seed_everything
+from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, UserCodeError, first_line, user_code
 from lrfind.training.distributed.launch import Launch
 from lrfind.training.distributed.sharding import Whole, shard, through_forward
 from lrfind.training.minibatches import Share
+from lrfind.training.rng import seed_everything
 from lrfind.training.step import Step
 
 Kind = Literal["ddp", "fsdp"]
@@ -48,15 +48,15 @@ FAULT, ENDED, EXIT, SEEN = "fault", "ended", "exit", "seen"
 
 
 @dataclass
-class Ranks:
-    """The processes of a training, as one of them sees them.
+class ProcessGroup:
+    """The processes that train together, as one of them sees them.
 
     Attributes:
         kind: Whether each holds the whole model or a shard of it.
         launch: Which one this is, and how many there are.
         device: The device of this process.
         store: What all of them can write to and read.
-        left: Whether this process has left the way that all go together.
+        left: Whether this process no longer goes along with the others.
     """
 
     kind: Kind
@@ -64,6 +64,8 @@ class Ranks:
     device: torch.device
     store: Store
     find_unused: bool = False
+    joined: ClassVar[ProcessGroup | None] = None
+    """The group of this process: torch.distributed has one, and all seeds of a run share it."""
     left: bool = field(default=False, init=False)
 
     @property
@@ -75,7 +77,7 @@ class Ranks:
         """Return `model` as it is trained, before its optimizer is built; FSDP gives it other parameters."""
         whole = Whole(model)
         if self.kind == "fsdp":
-            with user_code("parallel: sharding the model", lambda: ("parallel=ddp shards nothing",)):
+            with user_code("sharding the model", lambda: ("parallel=ddp shards nothing",), key="parallel"):
                 shard(whole, self.device, self.launch.size)
         return whole
 
@@ -89,7 +91,7 @@ class Ranks:
             seed_everything((seed + rank) % 2**32)
         if self.kind == "fsdp":
             return whole, through_forward
-        with user_code("parallel: DistributedDataParallel"):
+        with user_code("DistributedDataParallel", key="parallel"):
             model = nn.parallel.DistributedDataParallel(whole, find_unused_parameters=self.find_unused)
         return model, through_forward
 
@@ -134,8 +136,10 @@ class Ranks:
         try:
             yield
         except LrfindError as error:
-            self._settle(error)
-            raise
+            settled = self._settle(error)
+            if settled is error:
+                raise
+            raise settled from error
 
     def out_of_data(self) -> None:
         """Tell the others that this process has no data left, which they would wait for."""
@@ -161,16 +165,18 @@ class Ranks:
                 self.store.add(SEEN, 1)
         return code
 
-    def _settle(self, error: LrfindError) -> None:
+    def _settle(self, error: LrfindError) -> LrfindError:
+        """Return the error to raise for one of this process: itself, or the one of the process that caused it."""
         self._leave()
         if LOST.search(str(error)) or isinstance(error.__cause__, KeyboardInterrupt):
             said = self._wait(lambda: self.fault() or self._word(ENDED), GRACE_SECONDS / 2)
-            error.args = (said or f"{_GONE}\nthe exchange with it said: {_first_line(error)}",)
-            if isinstance(error, UserCodeError):
-                error.user_traceback = ""
+            lost = UserCodeError(said) if said else _peer_lost(first_line(error))
+            lost.partial = error.partial
+            error = lost
         elif not isinstance(error, ConfigError):  # which is the same for all
-            error.args = (f"rank {self.launch.rank}: {error}",)
+            error.where = (f"rank {self.launch.rank}", *error.where)
         error.told = not self._claim(str(error))
+        return error
 
     def _claim(self, message: str) -> bool:
         """Leave a fault in the store; return whether it is the first."""
@@ -200,22 +206,26 @@ class Ranks:
         return found
 
 
-_GONE = (
-    "parallel: another process of the training has gone (killed, out of memory, os._exit), or did not answer for "
-    f"{TIMEOUT.seconds // 60} minutes; the report of torchrun names the first that failed"
-)
-_current: list[Ranks] = []
+def _peer_lost(said: str) -> UserCodeError:
+    problem = (
+        "another process of the training has gone (killed, out of memory, os._exit), or did not answer for "
+        f"{TIMEOUT.seconds // 60} minutes"
+    )
+    fault = Fault("parallel", problem=problem, fix="the report of torchrun names the first that failed")
+    return UserCodeError(fault, hints=(f"the exchange with it said: {said}",))
 
 
-def meet(kind: Kind, launch: Launch, device: torch.device, source: str, *, find_unused: bool) -> Ranks:
-    """Return the processes of this training once all of them are there; they meet once, however many seeds are run.
+def join_process_group(
+    kind: Kind, launch: Launch, device: torch.device, source: str, *, find_unused: bool
+) -> ProcessGroup:
+    """Return the processes of this training once all of them are there; they join once, however many seeds are run.
 
     Raises:
         ConfigError: They do not find each other.
     """
-    if _current:
-        return _current[0]
-    where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    if ProcessGroup.joined:
+        return ProcessGroup.joined
+    address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
     try:
         store, _, _ = next(rendezvous("env://", launch.rank, launch.size, timeout=MEET))
         store.set_timeout(TIMEOUT)
@@ -228,18 +238,11 @@ def meet(kind: Kind, launch: Launch, device: torch.device, source: str, *, find_
             device_id=None if device.type == "cpu" else device,
         )
     except (dist.DistError, RuntimeError, ValueError, OSError) as error:
-        problem = (
-            f"expected WORLD_SIZE={launch.size} processes to meet at MASTER_ADDR:MASTER_PORT={where}, but "
-            f"{_first_line(error)}; start them with torchrun"
-        )
-        raise ConfigError(source, [Fault("parallel", problem=problem)]) from error
-    _current[:] = [Ranks(kind, launch, device, PrefixStore("lrfind", store), find_unused)]
-    return _current[0]
-
-
-def current() -> Ranks | None:
-    """Return the processes that this one has met; None if it trains alone."""
-    return _current[0] if _current else None
+        expected = f"WORLD_SIZE={launch.size} processes to meet at MASTER_ADDR:MASTER_PORT={address}"
+        fault = Fault("parallel", expected=expected, got=first_line(error), fix="start them with torchrun")
+        raise ConfigError(source, [fault]) from error
+    ProcessGroup.joined = ProcessGroup(kind, launch, device, PrefixStore("lrfind", store), find_unused)
+    return ProcessGroup.joined
 
 
 def _downloads(node: Any) -> bool:
@@ -251,7 +254,3 @@ def _downloads(node: Any) -> bool:
 def _on_terminate(action: Any) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, action)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

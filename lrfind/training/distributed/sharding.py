@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 
 
 class Parcel:
@@ -52,8 +53,6 @@ def shard(whole: Whole, device: torch.device, size: int) -> None:
     Each child of the model with parameters is a unit, which is gathered when it is called; containers that cannot be
     called are gone into, and what is left, such as parameters that children share, is a unit of its own.
     """
-    from torch.distributed.fsdp import fully_shard
-
     with torch.no_grad():
         for tensor in chain(whole.parameters(), whole.buffers()):
             dist.broadcast(tensor, src=0)

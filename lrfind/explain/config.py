@@ -1,0 +1,97 @@
+"""The config that `explain` trains: the one on disk, unless the user trusts the record's own.
+
+A record is data. Its config names targets that would run as code, so it is trained from only where the user says so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lrfind.config.load import make_importable, validated, with_checkpoint
+from lrfind.config.schema import Config
+from lrfind.config.validate import check_targets
+from lrfind.errors import ConfigError, Fault, short
+from lrfind.pipeline import read_config
+from lrfind.records.types import Result
+from lrfind.training.distributed.launch import read_launch
+
+NO_PART = ("output", "sweep", "probes", "analysis", "refine", "scheduler", "device")
+"""Sections of a config that a training at a constant learning rate does not depend on, or that a flag decides."""
+TRUST = "--trust-record"
+
+
+def config_on_disk(place: Path, overrides: Sequence[str], device: str | None) -> Config:
+    """Return the config in a file, with every fault that can be found without building anything ruled out.
+
+    Args:
+        place: The file; its folder becomes importable.
+        overrides: Each `key=value`.
+        device: Instead of the one in the config.
+
+    Raises:
+        ConfigError: The config cannot be trained from, or not here.
+    """
+    return read_config(place, overrides, {} if device is None else {"device": ("--device", device)})
+
+
+def trusted_config(result: Result, name: str, place: Path, device: str | None = None) -> Config:
+    """Return the config that a record holds, with every fault that can be found without building anything ruled out.
+
+    Args:
+        result: The record, whose targets are imported.
+        name: Name of the record, for error messages.
+        place: Where the file of the config lies, or lay; its folder becomes importable.
+        device: Instead of the one in the config.
+
+    Raises:
+        ConfigError: The config of the record cannot be trained from, or not here.
+    """
+    document = {**result.config, **({} if device is None else {"device": device})}
+    config = _found(validated(document, name, {"device": "--device"} if device else {}), result, name, place)
+    read_launch(config.parallel, config.train.world_size, name)
+    make_importable(place)
+    return check_targets(config, name)
+
+
+def _found(config: Config, result: Result, name: str, place: Path) -> Config:
+    """Return `config` with its checkpoint where it is now: as recorded, or as far from the config as it was."""
+    given = config.train.checkpoint
+    if given is None or Path(given).is_file():
+        return config
+    moved = place.parent / os.path.relpath(given, Path(result.source or "").parent)
+    if not moved.is_file():
+        fix = "put it there, or go to the folder of the run"
+        raise ConfigError(
+            name, [Fault("train.checkpoint", expected="a file", got=f"none at {given} or {moved}", fix=fix)]
+        )
+    return with_checkpoint(config, moved)
+
+
+def differences(config: Config, result: Result) -> list[str]:
+    """Return in words where a config differs from that of a record, as far as a training depends on it."""
+    here, there = (
+        dict(_flat({key: value for key, value in document.items() if key not in NO_PART}))
+        for document in (config.model_dump(mode="json"), result.config)
+    )
+    keys = [key for key in here if here[key] != there.get(key, here[key])]
+    keys += [key for key in there if key not in here and there[key] is not None]
+    moved = "train.checkpoint"  # a path, which depends on where lrfind runs
+    if moved in keys and Path(str(here.get(moved))).name == Path(str(there.get(moved))).name:
+        keys.remove(moved)
+    return [f"{key} ({_said(here, key)} in the file, {_said(there, key)} in the record)" for key in keys]
+
+
+def _said(document: Mapping[str, Any], key: str) -> str:
+    return short(document[key]) if key in document else "nothing"
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested mappings by their dotted keys."""
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _flat(inner, f"{key}.{name}".lstrip("."))
+    else:
+        yield key, value

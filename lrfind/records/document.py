@@ -1,0 +1,203 @@
+"""The JSON document of a record, defined once: what is read, what is written and the JSON Schema come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from lrfind.errors import Fault, MisfitError, RecordError, short
+from lrfind.records.types import (
+    Candidate,
+    Group,
+    Landmarks,
+    Probe,
+    Refusal,
+    Repeat,
+    Status,
+    StopReason,
+    Sweep,
+    not_rising,
+)
+from lrfind.records.values import Amount, Count, Flag, LearningRate, Loss, Share, Text
+
+SCHEMA: Literal[1] = 1
+"""Number of the JSON layout; it rises when a reader of the old layout would misread the new one."""
+AS_WRITTEN = "take the record as `lrfind run` wrote it"
+
+
+@dataclass(frozen=True)
+class SweepEntry(Sweep):
+    """A sweep of a record, with its smoothed curve."""
+
+    smoothed: tuple[Loss, ...]
+    """Smoothed loss after the update at `lrs[i]`; null where there is none."""
+    used: Flag
+    """Whether the suggestion comes from this sweep; it does from exactly one."""
+
+
+class _Section(BaseModel):
+    """Settings that later stages compute with; what else is there stays as it is."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+
+
+class _Sweep(_Section):
+    end_lr: LearningRate | None = None
+
+
+class _Train(_Section):
+    steps: Count | None = None
+
+
+class _Probes(_Section):
+    steps: Count | None = None
+    max_steps: Count | None = None
+    max_probes: Count | None = None
+
+
+class _Settings(_Section):
+    sweep: _Sweep | None = None
+    train: _Train | None = None
+    probes: _Probes | None = None
+
+
+def _of_this_layout(value: Any) -> Any:
+    if value != SCHEMA:
+        fix = "read this record with the lrfind version that wrote it"
+        raise MisfitError(Fault(expected=str(SCHEMA), got=short(value), fix=fix))
+    return value
+
+
+class Record(BaseModel):
+    """What `lrfind run` and `lrfind analyze` write and print with --json. Numbers that are not finite are null."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    schema_: Annotated[Literal[1], BeforeValidator(_of_this_layout)] = Field(alias="schema")
+    """Number of this layout; it rises when a reader of the old one would misread the new one."""
+    status: Status
+    """Whether a learning rate is suggested."""
+    reason: Refusal | None
+    """Why none is suggested; null when one is."""
+    message: Text
+    """The finding in a sentence or two, with what to do next."""
+    suggested_lr: LearningRate | None
+    """The learning rate for the schedule of the training: constant, or the peak."""
+    suggested_lrs: dict[str, LearningRate]
+    """The learning rate for each schedule; empty without a suggestion."""
+    safe_range: tuple[LearningRate, LearningRate] | None
+    """[low, high] around the suggestion."""
+    confidence: Share
+    """0 without a suggestion."""
+    method: Text | None
+    """The candidate that is suggested."""
+    group_lrs: dict[str, Amount] = {}
+    """The learning rate of each parameter group at the suggestion, by name."""
+    groups: tuple[Group, ...]
+    """The parameter groups of the optimizer."""
+    candidates: tuple[Candidate, ...]
+    """What each method of reading the curve proposes."""
+    landmarks: Landmarks | None
+    """Features of the smoothed curve; null when there were too few points to find any."""
+    stop_reason: StopReason | None = None
+    """Why the sweep that was read ended."""
+    error: Text | None
+    """The error that cut the run short."""
+    interrupted: Flag
+    """Whether the user stopped the run before its end."""
+    sweeps: tuple[SweepEntry, ...]
+    """Every sweep, in the order run."""
+    probes: tuple[Probe, ...]
+    """Short trainings at one learning rate each, in the order run."""
+    repeats: tuple[Repeat, ...]
+    """What each seed suggested, where more than one was run."""
+    spread: Amount | None = None
+    """Standard deviation of log10 of the suggestions over the repeats, in decades."""
+    title: Text
+    """What was swept, in one line."""
+    source: Text | None = None
+    """The config as it was named on the command line; null where there was none."""
+    config: _Settings
+    """The resolved config; empty where there was none."""
+    settings: _Settings = _Settings()
+    """How it was swept, probed and read; empty in records from before it was kept."""
+    environment: dict[str, Any]
+    """Versions, device and seed."""
+    timing: dict[str, Amount]
+    """Seconds, by stage."""
+
+    @model_validator(mode="after")
+    def _sweeps_are_whole(self) -> Record:
+        used = [sweep.used for sweep in self.sweeps]
+        if used.count(True) != 1:
+            raise MisfitError(Fault("sweeps", expected="one that is used", got=short(used)))
+        for index, sweep in enumerate(self.sweeps):
+            lengths = len(sweep.lrs), len(sweep.losses), len(sweep.smoothed)
+            if len(set(lengths)) > 1:
+                expected, got = "as many lrs as losses and smoothed", "{}, {} and {}".format(*lengths)
+                raise MisfitError(Fault(f"sweeps.{index}", expected=expected, got=got))
+            if fault := not_rising(sweep.lrs):
+                raise MisfitError(replace(fault, key=f"sweeps.{index}.lrs"))
+        return self
+
+
+class Failure(BaseModel):
+    """What `lrfind run` prints with --json for a config whose run brought no record."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    schema_: Literal[1] = Field(alias="schema")
+    """Number of this layout."""
+    status: Literal["failed"]
+    source: Text
+    """The config as it was named on the command line."""
+    exit_code: Literal[1, 2, 130]
+    """What a run of this config alone ends with."""
+    message: Text
+    """What went wrong, and the way out."""
+
+
+def read_record(document: Any, source: str) -> Record:
+    """Return the record in a parsed JSON document.
+
+    Args:
+        document: JSON.
+        source: Its name, for error messages.
+
+    Raises:
+        RecordError: It is no record: a key is missing, or a value is not what it must be.
+    """
+    try:
+        return Record.model_validate(document)
+    except ValidationError as error:
+        raise RecordError(next(_faults(error)), source=source) from error
+
+
+def _faults(error: ValidationError) -> Iterator[Fault]:
+    for detail in error.errors(include_url=False):
+        key, cause = ".".join(map(str, detail["loc"])), detail.get("ctx", {}).get("error")
+        if isinstance(cause, MisfitError):
+            fault = cause.fault
+            yield replace(fault, key=fault.key or key, fix=fault.fix or AS_WRITTEN)
+        elif detail["type"] == "missing":
+            yield Fault(key, expected="a value", got="none", fix=AS_WRITTEN)
+        else:
+            yield Fault(key, expected=_expected(detail), got=short(detail["input"]), fix=AS_WRITTEN)
+
+
+def _expected(detail: Any) -> str:
+    kinds = {"dict_type": "an object", "model_type": "an object", "dataclass_type": "an object", "tuple_type": "a list"}
+    return kinds.get(detail["type"]) or str(detail["msg"]).removeprefix("Input should be ")
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of records and failures, as `lrfind/records/record.schema.json` holds it."""
+    schema = TypeAdapter(Record | Failure).json_schema(by_alias=True, mode="validation")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Record of an lrfind run",
+        **schema,
+    }

@@ -1,0 +1,76 @@
+"""What the values of a record may be: types that pydantic checks, and that cost nothing where it is not loaded."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt, Le
+
+from lrfind.errors import Fault, short
+from lrfind.errors.fault import MisfitError
+
+LEAST_LR, MOST_LR = 1e-100, 1e100
+"""No training has others, and beyond them the products and quotients of learning rates leave the range of a float."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Marks a value of a record by what it is expected to be.
+
+    Attributes:
+        expected: The same in words.
+        holds: Whether a value of JSON is what is expected.
+        absent: What null stands for, where it is read as a value.
+    """
+
+    expected: str
+    holds: Callable[[Any], bool]
+    absent: float | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> dict[str, Any]:
+        """Return pydantic's schema of the value behind the check, in the plain form that pydantic takes."""
+        before = {"type": "no-info", "function": self._checked}
+        return {"type": "function-before", "function": before, "schema": handler(source)}
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        """Return the JSON Schema of the value, which null may stand for."""
+        schema: dict[str, Any] = handler(core)
+        return schema if self.absent is None else {"anyOf": [schema, {"type": "null"}]}
+
+    def _checked(self, value: Any) -> Any:
+        if value is None and self.absent is not None:
+            return self.absent
+        if not self.holds(value):
+            raise MisfitError(Fault(expected=self.expected, got=short(value)))
+        return value
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a number that a finite float can hold; JSON may write one with any number of digits."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def is_whole(value: Any, least: int) -> bool:
+    """Tell whether a value is a whole number of at least `least` that can count something."""
+    return type(value) is int and least <= value < sys.maxsize
+
+
+def is_lr(value: Any) -> bool:
+    """Tell whether a value is a learning rate of a training."""
+    return is_number(value) and LEAST_LR <= value <= MOST_LR
+
+
+Number = Annotated[float, Checked("a number", is_number)]
+Loss = Annotated[float, Checked("a number or null", is_number, absent=math.nan)]
+"""A loss; null, for one that is not finite, is read as NaN."""
+LearningRate = Annotated[float, Gt(0), Checked("a learning rate above 0", is_lr)]
+Amount = Annotated[float, Ge(0), Checked("a number, 0 or above", lambda value: is_number(value) and value >= 0)]
+Share = Annotated[float, Ge(0), Le(1), Checked("0 to 1", lambda value: is_number(value) and 0 <= value <= 1)]
+Count = Annotated[int, Ge(1), Checked("a whole number above 0", lambda value: is_whole(value, 1))]
+Seed = Annotated[int, Ge(0), Checked("a whole number, 0 or above", lambda value: is_whole(value, 0))]
+Text = Annotated[str, Checked("a text", lambda value: isinstance(value, str))]
+Flag = Annotated[bool, Checked("true or false", lambda value: isinstance(value, bool))]

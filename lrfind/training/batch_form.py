@@ -1,0 +1,160 @@
+"""How a mini-batch reaches the model: decided on the first one, by its form and by what `forward` takes.
+
+The table of forms stands in `lrfind.training.step`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter, itemgetter
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from lrfind.errors import Fault, UserCodeError
+from lrfind.training.batch import describe, is_dataclass
+from lrfind.training.forward import Forward
+
+Loss = Callable[[Any, Any], Tensor]
+"""loss(output, target) -> a scalar tensor."""
+Call = Callable[[nn.Module, Any], Any]
+"""call(model, batch) -> the model's output."""
+
+TARGETS = ("label", "labels", "target", "targets", "y")
+"""Names under which a batch holds its target."""
+OWN_STEP = "for anything else $own_step"
+
+
+@dataclass(frozen=True)
+class BatchForm:
+    """How the mini-batches of a sweep reach the model.
+
+    Attributes:
+        form: The same in words.
+        model: Name of the model's class.
+        call: Returns the model's output on a batch.
+        target: Returns the target of a batch; None if there is none for a loss of the config.
+        own: Whether a loss in the output goes first.
+    """
+
+    form: str
+    model: str
+    call: Call
+    target: Callable[[Any], Any] | None = None
+    own: bool = False
+
+
+def form_of(forward: Forward, batch: Any, loss: Loss | None) -> BatchForm:
+    """Return how mini-batches like `batch` are used.
+
+    Raises:
+        UserCodeError: The default step does not know how; the message says what it needs.
+    """
+    if isinstance(batch, Mapping) or is_dataclass(batch):
+        return _by_name(forward, batch, loss)
+    if isinstance(batch, (tuple, list)) and not isinstance(batch, PackedSequence):
+        return _by_position(forward, batch) if loss is None else _with_target(forward, batch)
+    if loss is None:
+        return BatchForm("model(batch)", forward.model, lambda model, batch: model(batch), own=True)
+    found = [name for name in TARGETS if getattr(batch, name, None) is not None]
+    if len(found) != 1:
+        raise unusable(batch, f"(x, y), a mapping, or an object with one of {', '.join(TARGETS)}")
+    return BatchForm(
+        f"loss(model(batch), batch.{found[0]})", forward.model, lambda model, x: model(x), attrgetter(found[0])
+    )
+
+
+def _by_name(forward: Forward, batch: Any, loss: Loss | None) -> BatchForm:
+    """Return the form of a mapping or a dataclass."""
+    found = [name for name in TARGETS if _values(batch).get(name) is not None] if loss else []
+    taken = [name for name in found if forward.names(name)]
+    apart = [name for name in found if name not in taken]
+    if len(apart) > 1:
+        raise unusable(batch, f"one target, not {' and '.join(apart)}")
+    target = (apart or taken)[0] if len(apart or taken) == 1 else None
+
+    def inputs(batch: Any) -> dict[str, Any]:
+        return {name: value for name, value in _values(batch).items() if name not in apart}
+
+    form, feed = _spread(forward, inputs(batch) if apart else batch)
+    return BatchForm(
+        f"loss({form}, {target})" if apart else form,
+        forward.model,
+        (lambda model, batch: feed(model, inputs(batch))) if apart else feed,
+        (lambda batch: _values(batch)[target]) if target else None,
+        own=not apart,
+    )
+
+
+def _by_position(forward: Forward, batch: Sequence[Any]) -> BatchForm:
+    """Return the form of a tuple or a list that goes to the model whole: there is no loss that would take a target."""
+    if len(batch) == 1:
+        form, feed = _spread(forward, batch[0])
+        return BatchForm(form, forward.model, lambda model, batch: feed(model, batch[0]), own=True)
+    samples = all(isinstance(item, Mapping) for item in batch)
+    if forward.takes(len(batch)) and not (samples and forward.takes(1)):
+        return BatchForm(f"model({_listed(len(batch))})", forward.model, lambda model, batch: model(*batch), own=True)
+    if samples and forward.takes(1):
+        return BatchForm("model(batch)", forward.model, lambda model, batch: model(batch), own=True)
+    fault = Fault("loss", expected="a loss for (x, y) batches", got="none", fix="add for example $mse_loss")
+    hint = f"the batch was: {describe(batch)}, all of which goes to the model without a loss, but {forward}"
+    raise UserCodeError(fault, hints=(hint,))
+
+
+def _with_target(forward: Forward, batch: Sequence[Any]) -> BatchForm:
+    """Return the form of a tuple or a list one of whose items is the target of a loss."""
+    fields = getattr(batch, "_fields", ())
+    named = [index for index, name in enumerate(fields) if name in TARGETS]
+    at = named[0] if len(named) == 1 else len(batch) - 1
+    if len(batch) == 2:
+        form, feed = _spread(forward, batch[1 - at])
+        return BatchForm(
+            f"loss({form}, y)", forward.model, lambda model, batch: feed(model, batch[1 - at]), itemgetter(at)
+        )
+    if len(batch) < 2 or not forward.takes(len(batch) - 1):
+        raise unusable(batch, f"(x, y), or as many inputs and a target as {forward}")
+
+    def call(model: nn.Module, batch: Sequence[Any]) -> Any:
+        return model(*batch[:at], *batch[at + 1 :])
+
+    return BatchForm(f"loss(model({_listed(len(batch) - 1)}), y)", forward.model, call, itemgetter(at))
+
+
+def _spread(forward: Forward, x: Any) -> tuple[str, Call]:
+    """Return how the inputs reach the model, in words and as a call."""
+    if isinstance(x, Mapping) or is_dataclass(x):
+        names = list(_values(x))
+        if forward.takes_named(names):
+            listed = ", ".join(f"{name}=..." for name in names)
+            return f"model({listed})", lambda model, x: model(**_values(x))
+        if len(names) == 1 and forward.takes(1):
+            return f"model({names[0]})", lambda model, x: model(*_values(x).values())
+        if not forward.takes_one_only() or any(forward.names(name) for name in names):
+            raise unusable(x, f"inputs by names that the model knows, but {forward}")
+        listed = ", ".join(map(str, names))
+        return f"model({{{listed}}})", lambda model, x: model(x)
+    if isinstance(x, (tuple, list)) and not isinstance(x, PackedSequence):
+        if forward.takes(len(x)):
+            return f"model({_listed(len(x))})", lambda model, x: model(*x)
+        if not forward.takes_one_only():
+            raise unusable(x, f"as many inputs as the model takes, but {forward}")
+        return f"model(({_listed(len(x))}))", lambda model, x: model(x)
+    return "model(x)", lambda model, x: model(x)
+
+
+def _listed(count: int) -> str:
+    return ", ".join(f"x{index + 1}" for index in range(count))
+
+
+def _values(batch: Any) -> Mapping[Any, Any]:
+    if isinstance(batch, Mapping):
+        return batch
+    return {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
+
+
+def unusable(batch: Any, expected: str) -> UserCodeError:
+    """Return the error for a mini-batch of a form that the default step does not know."""
+    return UserCodeError(Fault("data", expected=expected, got=describe(batch), fix=OWN_STEP))

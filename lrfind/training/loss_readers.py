@@ -1,0 +1,106 @@
+"""Reading the loss of each step without making the host wait for an accelerator."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+def loss_reader(device: torch.device, steps: int, *, alone: bool) -> LossReader:
+    """Return the reader for a training on `device`.
+
+    Args:
+        device: Where the losses are.
+        steps: How many there are at the most.
+        alone: Whether no other process trains together with this one.
+    """
+    if device.type == "cpu":
+        return HostReader()
+    return LateReader(device, steps) if alone else SteadyReader(device, steps)
+
+
+class LossReader(Protocol):
+    """Reads the losses of a training, in order."""
+
+    def push(self, loss: Tensor) -> list[float]:
+        """Take the loss of a step; return the losses, in order, that have become known."""
+
+    def drain(self, seconds: float = math.inf) -> list[float]:
+        """Return all losses that are still outstanding, or become known in that time."""
+
+
+class HostReader:
+    """Reads each loss at once: on the host it is known as soon as the step is done."""
+
+    def push(self, loss: Tensor) -> list[float]:  # noqa: D102 - as of `LossReader`
+        return [loss.item()]
+
+    def drain(self, seconds: float = math.inf) -> list[float]:  # noqa: D102 - as of `LossReader`
+        return []
+
+
+class LateReader:
+    """Reads losses from an accelerator without waiting for it: each is copied behind its step, and looked up later."""
+
+    def __init__(self, device: torch.device, steps: int) -> None:
+        self._device = device
+        self._host = torch.empty(steps, pin_memory=device.type == "cuda")
+        self._pending: deque[torch.Event] = deque()
+        self._read = 0
+
+    def push(self, loss: Tensor) -> list[float]:  # noqa: D102 - as of `LossReader`
+        self._record(loss)
+        return self._take(lambda event: event.query())
+
+    def drain(self, seconds: float = math.inf) -> list[float]:  # noqa: D102 - as of `LossReader`
+        if self._pending:
+            self._pending[-1].synchronize()
+        return self._take(lambda event: True)
+
+    def _record(self, loss: Tensor) -> None:
+        index = self._read + len(self._pending)
+        self._host[index].copy_(loss.detach().reshape(()), non_blocking=True)
+        event = torch.Event(self._device)
+        event.record()
+        self._pending.append(event)
+
+    def _take(self, ready: Callable[[torch.Event], bool]) -> list[float]:
+        start = self._read
+        while self._pending and ready(self._pending[0]):
+            self._pending.popleft()
+            self._read += 1
+        return self._host[start : self._read].tolist() if self._read > start else []
+
+
+class SteadyReader(LateReader):
+    """Reads the loss of each step a fixed number of steps later, so that all processes see the same at each step.
+
+    It looks again and again rather than waiting in the driver, from which no signal wakes it when another process
+    has died and its share of a sum never comes.
+    """
+
+    LAG = 8
+    """Steps that are queued on the device while the host waits: enough for it never to run dry."""
+
+    def push(self, loss: Tensor) -> list[float]:  # noqa: D102 - as of `LossReader`
+        self._record(loss)
+        return self._take(lambda event: len(self._pending) > self.LAG and _comes(event, math.inf))
+
+    def drain(self, seconds: float = math.inf) -> list[float]:  # noqa: D102 - as of `LossReader`
+        end = time.monotonic() + seconds
+        return self._take(lambda event: _comes(event, end))
+
+
+def _comes(event: torch.Event, end: float) -> bool:
+    """Wait for an event until that time; return whether it came."""
+    while not event.query():
+        if time.monotonic() > end:
+            return False
+        time.sleep(1e-4)
+    return True

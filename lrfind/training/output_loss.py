@@ -1,0 +1,56 @@
+"""The loss that a model's output carries, and whether a loss can be trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from operator import itemgetter
+from typing import Any
+
+from torch import Tensor
+
+from lrfind.errors import Fault, UserCodeError
+from lrfind.training.batch import describe
+
+
+def own_loss(output: Any) -> Callable[[Any], Tensor] | None:
+    """Return what reads the loss that a model's output carries, None if it carries none."""
+    if isinstance(output, Tensor):
+        return (lambda output: output) if output.ndim == 0 else None
+    if isinstance(part(output, "loss"), Tensor):
+        return lambda output: part(output, "loss")
+    if isinstance(output, Mapping):
+        losses = _losses(output)
+        return _sum_of_losses if losses and all(loss.numel() == 1 for loss in losses) else None
+    if isinstance(output, (tuple, list)) and output and isinstance(output[0], Tensor) and output[0].ndim == 0:
+        return itemgetter(0)
+    return None
+
+
+def part(output: Any, name: str) -> Any:
+    """Return what an output holds under a name; None if it holds nothing there."""
+    return output.get(name) if isinstance(output, Mapping) else getattr(output, name, None)
+
+
+def _losses(output: Mapping[Any, Any]) -> list[Tensor]:
+    return [value for value in output.values() if isinstance(value, Tensor) and value.requires_grad]
+
+
+def _sum_of_losses(output: Mapping[Any, Any]) -> Tensor:
+    first, *others = (loss.reshape(()) for loss in _losses(output))
+    return sum(others, first)
+
+
+def check_loss(loss: Any) -> None:
+    """Check that a step returned what a training can use.
+
+    Raises:
+        UserCodeError: `loss` is not a tensor with one floating-point element that depends on a parameter.
+    """
+    if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point():
+        many = isinstance(loss, Tensor) and loss.numel() > 1
+        fix = "average it first, for example with reduction='mean'" if many else ""
+        raise UserCodeError(Fault("loss", expected="a scalar floating-point tensor", got=describe(loss), fix=fix))
+    if not loss.requires_grad:
+        fix = "is it computed under torch.no_grad(), detached, or from frozen layers alone?"
+        expected = "a tensor that depends on the trainable parameters"
+        raise UserCodeError(Fault("loss", expected=expected, got="one without a gradient", fix=fix))
