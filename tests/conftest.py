@@ -9,6 +9,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from cli import Project, open_project
 
 # Threads of several processes on the same cores slow each other down by an order of magnitude; torch reads this as
 # it is imported, also in the processes that the tests start.
@@ -57,3 +58,10 @@ def _pinned_matplotlib(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MATPLOTLIBRC", str(folder / "matplotlibrc"))
         yield folder
+
+
+@pytest.fixture
+def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
+    """A folder with a config and the user's module `own` beside it."""
+    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
+        yield opened

@@ -5,31 +5,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from cli import Project, open_project
+from cli import Project
 from helpers import example_result, example_sweep, refused_result
+from lrfind.records.shape import SCHEMA
 
 from lrfind.commands.run_many_table import failure
 from lrfind.errors import ExitCode
 from lrfind.records.json_format import to_json
-from lrfind.records.shape import SCHEMA
 from lrfind.records.types import Candidate, Group, Landmarks, Probe, Refusal, Repeat, Result, Status, StopReason, Sweep
 
 DOCUMENT: dict[str, Any] = json.loads(
     files("lrfind.records").joinpath("record.schema.json").read_text(encoding="utf-8")
 )
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 def obeys(record: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from pathlib import Path
 
 import lrfind
@@ -85,6 +84,8 @@ def help_line(page: str) -> str:
 
 def _addresses() -> list[str]:
     """Return the address of the documentation, as the metadata of the installed package has it, in a list."""
+    import importlib.metadata  # a tenth of the time of --help, and of use only after an error
+
     try:
         urls = importlib.metadata.metadata("lrfind").get_all("Project-URL") or []
     except importlib.metadata.PackageNotFoundError:

@@ -55,7 +55,9 @@ def test_confidence_grows_with_the_descent_and_falls_without_one() -> None:
 
 
 def test_no_descent_in_the_probes_is_a_refusal() -> None:
-    found = analysis_of_probes(analysis_with(1.0, reason=Refusal.NOISE), round_at({0.1: 0.99}), "constant", HIGHEST, sure=False)
+    found = analysis_of_probes(
+        analysis_with(1.0, reason=Refusal.NOISE), round_at({0.1: 0.99}), "constant", HIGHEST, sure=False
+    )
     assert (found.status, found.reason, found.suggested_lr) == (Status.NO_SUGGESTION, Refusal.NOISE, None)
     assert "probes.max_steps" in found.message
 

@@ -6,22 +6,15 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli import Outcome, Project, command, open_project, process, shell, strict_json
+from cli import Outcome, Project, command, process, shell, strict_json
 from helpers import MINIMUM_LR, STEEPEST_LR, example_result, example_sweep, refused_result
 
 from lrfind.records.json_format import to_json
 
 NOISY = ("data.dataset.noise=3", "data.batch_size=4")
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 @pytest.fixture

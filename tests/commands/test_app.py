@@ -5,22 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
-from cli import Project, open_project, process, shell, strict_json
+from cli import Project, process, shell, strict_json
 
 import lrfind
 from lrfind.commands.app import main, report_error
 from lrfind.errors import ConfigError, Fault, LrfindError, UserCodeError
 
 LOSS = "loss._target_=own.loss"
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
-from cli import Project, open_project, strict_json
+from cli import Project, strict_json
 from helpers import refused_result
 
 from lrfind.records.json_format import to_json
 
 FAST = "probes.enabled=false"
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 @pytest.fixture

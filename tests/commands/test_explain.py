@@ -7,13 +7,12 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import Outcome, Project, command, open_project, process, shell, strict_json
+from cli import Outcome, Project, command, process, shell, strict_json
 from helpers import example_result, refused_result
 
 from lrfind.records.json_format import from_json, to_json
@@ -30,12 +29,6 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = process(["run", str(DIGITS), *override, "--out", str(folder)])
     assert done.code == 0, done.err
     return folder / "digits.lrfind.json"
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 @pytest.fixture

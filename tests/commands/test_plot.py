@@ -7,20 +7,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli import Outcome, Project, command, open_project, shell
+from cli import Outcome, Project, command, shell
 from helpers import END_LR, example_result, example_sweep, refused_result
 
 from lrfind.records.json_format import to_json
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 @pytest.fixture

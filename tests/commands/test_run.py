@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from cli import Project, open_project, saved
+from cli import Project, saved
 
 LOSS = "loss._target_=own.loss"
 MODEL = "model._target_=own.model"
 NOISY = ("data.dataset.noise=3", "data.batch_size=4")
 """Overrides that make the first sweep too noisy to read."""
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 # What a good run prints and writes

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cli import CONFIG, Outcome, Project, open_project, refused
 
 MODEL = "model._target_=own.model"
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 # Files that are no config

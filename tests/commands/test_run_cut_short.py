@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator
 
 import pytest
-from cli import OWN_LOADER, Project, open_project, saved
+from cli import OWN_LOADER, Project, saved
 
 import lrfind.output.files
 
@@ -17,12 +16,6 @@ MODEL = "model._target_=own.model"
 DATASET = "data.dataset._target_=own.dataset"
 NOISY = ("data.dataset.noise=3", "data.batch_size=4")
 """Overrides that make the first sweep too noisy to read."""
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 # Runs that are cut short: what was measured is kept

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
-from cli import Outcome, Project, open_project
+from cli import Outcome, Project
 from torch import nn
 
 from lrfind.records.types import Sweep
@@ -18,12 +17,6 @@ from lrfind.training.update import Recipe
 NET = "model={_target_: torch.nn.Sequential, _args_: [{_target_: own.net}, {_target_: own.net, width: 1}]}"
 """A network with two layers of names: 0.weight, 0.bias, 1.weight, 1.bias."""
 RECIPE = ("train.accumulate=2", "train.clip_grad_norm=1", "data.batch_size=32")
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 def fails(project: Project, code: int, *arguments: str) -> str:

@@ -10,14 +10,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from cli import CONFIG, OWN, Outcome, Project, command, open_project, process, shell, strict_json
+from cli import CONFIG, OWN, Outcome, Project, command, process, shell, strict_json
 
 from lrfind.commands.run_many import _Child, _ending, split
 from lrfind.commands.run_many_table import Ending, failure, worst
@@ -51,12 +50,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in CONFIGS.items():
         (made / f"{name}.yaml").write_text(text)
     return made
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 def arguments(*names: str, flags: tuple[str, ...] = ()) -> list[str]:

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
-from cli import OWN_LOADER, Project, open_project, refused
+from cli import OWN_LOADER, Project, refused
 
 LOSS = "loss._target_=own.loss"
 MODEL = "model._target_=own.model"
 DATASET = "data.dataset._target_=own.dataset"
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 # Models, data and losses that cannot be trained: exit 1, a message, nothing written

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from cli import OWN_LOADER, Outcome, Project, open_project
+from cli import OWN_LOADER, Outcome, Project
 
 LOSS = "loss._target_=own.loss"
 MODEL = "model._target_=own.model"
 DATASET = "data.dataset._target_=own.dataset"
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 # Data of unusual form that works

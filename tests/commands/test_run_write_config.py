@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli import CONFIG, Outcome, Project, open_project
+from cli import CONFIG, Outcome, Project
 
 import lrfind.output.files
 from lrfind.output.curve import format_lr
 
 CONSTANT = ("loss._target_=own.loss", "def loss(): return on_step(lambda step, value: value * 0 + 1)")
 SGD = "{_target_: torch.optim.SGD}"
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli import Project, open_project, shell
+from cli import Project, shell
 from helpers import END_LR, example_result, example_sweep, refused_result
 
 from lrfind.records.json_format import to_json
@@ -17,12 +16,6 @@ from lrfind.schedule.kinds import KINDS
 
 LENGTH = ("--epochs", "10", "--steps-per-epoch", "28")
 PEAKS = {"constant": END_LR, "cosine": 2 * END_LR, "linear": 2 * END_LR, "onecycle": 1.97 * END_LR}
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from cli import Project, open_project
+from cli import Project
 from helpers import example_result
 
 from lrfind.errors import ConfigError, LrfindError
@@ -18,12 +17,6 @@ from lrfind.pipeline import read_config
 from lrfind.records.types import Result, StopReason
 
 LRS = (0.1, 0.01, 1.0)
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 def made(project: Project, *overrides: str, steps: int = 20, observer: Observer | None = None) -> Trials:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli import Project, open_project
+from cli import Project
 
 from lrfind.errors import (
     ConfigError,
@@ -22,12 +21,6 @@ from lrfind.errors import (
 from lrfind.output.help_links import anchor, headings, help_line, section
 
 README = Path(__file__).parents[2] / "README.md"
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 def of_readme() -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import Project, open_project
+from cli import Project
 from helpers import example_result
 
 import lrfind
@@ -71,12 +71,6 @@ SEVERAL_KINDS: dict[str, str] = {
     "files joined": f"{RECORD}\n{RECORD}\n",
     "a list": f"[{LINE},\n{RECORD}]",
 }
-
-
-@pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        yield opened
 
 
 def by_load(project: Project, path: Path) -> str:

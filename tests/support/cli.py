@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -120,11 +121,17 @@ class Project:
 @contextlib.contextmanager
 def open_project(folder: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
     """Yield a new project, and forget the modules that were imported from it."""
-    path, modules = list(sys.path), set(sys.modules)
+    path = list(sys.path)
+    _forget_user_modules()  # one that another test left would be imported instead
     yield Project(folder, capfd)
     sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(folder)):
+    _forget_user_modules()
+
+
+def _forget_user_modules() -> None:
+    """Forget the modules that were imported from folders of tests."""
+    for name, module in list(sys.modules.items()):
+        if tempfile.gettempdir() in str(getattr(module, "__file__", None) or ""):
             del sys.modules[name]
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_sequence
 
 from lrfind.errors import UserCodeError
-from lrfind.training.step import check_loss, DefaultStep
+from lrfind.training.step import DefaultStep, check_loss
 
 X, Y = torch.ones(2, 3), torch.zeros(2, 1)
 Z = torch.full((2, 3), 10.0)
