@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import lrfind
-from lrfind.analysis.recorded import reread
+from lrfind.analysis.recorded import reanalyze
 from lrfind.errors import LrfindError, UserCodeError
-from lrfind.records.json_format import from_json, to_json
+from lrfind.records.json_format import to_json, to_result
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
@@ -227,12 +227,12 @@ def test_it_answers_as_the_command_does(digits: TensorDataset) -> None:
     assert answer.suggested_lr == pytest.approx(config.suggested_lr, rel=0.3)
     assert answer.title == "Sequential, SGD, batch 64, cpu"
     assert answer.source is None
-    assert answer.config["optimizer"] == {"_target_": "torch.optim.SGD", "momentum": 0.9, "weight_decay": 5e-4}
-    assert answer.config["data"]["dataset"] == {"_target_": "torch.utils.data.TensorDataset"}
+    assert (answer.config, answer.source) == ({}, None)  # there is none
+    assert answer.settings["sweep"]["end_lr"] == 10
     assert answer.environment["effective_batch_size"] == 64
     jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(json.loads(to_json(answer)))
-    assert lrfind.Answer(**vars(from_json(to_json(answer)))) == answer
-    assert reread(answer).analysis.suggested_lr == pytest.approx(answer.suggested_lr)
+    assert lrfind.Answer(**vars(to_result(json.loads(to_json(answer)), "r.json"))) == answer
+    assert reanalyze(answer).analysis.suggested_lr == pytest.approx(answer.suggested_lr)
 
 
 def linear(**options: Any) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -309,7 +309,7 @@ def test_a_generator_is_swept_once_and_its_notes_are_told(caplog: pytest.LogCapt
     answer = lrfind.find_lr(model, iter(line(400)), nn.MSELoss(), optimizer, on_note=notes.append)
     assert answer
     assert answer.probes == ()
-    assert notes == ["The data cannot be read a second time, so the sweep is not checked by trainings."]
+    assert notes == ["The data cannot be read again, so no probe checks the sweep."]
     with caplog.at_level("INFO", logger="lrfind"):
         lrfind.find_lr(model, line(), nn.MSELoss(), optimizer)
     assert caplog.messages == ["The data ran out; starting over with its first batch."]
@@ -337,8 +337,8 @@ for model, data, loss in (
 """
     )
     ran = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=True)
-    untrained = "No group of the optimizer holds, so that they are not trained: bias."
-    unchecked = "The data cannot be read a second time, so the sweep is not checked by trainings."
+    untrained = "No group of the optimizer holds these parameters, so they are not trained: bias"
+    unchecked = "The data cannot be read again, so no probe checks the sweep."
     assert (ran.stdout, ran.stderr.splitlines()[:3]) == ("", [untrained, untrained, unchecked])
     assert "loss_fn is not used, as Own computes its own" in ran.stderr
     assert "starting over" not in ran.stderr
@@ -349,7 +349,7 @@ def test_what_is_left_untrained_is_told() -> None:
     notes: list[str] = []
     optimizer = torch.optim.SGD([model.weight], lr=0.1)
     lrfind.find_lr(model, line(), nn.MSELoss(), optimizer, on_note=notes.append)
-    assert "No group of the optimizer holds, so that they are not trained: bias." in notes
+    assert "No group of the optimizer holds these parameters, so they are not trained: bias" in notes
 
 
 def test_a_refusal_is_an_answer_in_the_words_of_python() -> None:
@@ -382,11 +382,11 @@ MODEL, OPTIMIZER = linear()
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "no optimizer": ({"optimizer": None}, "optimizer: expected a torch.optim.Optimizer of the model's parameters, got"),
     "in another order": ({"optimizer": nn.MSELoss(), "loss_fn": OPTIMIZER}, "optimizer: expected .* got MSELoss"),
-    "of another model": ({"model": nn.Linear(4, 1)}, "optimizer: expected parameters of model and loss_fn alone"),
+    "of another model": ({"model": nn.Linear(4, 1)}, "optimizer: expected the parameters of model and loss_fn, and no others"),
     "no module": ({"model": "resnet"}, "model: expected a torch.nn.Module, got str"),
-    "a class": ({"model": nn.Linear}, r"model: .* got the class Linear; make one of it: Linear\(\.\.\.\)"),
-    "a class of losses": ({"loss_fn": nn.MSELoss}, "loss_fn: expected .* got the class MSELoss; make one of it"),
-    "a class of optimizers": ({"optimizer": torch.optim.SGD}, "optimizer: expected .* got the class SGD; make one"),
+    "a class": ({"model": nn.Linear}, r"model: .* got the class Linear; pass Linear\(\.\.\.\)"),
+    "a class of losses": ({"loss_fn": nn.MSELoss}, "loss_fn: expected .* got the class MSELoss; pass MSELoss"),
+    "a class of optimizers": ({"optimizer": torch.optim.SGD}, "optimizer: expected .* got the class SGD; pass SGD"),
     "frozen": ({"model": nn.Linear(4, 1).requires_grad_(False)}, "model: expected at least one trainable parameter"),
     "lazy": ({"model": nn.LazyLinear(1)}, "model: expected parameters that hold values, got lazy ones: weight, bias"),
     "a data set": (
@@ -395,16 +395,16 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no loader": ({"loader": 3}, "loader: expected an iterable of mini-batches, got int$"),
     "no data": ({"loader": []}, "loader: expected at least one mini-batch, got none"),
-    "no loss": ({"loss_fn": None}, r"loss_fn: expected .* add e.g. loss_fn=torch.nn.MSELoss\(\)"),
+    "no loss": ({"loss_fn": None}, r"loss_fn: expected .* add for example loss_fn=torch.nn.MSELoss\(\)"),
     "no function": ({"loss_fn": "mse"}, r"loss_fn: expected something to call as loss_fn\(output, target\), got str"),
     "two losses": ({"step": lambda model, batch: None}, "loss_fn: does nothing beside step"),
     "target": ({"loader": [torch.ones(2, 4)]}, "loader: expected .* pass a function of your own: step=my_step"),
     "too few": ({"loader": line(2), "accumulate": 4}, "accumulate: one update takes 4 .* lower accumulate"),
-    "steps": ({"num_iter": 3}, "num_iter: expected greater than or equal to 10, got 3"),
-    "range": ({"start_lr": 2, "end_lr": 1}, "start_lr: expected start_lr below end_lr, .* raise end_lr"),
+    "steps": ({"num_iter": 3}, "num_iter: expected a whole number of at least 10, got 3"),
+    "range": ({"start_lr": 2, "end_lr": 1}, "start_lr: expected a learning rate below the last one, .* raise end_lr"),
     "clipping": ({"clip_grad_norm": 1, "clip_grad_value": 1}, "either clip_grad_norm or clip_grad_value, got both"),
-    "schedule": ({"schedule": "cos"}, "schedule: expected 'constant', 'cosine', .* got 'cos'"),
-    "precision": ({"precision": "fp8"}, "precision: expected 'fp32', 'bf16' or 'fp16', got 'fp8'"),
+    "schedule": ({"schedule": "cos"}, "schedule: expected constant, cosine, .* got 'cos'"),
+    "precision": ({"precision": "fp8"}, "precision: expected fp32, bf16 or fp16, got 'fp8'"),
     "scaler": ({"scaler": torch.amp.GradScaler("cpu")}, "scaler: expected precision='fp16' beside it, got 'fp32'"),
     "no scaler": ({"scaler": 2.0}, "scaler: expected a torch.amp.GradScaler, got float"),
     "device": ({"device": "gpu"}, "device: expected one that is here, such as 'cpu' or 'cuda:1', got 'gpu'"),

@@ -179,7 +179,7 @@ def test_labels_that_the_model_does_not_get_are_missed(project: Project) -> None
     project.config.write_text(BERT)
     outcome = project.run("data.dataset.label=verdict")
     assert (outcome.code, outcome.out) == (1, "")
-    outcome.says("loss: expected one, as the output of", "logits: a float32 tensor of shape (96, 2)", "verdict")
+    outcome.says("loss: expected one, got the output of", "logits: a float32 tensor of shape (96, 2)", "verdict")
 
 
 def test_weights_on_disk_are_fine_tuned(project: Project, tmp_path: Path) -> None:

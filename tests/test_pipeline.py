@@ -13,7 +13,7 @@ from lrfind.config.schema import Config
 from lrfind.errors import DataError, LrfindError, UserCodeError
 from lrfind.observer import Observer
 from lrfind.pipeline import read_config, run, try_out
-from lrfind.records.json_format import from_json, to_json
+from lrfind.records.json_format import to_json, to_result
 from lrfind.records.types import Refusal, Result, Status, StopReason
 
 MODULE = '''\
@@ -244,7 +244,7 @@ def test_repeats_run_one_seed_after_the_other_and_take_the_median() -> None:
     assert result.sweep.seed == next(repeat.seed for repeat in result.repeats if repeat.suggested_lr == found[1])
     assert result.spread is not None
     assert result.config["seed"] == 7
-    assert from_json(to_json(result)) == result
+    assert to_result(json.loads(to_json(result)), "r.json") == result
 
 
 def test_ctrl_c_in_a_repeat_keeps_the_seeds_before() -> None:

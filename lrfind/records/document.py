@@ -135,12 +135,12 @@ class Record(BaseModel):
         if used.count(True) != 1:
             raise MisfitError(Fault("sweeps", expected="one that is used", got=short(used)))
         for index, sweep in enumerate(self.sweeps):
+            if fault := not_rising(sweep.lrs):
+                raise MisfitError(replace(fault, key=f"sweeps.{index}.lrs"))
             lengths = len(sweep.lrs), len(sweep.losses), len(sweep.smoothed)
             if len(set(lengths)) > 1:
                 expected, got = "as many lrs as losses and smoothed", "{}, {} and {}".format(*lengths)
                 raise MisfitError(Fault(f"sweeps.{index}", expected=expected, got=got))
-            if fault := not_rising(sweep.lrs):
-                raise MisfitError(replace(fault, key=f"sweeps.{index}.lrs"))
         return self
 
 

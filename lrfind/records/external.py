@@ -13,7 +13,6 @@ from typing import Any, Literal
 from lrfind.errors import Fault, RecordError, short
 from lrfind.records.read import Content
 from lrfind.records.types import StopReason, Sweep, not_rising
-from lrfind.records.values import is_lr
 
 Tool = Literal["torch-lr-finder", "ignite", "lightning"]
 """A finder whose history holds a running average of the losses, by its own default."""
@@ -162,10 +161,7 @@ def _checked(columns: _Columns, source: str) -> _Columns:
     """Return the columns if they can be the curve of a sweep."""
     if len(columns.lrs) < 2:
         raise RecordError(Fault(expected="rows of lr and loss", got=f"{len(columns.lrs)} of them"), source=source)
-    for index, lr in enumerate(columns.lrs, 1):
-        if not is_lr(lr):
-            raise RecordError(Fault(expected="learning rates above 0", got=f"{lr:g} as number {index}"), source=source)
-    if fault := not_rising(tuple(columns.lrs)):
+    if fault := not_rising(columns.lrs):
         raise RecordError(fault, source=source)
     return columns
 

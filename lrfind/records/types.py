@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import enum
-import itertools
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from lrfind.errors.fault import Fault
 from lrfind.errors.words import Words
-from lrfind.records.values import Amount, Count, LearningRate, Loss, Number, Seed, Share, Text
+from lrfind.records.values import Amount, Count, LearningRate, Loss, Number, Seed, Share, Text, is_lr
 
 _DESCRIBED = {"use_attribute_docstrings": True}
 """Lets the JSON Schema take the descriptions of fields from here."""
@@ -274,11 +273,13 @@ class Result:
         return self.sweeps[self.used]
 
 
-def not_rising(lrs: tuple[float, ...]) -> Fault | None:
+def not_rising(lrs: Sequence[float]) -> Fault | None:
     """Return what is wrong with learning rates that are not those of a sweep; None if they rise."""
-    for index, (before, lr) in enumerate(itertools.pairwise(lrs), 2):
-        if not before < lr:
+    before = 0.0
+    for number, lr in enumerate(lrs, 1):
+        if not (before < lr and is_lr(lr)):
+            got = f"{lr:g}{f' after {before:g}' if before else ''} as number {number}"
             expected = "learning rates above 0 that rise from one to the next"
-            got = f"{lr:g} after {before:g} as number {index}"
             return Fault(expected=expected, got=got, fix="keep the rows of one sweep, in its order")
+        before = lr
     return None

@@ -115,7 +115,7 @@ def _with_target(forward: Forward, batch: Sequence[Any]) -> BatchForm:
             f"loss({form}, y)", forward.model, lambda model, batch: feed(model, batch[1 - at]), itemgetter(at)
         )
     if len(batch) < 2 or not forward.takes(len(batch) - 1):
-        raise unusable(batch, f"(x, y), or as many inputs and a target as {forward}")
+        raise unusable(batch, f"(x, y), or a target and as many inputs as the model takes ({forward})")
 
     def call(model: nn.Module, batch: Sequence[Any]) -> Any:
         return model(*batch[:at], *batch[at + 1 :])
@@ -133,14 +133,14 @@ def _spread(forward: Forward, x: Any) -> tuple[str, Call]:
         if len(names) == 1 and forward.takes(1):
             return f"model({names[0]})", lambda model, x: model(*_values(x).values())
         if not forward.takes_one_only() or any(forward.names(name) for name in names):
-            raise unusable(x, f"inputs by names that the model knows, but {forward}")
+            raise unusable(x, f"inputs by names that the model takes ({forward})")
         listed = ", ".join(map(str, names))
         return f"model({{{listed}}})", lambda model, x: model(x)
     if isinstance(x, (tuple, list)) and not isinstance(x, PackedSequence):
         if forward.takes(len(x)):
             return f"model({_listed(len(x))})", lambda model, x: model(*x)
         if not forward.takes_one_only():
-            raise unusable(x, f"as many inputs as the model takes, but {forward}")
+            raise unusable(x, f"as many inputs as the model takes ({forward})")
         return f"model(({_listed(len(x))}))", lambda model, x: model(x)
     return "model(x)", lambda model, x: model(x)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ _OBJECTS = (
     "holds pickled objects beside tensors, and reading those could run any code",
     "if you trust it, save its weights alone: torch.save(torch.load(path, weights_only=False)['state_dict'], new_path)",
 )
-_UNSAFE = "Unsupported "
+_UNSAFE = re.compile(r"unsupported (global|class)|not an allowed global", re.IGNORECASE)
 """What torch says of an object or a class in a file that `weights_only=True` does not read."""
 
 
@@ -139,17 +140,19 @@ def _read(path: Path) -> Mapping[str, Any]:
         if is_out_of_memory(error):
             problem = f"{path} does not fit into memory"
             raise LrfindError(Fault("train.checkpoint", problem=problem, fix="free some of it")) from error
-        if isinstance(error, pickle.UnpicklingError) and _UNSAFE in str(error):
+        if isinstance(error, pickle.UnpicklingError) and _UNSAFE.search(str(error)):
             raise _UnreadableError(*_OBJECTS) from error
-        raise _UnreadableError(f"is no whole file of torch.save: {_said(error)}") from error
+        raise _UnreadableError(f"is no whole file of torch.save, which says: {_said(error)}") from error
     if not isinstance(content, Mapping):
         raise _UnreadableError(f"holds a {type(content).__name__}, expected a state_dict")
     return content
 
 
 def _said(error: Exception) -> str:
-    """Return the first line of what torch says of a file, without the source line that raised it."""
-    return f"{type(error).__name__}: {first_line(error)}"
+    """Return what torch says is wrong with a file, without its advice."""
+    lines = [line for line in str(error).splitlines() if "WeightsUnpickler error" in line]
+    text = lines[0].strip() if lines else first_line(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _load(path: Path) -> Any:

@@ -6,7 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -48,10 +48,26 @@ class HostReader:
 class LateReader:
     """Reads losses from an accelerator without waiting for it: each is copied behind its step, and looked up later."""
 
-    def __init__(self, device: torch.device, steps: int) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        steps: int,
+        new_event: Callable[[torch.device], Any] = torch.Event,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        """Make a reader.
+
+        Args:
+            device: Where the losses are.
+            steps: How many there are at the most.
+            new_event: Makes an event that the device passes once it has worked off what was queued before it.
+            sleep: Waits for some seconds.
+        """
         self._device = device
+        self._new_event = new_event
+        self._sleep = sleep
         self._host = torch.empty(steps, pin_memory=device.type == "cuda")
-        self._pending: deque[torch.Event] = deque()
+        self._pending: deque[Any] = deque()
         self._read = 0
 
     def push(self, loss: Tensor) -> list[float]:  # noqa: D102 - as of `LossReader`
@@ -66,11 +82,11 @@ class LateReader:
     def _record(self, loss: Tensor) -> None:
         index = self._read + len(self._pending)
         self._host[index].copy_(loss.detach().reshape(()), non_blocking=True)
-        event = torch.Event(self._device)
+        event = self._new_event(self._device)
         event.record()
         self._pending.append(event)
 
-    def _take(self, ready: Callable[[torch.Event], bool]) -> list[float]:
+    def _take(self, ready: Callable[[Any], bool]) -> list[float]:
         start = self._read
         while self._pending and ready(self._pending[0]):
             self._pending.popleft()
@@ -90,17 +106,16 @@ class SteadyReader(LateReader):
 
     def push(self, loss: Tensor) -> list[float]:  # noqa: D102 - as of `LossReader`
         self._record(loss)
-        return self._take(lambda event: len(self._pending) > self.LAG and _comes(event, math.inf))
+        return self._take(lambda event: len(self._pending) > self.LAG and self._comes(event, math.inf))
 
     def drain(self, seconds: float = math.inf) -> list[float]:  # noqa: D102 - as of `LossReader`
         end = time.monotonic() + seconds
-        return self._take(lambda event: _comes(event, end))
+        return self._take(lambda event: self._comes(event, end))
 
-
-def _comes(event: torch.Event, end: float) -> bool:
-    """Wait for an event until that time; return whether it came."""
-    while not event.query():
-        if time.monotonic() > end:
-            return False
-        time.sleep(1e-4)
-    return True
+    def _comes(self, event: Any, end: float) -> bool:
+        """Wait for an event until that time; return whether it came."""
+        while not event.query():
+            if time.monotonic() > end:
+                return False
+            self._sleep(1e-4)
+        return True

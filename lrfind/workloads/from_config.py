@@ -63,7 +63,7 @@ class ConfigWorkload(Workload):
         """Samples in a mini-batch; None with the user's own loader."""
         return self.config.data.batch_size
 
-    def fresh(self, on_note: OnNote) -> Fresh:
+    def fresh(self, on_note: OnNote = lambda note: None) -> Fresh:
         """Build what is trained. The user's own loader is not made again: it goes on as from epoch to epoch."""
         seed_everything(self.config.seed)
         model = self._model(on_note)

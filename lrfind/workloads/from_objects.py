@@ -111,7 +111,7 @@ class ObjectsWorkload(Workload):
                 put_back()
                 raise
 
-    def fresh(self, on_note: OnNote) -> Fresh:
+    def fresh(self, on_note: OnNote = lambda note: None) -> Fresh:
         """Put everything back to where the training stands. The batches of an iterator are handed out once."""
         self._snapshot.rewind()
         self._loader_state.rewind()

@@ -49,7 +49,7 @@ class Workload(abc.ABC):
     _told: set[Note] = field(default_factory=set)
 
     @abc.abstractmethod
-    def fresh(self, on_note: OnNote) -> Fresh:
+    def fresh(self, on_note: OnNote = lambda note: None) -> Fresh:
         """Return what is trained, in the state in which the training starts, with every random generator seeded.
 
         Args:

@@ -39,7 +39,7 @@ def test_the_range_is_where_probes_make_two_thirds_of_the_drop() -> None:
 
 
 @pytest.mark.parametrize(
-    ("best", "said"), [(0.001, "a cold start takes less"), (0.01, "best as well"), (0.1, "10.0 times above")]
+    ("best", "said"), [(0.001, "a cold start needs less"), (0.01, "best as well"), (0.1, "10.0 times above")]
 )
 def test_the_message_says_where_the_probes_are_beside_the_sweep(best: float, said: str) -> None:
     assert said in analysis_of_probes(analysis_with(), valley(best), "constant", HIGHEST, sure=True).message
@@ -59,20 +59,20 @@ def test_no_descent_in_the_probes_is_a_refusal() -> None:
         analysis_with(1.0, reason=Refusal.NOISE), round_at({0.1: 0.99}), "constant", HIGHEST, sure=False
     )
     assert (found.status, found.reason, found.suggested_lr) == (Status.NO_SUGGESTION, Refusal.NOISE, None)
-    assert "probes.max_steps" in found.message
+    assert "$max_probe_steps" in found.message
 
 
 def test_a_best_probe_at_the_end_of_the_range_is_still_descending() -> None:
     at_the_end = round_at({HIGHEST / 3: 0.5, HIGHEST: 0.1})
     found = analysis_of_probes(analysis_with(), at_the_end, "constant", HIGHEST, sure=False)
     assert (found.reason, found.suggested_lr) == (Refusal.STILL_DESCENDING, None)
-    assert "raise sweep.end_lr" in found.message
+    assert "raise $end_lr" in found.message
 
 
 def test_a_best_probe_below_all_others_is_not_trusted() -> None:
     found = analysis_of_probes(analysis_with(), round_at({0.1: 0.1, 0.3: 0.5}), "constant", HIGHEST, sure=False)
     assert (found.reason, found.suggested_lr) == (Refusal.UNSURE, None)
-    assert "lower sweep.start_lr" in found.message
+    assert "lower $start_lr" in found.message
 
 
 def test_probes_answer_where_the_sweep_alone_does_not() -> None:

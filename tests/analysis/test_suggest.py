@@ -95,11 +95,11 @@ def explosion(log_lr: float) -> float:
 @pytest.mark.parametrize(
     ("sweep", "reason", "knob"),
     [
-        (sweep_of(lambda log_lr: 2.3, noise=0), Refusal.FLAT, "sweep.end_lr"),
-        (sweep_of(lambda log_lr: 0.0, noise=0), Refusal.FLAT, "sweep.end_lr"),
-        (sweep_of(lambda log_lr: 2.3, noise=0.3), Refusal.NOISE, "sweep.max_iter"),
+        (sweep_of(lambda log_lr: 2.3, noise=0), Refusal.FLAT, "$end_lr"),
+        (sweep_of(lambda log_lr: 0.0, noise=0), Refusal.FLAT, "$end_lr"),
+        (sweep_of(lambda log_lr: 2.3, noise=0.3), Refusal.NOISE, "$max_iter"),
         (sweep_of(explosion, stop=StopReason.DIVERGED), Refusal.NOISE, "larger batches"),
-        (sweep_of(lambda log_lr: response(min(log_lr, -1)), lrs=LRS[:52]), Refusal.STILL_DESCENDING, "sweep.end_lr"),
+        (sweep_of(lambda log_lr: response(min(log_lr, -1)), lrs=LRS[:52]), Refusal.STILL_DESCENDING, "$end_lr"),
         (sweep_of(response, lrs=LRS[:52], stop=StopReason.DATA_ENDED), Refusal.STILL_DESCENDING, "give it more data"),
         (
             sweep_of(response, lrs=LRS[:52], stop=StopReason.INTERRUPTED),
@@ -113,12 +113,12 @@ def explosion(log_lr: float) -> float:
                 stop=StopReason.DIVERGED,
             ),
             Refusal.DIVERGED_AT_ONCE,
-            "lower sweep.start_lr",
+            "lower $start_lr",
         ),
         (
             Sweep(0, LRS[:4], (2.3, 9.0, 1e9, math.nan), StopReason.NON_FINITE),
             Refusal.DIVERGED_AT_ONCE,
-            "lower sweep.start_lr",
+            "lower $start_lr",
         ),
         (Sweep(0, LRS[:1], (math.nan,), StopReason.NON_FINITE), Refusal.NON_FINITE_AT_START, "the data, the model"),
         (Sweep(0, LRS[:9], (2.3,) * 9, StopReason.DATA_ENDED), Refusal.TOO_FEW_POINTS, "more data"),
@@ -142,7 +142,7 @@ def test_pure_noise_is_always_refused(seed: int) -> None:
 def test_only_noise_asks_for_a_longer_sweep() -> None:
     thin = analyze(sweep_of(response, noise=0.6))
     assert thin.status is Status.OK
-    assert "raise sweep.max_iter" in thin.message
+    assert "raise $max_iter" in thin.message
     assert next_length(thin, 100, 800) == 200
     assert next_length(analyze(sweep_of(response, noise=0.2)), 100, 800) is None
     assert next_length(analyze(sweep_of(lambda log_lr: 2.3, noise=0)), 100, 800) is None
@@ -161,7 +161,7 @@ def test_a_sweep_that_starts_in_the_descent_is_refused(start: float) -> None:
     analysis = analyze(sweep_of(response, lrs=tuple(10 ** (start + 2.5 * index / 99) for index in range(100))))
     assert analysis.status is Status.NO_SUGGESTION
     assert analysis.reason in (Refusal.NO_PLATEAU, Refusal.NOISE, Refusal.DIVERGED_AT_ONCE)
-    assert "sweep.start_lr" in analysis.message or analysis.reason is Refusal.NOISE
+    assert "$start_lr" in analysis.message or analysis.reason is Refusal.NOISE
 
 
 def test_a_plateau_of_losses_that_have_blown_up_is_none() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -11,9 +12,7 @@ SECTIONS = [
     schema.Config,
     schema.DataConfig,
     schema.ParamGroup,
-    schema.ProbesConfig,
-    schema.SweepConfig,
-    schema.TrainConfig,
+    schema.OutputConfig,
 ]
 
 
@@ -25,13 +24,14 @@ def test_every_key_is_explained(section: type[BaseModel]) -> None:
 
 
 def test_a_config_does_not_change() -> None:
-    config = schema.SweepConfig()
     with pytest.raises(ValueError, match="frozen"):
-        config.num_iter = 5
+        config().seed = 5
+    with pytest.raises(FrozenInstanceError):
+        config().train.checkpoint = "a.pt"  # type: ignore[misc]
 
 
 def test_a_data_set_needs_a_batch_size() -> None:
-    with pytest.raises(ValueError, match=r"set data\.batch_size"):
+    with pytest.raises(ValueError, match=r"data\.batch_size: expected a number of samples, got none"):
         schema.DataConfig(dataset={"_target_": "a.b"})
 
 
@@ -51,7 +51,10 @@ def config(**sections: Any) -> schema.Config:
         ({"train": {"accumulate": 0}}, "greater than or equal to 1"),
         ({"train": {"accumulate": True}}, "expected a number, got true"),
         ({"train": {"clip_grad_norm": 0}}, "greater than 0"),
-        ({"train": {"clip_grad_norm": 1, "clip_grad_value": 1}}, "either clip_grad_norm or clip_grad_value, got both"),
+        (
+            {"train": {"clip_grad_norm": 1, "clip_grad_value": 1}},
+            r"either train\.clip_grad_norm or train\.clip_grad_value, got both",
+        ),
         ({"train": {"optimizer_state": True}}, r"set train\.checkpoint"),
         ({"train": {"freeze": ["("]}}, r"expected a regular expression, got '\('"),
         ({"param_groups": [{"match": "("}]}, r"expected a regular expression, got '\('"),
@@ -59,15 +62,18 @@ def config(**sections: Any) -> schema.Config:
         ({"param_groups": [{"match": "a", "params": []}]}, "params is what match finds"),
         (
             {"param_groups": [{"match": "a", "lr": 1}]},
-            r"ratio to optimizer\.lr: expected a number above 0, got none",
+            r"optimizer\.lr: expected a number above 0, .* got none",
         ),
         ({"optimizer": {"_target_": "a.b", "lr": 0}, "param_groups": [{"match": "a", "lr": 1}]}, "got 0; set it"),
-        ({"optimizer": None, "param_groups": [{"match": "a", "lr": 1}]}, "param_groups: expected an optimizer"),
+        (
+            {"optimizer": None, "param_groups": [{"match": "a", "lr": 1}]},
+            "expected an optimizer for param_groups",
+        ),
         ({"optimizer": None, "no_decay_on_bias_and_norm": True}, "got none; set optimizer"),
         ({"sweep": {"warmup_steps": -1}}, "greater than or equal to 0"),
         (
             {"data": {"dataset": {"_target_": "a.b"}, "batch_size": 8, "multiprocessing_context": "spawn"}},
-            r"does nothing without workers; set data\.num_workers",
+            r"does nothing without worker processes; set data\.num_workers",
         ),
     ],
 )

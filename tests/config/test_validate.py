@@ -52,7 +52,7 @@ def test_objects_at_dotted_paths() -> None:
         ("torch.optim.SGD.nothing", "torch.optim.SGD has no nothing"),
         ("not a path", "expected a dotted path such as torch.optim.SGD, got 'not a path'"),
         ("torch..optim", "expected a dotted path"),
-        ("math.pi", "expected a class or function, but math.pi is a float"),
+        ("math.pi", "expected a class or function, got math.pi, which is a float"),
     ],
 )
 def test_a_target_that_is_not_there(target: str, words: str) -> None:

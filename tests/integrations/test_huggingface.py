@@ -113,12 +113,12 @@ def test_a_training_is_that_with_the_found_learning_rate_set_by_hand(tmp_path: P
     assert seen.lrs == seen_plain.lrs
     assert seen.logs == seen_plain.logs
     assert max(lrs[0] for lrs in seen.lrs) == pytest.approx(find.result.suggested_lr)
-    train = find.result.config["train"]
+    train = find.result.settings["train"]
     assert train["schedule"] == options["lr_scheduler_type"]
     assert train["steps"] == searched.state.max_steps
     assert train["accumulate"] == options.get("gradient_accumulation_steps", 1)
     assert train["clip_grad_norm"] == options.get("max_grad_norm", 1.0)
-    assert find.result.config["precision"] == ("bf16" if "bf16" in options else "fp32")
+    assert find.result.settings["precision"] == ("bf16" if "bf16" in options else "fp32")
 
 
 class Subclass(Trainer):

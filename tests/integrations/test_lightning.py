@@ -205,9 +205,9 @@ def test_the_search_is_that_of_find_lr_with_the_recipe_of_the_trainer(
     assert find.result is not None
     assert find.result.sweep.losses == by_hand[0].sweep.losses
     assert find.result.suggested_lr == by_hand[0].suggested_lr
-    assert {key: find.result.config["train"].get(key, find.result.config.get(key)) for key in settings} | {
-        "train_steps": find.result.config["train"]["steps"]
-    } == {"train_steps": by_hand[0].config["train"]["steps"], **settings}
+    assert {key: find.result.settings["train"].get(key, find.result.settings.get(key)) for key in settings} | {
+        "train_steps": find.result.settings["train"]["steps"]
+    } == {"train_steps": by_hand[0].settings["train"]["steps"], **settings}
 
 
 def test_double_precision_is_the_trainers(caplog: pytest.LogCaptureFixture) -> None:
@@ -385,7 +385,7 @@ def with_closure(module: Any) -> None:
     [
         (manual, "expected automatic optimization, but Lit updates its weights"),
         (two_optimizers, "expected automatic optimization"),
-        (with_closure, "optimizer: LBFGS evaluates the loss several times"),
+        (with_closure, "optimizer: LBFGS needs a closure"),
     ],
 )
 def test_what_cannot_be_searched_is_trained_as_it_is(change: Callable[[Any], None], why: str) -> None:

@@ -1,14 +1,24 @@
+"""What the callbacks share: notes and warnings."""
+
 from __future__ import annotations
 
-from lrfind.errors import Caution
-from lrfind.integrations.search import Search
+import torch
+from torch import nn
+
+from lrfind.integrations.search import Search, Training
 
 
-def test_a_note_that_may_make_the_answer_wrong_is_a_warning() -> None:
+def test_what_may_make_the_answer_wrong_is_a_warning() -> None:
+    """Parameters that no group of the optimizer holds are not trained."""
     notes: list[str] = []
     warnings: list[str] = []
-    search = Search(strict=False, options={}, on_note=notes.append, warn=warnings.append)
-    search.note("The data ran out.")
-    search.note(Caution("It is not checked by trainings."))
-    assert notes == ["FindLR: The data ran out."]
-    assert warnings == ["FindLR: It is not checked by trainings."]
+    search = Search(strict=False, options={"probes": False}, on_note=notes.append, warn=warnings.append)
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    optimizer = torch.optim.SGD(model[1].parameters(), 0.1)
+    draw = torch.Generator().manual_seed(0)
+    loader = [torch.randn(8, 2, generator=draw) for _ in range(20)]
+    settings = {"device": None, "scaler": None}
+    search.run(Training(model, loader, optimizer, lambda model, x: model(x).square().mean(), [], settings))
+    assert notes[0] == "FindLR: searching the learning rate of Sequential, as it stands"
+    assert warnings[0].startswith("FindLR: No group of the optimizer holds these parameters")
+    assert warnings[0].endswith("0.weight, 0.bias")

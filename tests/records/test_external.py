@@ -11,9 +11,17 @@ import pytest
 from lrfind.analysis.suggest import analyze
 from lrfind.errors import RecordError
 from lrfind.records.external import MOST_POINTS, Tool, to_sweep
-from lrfind.records.types import StopReason
+from lrfind.records.read import only, parse
+from lrfind.records.types import StopReason, Sweep
 
 LRS, LOSSES = (1e-3, 1e-2, 1e-1), (2.3, 2.0, 1.5)
+
+
+def sweep_in(text: str, source: str, tool: Tool | None = None, *, after_update: bool = False) -> Sweep:
+    """Return the curve that a text holds."""
+    return to_sweep(only(parse(text, source), source), source, tool, after_update=after_update)
+
+
 ROWS = list(zip(LRS, LOSSES, strict=True))
 
 
@@ -45,7 +53,7 @@ FORMS = {
 
 @pytest.mark.parametrize("text", FORMS.values(), ids=FORMS)
 def test_every_form_gives_the_same_sweep(text: str) -> None:
-    sweep = to_sweep(text, "curve")
+    sweep = sweep_in(text, "curve")
     assert (sweep.lrs, sweep.losses) == (LRS, LOSSES)
 
 
@@ -55,11 +63,11 @@ FAULTS = {
     "comments": ("# nothing\n", "comments alone"),
     "broken json": ('{"lr": [1,', "got a fault in it"),
     "deep json": ("[" * 100_000, "got a fault in it"),
-    "number": ("7", "found no lr and loss among '7'"),
+    "number": ("7", "got no lr and loss among '7'"),
     "empty list": ("[]", "got other JSON"),
     "list of numbers": ("[1, 2]", "got other JSON"),
-    "no loss": ("lr,accuracy\n1,2\n", "found no loss among 'lr', 'accuracy'; rename the columns"),
-    "no lr": ('{"loss": [1]}', "found no lr among 'loss'"),
+    "no loss": ("lr,accuracy\n1,2\n", "got no loss among 'lr', 'accuracy'; rename the columns"),
+    "no lr": ('{"loss": [1]}', "got no lr among 'loss'"),
     "no rows": ("lr,loss\n", "got 0 of them"),
     "one row": ("lr,loss\n1,2\n", "got 1 of them"),
     "words": ("lr,loss\n1,2\n2,high\n", "row 2 of the numbers: expected two numbers, got lr='2' and loss='high'"),
@@ -79,17 +87,17 @@ FAULTS = {
 @pytest.mark.parametrize(("text", "words"), FAULTS.values(), ids=FAULTS)
 def test_what_is_no_curve_is_said(text: str, words: str) -> None:
     with pytest.raises(RecordError) as raised:
-        to_sweep(text, "curve.csv")
+        sweep_in(text, "curve.csv")
     assert str(raised.value).startswith("curve.csv: ")
     assert words in str(raised.value)
 
 
 @pytest.mark.parametrize("loss", ["nan", "inf", "-inf", "NaN"])
 def test_a_loss_that_is_not_finite_ends_the_sweep(loss: str) -> None:
-    sweep = to_sweep(f"lr,loss\n1,2\n2,1\n3,{loss}\n4,1\n", "curve")
+    sweep = sweep_in(f"lr,loss\n1,2\n2,1\n3,{loss}\n4,1\n", "curve")
     assert sweep.lrs == (1, 2, 3)
     assert sweep.stop_reason is StopReason.NON_FINITE
-    assert to_sweep('{"lr": [1, 2, 3], "loss": [2, 1, null]}', "curve").stop_reason is StopReason.NON_FINITE
+    assert sweep_in('{"lr": [1, 2, 3], "loss": [2, 1, null]}', "curve").stop_reason is StopReason.NON_FINITE
 
 
 @pytest.mark.parametrize(
@@ -97,11 +105,11 @@ def test_a_loss_that_is_not_finite_ends_the_sweep(loss: str) -> None:
 )
 def test_a_rise_of_three_descents_is_a_divergence(last: float, reason: StopReason) -> None:
     losses = [2.0] * 8 + [1.0, last]
-    assert to_sweep(json.dumps({"lr": list(range(1, 11)), "loss": losses}), "curve").stop_reason is reason
+    assert sweep_in(json.dumps({"lr": list(range(1, 11)), "loss": losses}), "curve").stop_reason is reason
 
 
 def test_a_loss_after_the_update_stands_beside_the_learning_rate_it_answers_to() -> None:
-    sweep = to_sweep(FORMS["csv"], "curve", after_update=True)
+    sweep = sweep_in(FORMS["csv"], "curve", after_update=True)
     assert list(zip(sweep.lrs, sweep.losses[1:], strict=False)) == ROWS
     assert sweep.lrs[-1] == pytest.approx(1.0)
 
@@ -123,15 +131,15 @@ def averaged(losses: list[float], tool: Tool) -> list[float]:
 def test_the_running_average_of_a_tool_is_undone(tool: Tool) -> None:
     losses = [2.0 + 0.3 * math.sin(i) - i / 100 for i in range(100)]
     text = json.dumps({"lr": [1e-7 * 1.2**i for i in range(100)], "loss": averaged(losses, tool)})
-    assert to_sweep(text, "curve", tool).losses == pytest.approx(losses)
+    assert sweep_in(text, "curve", tool).losses == pytest.approx(losses)
 
 
 def test_long_curves_are_averaged_and_read_the_same() -> None:
     count = 3 * MOST_POINTS
     lrs = [10 ** (-7 + 8 * i / count) for i in range(count)]
     losses = [2.3 - 2 / (1 + (1e-3 / lr)) + 0.05 * math.sin(i * i) + 4 * lr**2 for i, lr in enumerate(lrs)]
-    sweep = to_sweep(json.dumps({"lr": lrs, "loss": losses}), "curve")
+    sweep = sweep_in(json.dumps({"lr": lrs, "loss": losses}), "curve")
     assert len(sweep.lrs) == MOST_POINTS
     assert sweep.losses[0] == statistics.fmean(losses[:3])
-    short = to_sweep(json.dumps({"lr": lrs[::30], "loss": losses[::30]}), "curve")
+    short = sweep_in(json.dumps({"lr": lrs[::30], "loss": losses[::30]}), "curve")
     assert analyze(sweep).suggested_lr == pytest.approx(analyze(short).suggested_lr, rel=0.2)

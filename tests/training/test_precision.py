@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from lrfind.training.precision import LossScale, Precision, allow_tf32, problem_with, under_autocast
+from lrfind.training.precision import LossScale, Precision, allow_tf32, under_autocast, unsupported
 
 CPU = torch.device("cpu")
 
@@ -53,13 +53,13 @@ def test_tf32_is_set_or_left() -> None:
 
 
 def test_what_a_device_lacks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert problem_with("bf16", CPU) is None
-    assert "no autocast for meta, got fp16" in str(problem_with("fp16", torch.device("meta")))
-    assert problem_with("fp32", torch.device("meta")) is None
+    assert unsupported("bf16", CPU) is None
+    assert "no autocast for meta, got fp16" in str(unsupported("fp16", torch.device("meta")))
+    assert unsupported("fp32", torch.device("meta")) is None
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
     assert "expected fp16 or fp32, as Tesla T4 has no bfloat16, got bf16" in str(
-        problem_with("bf16", torch.device("cuda"))
+        unsupported("bf16", torch.device("cuda"))
     )
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Subset, TensorDataset
 
-from lrfind.training.rng import Reader, keep_chance, seed_for
+from lrfind.training.loader_state import LoaderState
+from lrfind.training.rng import keep_rng, seed_for
 
 
 class Augmented(Dataset[float]):
@@ -35,7 +36,7 @@ def draws() -> tuple[float, float, float]:
 
 def test_the_global_generators_are_put_back() -> None:
     draws()
-    put_back = keep_chance()
+    put_back = keep_rng()
     expected = draws()
     seed_for(torch.device("cpu"), 5)
     put_back()
@@ -43,7 +44,7 @@ def test_the_global_generators_are_put_back() -> None:
 
 
 def test_a_seed_decides_all_draws() -> None:
-    put_back = keep_chance()
+    put_back = keep_rng()
     seed_for(torch.device("cpu"), 5)
     first = draws()
     seed_for(torch.device("cpu"), 5)
@@ -55,7 +56,7 @@ def test_seeding_for_the_host_leaves_the_seed_of_an_accelerator_alone(monkeypatc
     """One that is not in use yet is seeded as it starts, by the last call; what that was cannot be asked for."""
     seeded: list[int] = []
     monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
-    put_back = keep_chance()
+    put_back = keep_rng()
     seed_for(torch.device("cpu"), 5)
     assert seeded == []
     seed_for(torch.device("cuda"), 5)
@@ -72,7 +73,7 @@ def test_a_loader_is_read_again_from_where_it_stood(generator: torch.Generator |
     data = Subset(Augmented(), range(12))
     loader = DataLoader(data, 4, shuffle=True, generator=generator, num_workers=workers)
     read(loader)
-    put_back, reader = keep_chance(), Reader(loader)
+    put_back, reader = keep_rng(), LoaderState(loader)
     passes = []
     for _ in range(2):
         reader.rewind()
@@ -101,7 +102,7 @@ def test_a_sampler_keeps_its_generator_and_its_place() -> None:
     loader = DataLoader(data, 2, sampler=sampler)
     list(loader)
     state = sampler.generator.get_state()
-    reader = Reader(loader)
+    reader = LoaderState(loader)
     list(loader)
     reader.restore()
     assert sampler.epoch == 1
@@ -119,7 +120,7 @@ def test_samplers_within_one_that_shares_out_the_batches_keep_their_places() -> 
     data = range(12)
     sampler = RandomSampler(data, generator=torch.Generator().manual_seed(0))
     loader = DataLoader(data, batch_sampler=Shared(BatchSampler(sampler, 2, drop_last=False)))  # type: ignore[arg-type]
-    reader = Reader(loader)
+    reader = LoaderState(loader)
     first = [batch.tolist() for batch in loader]
     reader.rewind()
     assert [batch.tolist() for batch in loader] == first
@@ -130,7 +131,7 @@ def test_workers_that_stay_are_the_trainings_own() -> None:
     loader = DataLoader(TensorDataset(torch.arange(8.0)), 2, num_workers=1, persistent_workers=True)
     batches = iter(loader)
     first = next(batches)
-    reader = Reader(loader)
+    reader = LoaderState(loader)
     reader.rewind()
     assert len(list(loader)) == 4
     reader.restore()
@@ -140,6 +141,6 @@ def test_workers_that_stay_are_the_trainings_own() -> None:
 
 @pytest.mark.parametrize("loader", [[1, 2], iter([1]), object()], ids=["list", "iterator", "object"])
 def test_any_other_loader_is_left_alone(loader: Any) -> None:
-    reader = Reader(loader)
+    reader = LoaderState(loader)
     reader.rewind()
     reader.restore()

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_sequence
 
-from lrfind.errors import UserCodeError
-from lrfind.training.step import DefaultStep, check_loss
+from lrfind.errors import Note, UserCodeError
+from lrfind.training.output_loss import check_loss
+from lrfind.training.step import DefaultStep
 
 X, Y = torch.ones(2, 3), torch.zeros(2, 1)
 Z = torch.full((2, 3), 10.0)
@@ -190,7 +191,8 @@ def test_the_loss_is_found_in_the_output(output: Any, value: float) -> None:
 )
 def test_an_output_without_a_loss_needs_one(output: Any) -> None:
     with pytest.raises(
-        UserCodeError, match=r"loss: expected one, as the output of model\(batch\) carries none.*add e\.g\."
+        UserCodeError,
+        match=r"expected one, got the output of model\(batch\), which carries none.*add for example",
     ):
         DefaultStep(None)(One(lambda x: output), X)
 
@@ -225,16 +227,18 @@ def test_without_a_loss_all_goes_to_the_model(model: type[Net], batch: Any, hear
 
 
 def test_a_model_that_takes_the_labels_computes_its_own_loss_and_that_is_said_once() -> None:
-    notes: list[str] = []
+    notes: list[Note] = []
     step = DefaultStep(functional.mse_loss, notes.append)
     net = Labelled(lambda a, labels: {"loss": OWN})
     assert [step(net, {"a": X, "labels": Y}).item() for _ in range(2)] == [7, 7]
     assert all(same(call, (X, Y)) for call in net.calls)
-    assert notes == ["The loss of the config is not used, as Labelled computes its own; drop loss."]
+    assert [str(note) for note in notes] == [
+        "The loss of the config is not used, as Labelled computes its own; drop loss."
+    ]
 
 
 def test_a_model_that_takes_the_labels_without_computing_a_loss_leaves_that_to_the_config() -> None:
-    notes: list[str] = []
+    notes: list[Note] = []
     step = DefaultStep(functional.mse_loss, notes.append)
     net = Labelled(lambda a, labels: a + labels)
     assert [step(net, {"a": X, "labels": X}).item() for _ in range(2)] == [1, 1]
@@ -268,14 +272,14 @@ UNUSABLE: dict[str, tuple[type[Net], Any, str]] = {
     "empty": (One, (), "got tuple of 0"),
     "text": (One, "text", "got str"),
     "nothing": (One, None, "got NoneType"),
-    "too many inputs": (One, (X, Z, Y), "One.forward takes x; got tuple of 3"),
-    "too few inputs": (Two, ((X,), Y), "Two.forward takes a, b; got tuple of 1"),
-    "unknown names": (Two, ({"a": X, "c": Z}, Y), r"Two.forward takes a, b; got \{a: .*, c: "),
-    "names that are all unknown": (Two, ({"c": X, "d": Z}, Y), r"Two\.forward takes a, b; got \{c: .*, d: "),
-    "one input to a model of two": (Two, {"image": X, "y": Y}, r"Two\.forward takes a, b; got \{image: "),
-    "known and unknown names": (One, {"x": X, "mask": Z, "y": Y}, r"One.forward takes x; got \{x: .*, mask: "),
+    "too many inputs": (One, (X, Z, Y), r"One.forward takes x\), got tuple of 3"),
+    "too few inputs": (Two, ((X,), Y), r"Two.forward takes a, b\), got tuple of 1"),
+    "unknown names": (Two, ({"a": X, "c": Z}, Y), r"Two.forward takes a, b\), got \{a: .*, c: "),
+    "names that are all unknown": (Two, ({"c": X, "d": Z}, Y), r"Two\.forward takes a, b\), got \{c: .*, d: "),
+    "one input to a model of two": (Two, {"image": X, "y": Y}, r"Two\.forward takes a, b\), got \{image: "),
+    "known and unknown names": (One, {"x": X, "mask": Z, "y": Y}, r"One.forward takes x\), got \{x: .*, mask: "),
     "two targets": (One, {"x": X, "y": Y, "label": Y}, "expected one target, not label and y"),
-    "object without a target": (One, Graph(X), "an object with one of label, .*; got Graph"),
+    "object without a target": (One, Graph(X), "an object with one of label, .*, got Graph"),
 }
 
 

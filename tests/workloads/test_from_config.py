@@ -11,12 +11,12 @@ from torch import nn
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from lrfind.config.schema import Config
-from lrfind.errors import ConfigError, DataError, UserCodeError
+from lrfind.errors import ConfigError, DataError, Note, UserCodeError
 from lrfind.records.types import Group
 from lrfind.training.device import find_device
 from lrfind.training.minibatches import TensorBatches
 from lrfind.training.update import Recipe
-from lrfind.workloads.from_config import build_job, build_model, build_step
+from lrfind.workloads.from_config import build_model, build_step, build_workload
 
 CPU = torch.device("cpu")
 LAYER = {"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1}
@@ -112,12 +112,12 @@ def data(name: str, batch_size: int = 8, **more: Any) -> dict[str, Any]:
 
 
 def pass_over(config: Config) -> list[list[float]]:
-    *_, batches = build_job(config, "c.yaml").fresh()
+    *_, batches = build_workload(config, "c.yaml").fresh()
     return [batch[0].flatten().tolist() for batch in batches]
 
 
 def test_every_start_is_the_same_start() -> None:
-    job = build_job(config(model={"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 4}), "c.yaml")
+    job = build_workload(config(model={"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 4}), "c.yaml")
     starts = []
     for _ in range(2):
         model, _, _, loader = job.fresh()
@@ -159,19 +159,19 @@ def test_an_iterable_data_set_is_batched_in_its_order() -> None:
 @pytest.mark.parametrize("name", ["tensors", "Plain"])
 def test_an_empty_data_set_is_named(name: str) -> None:
     with pytest.raises(DataError, match=r"data\.dataset: expected at least one sample, got an empty data set"):
-        build_job(config(data=data(name, count=0)), "c.yaml")
+        build_workload(config(data=data(name, count=0)), "c.yaml")
 
 
 def test_what_is_no_data_set_is_named() -> None:
     with pytest.raises(UserCodeError, match=r"got object; for any other source of batches use data\.loader"):
-        build_job(config(data=data("no_dataset")), "c.yaml")
+        build_workload(config(data=data("no_dataset")), "c.yaml")
 
 
 def test_a_loader_of_ones_own_is_taken_as_it_is() -> None:
     loader = {"_target_": "builtins.list", "_args_": [[1, 2, 3]]}
-    assert build_job(config(data={"loader": loader}), "c.yaml").fresh()[3] == [1, 2, 3]
+    assert build_workload(config(data={"loader": loader}), "c.yaml").fresh()[3] == [1, 2, 3]
     with pytest.raises(UserCodeError, match=r"data\.loader: expected an iterable of mini-batches, got int"):
-        build_job(config(data={"loader": {"_target_": "builtins.int"}}), "c.yaml")
+        build_workload(config(data={"loader": {"_target_": "builtins.int"}}), "c.yaml")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_loader_of_ones_own_is_taken_as_it_is() -> None:
 )
 def test_a_model_that_cannot_be_trained(name: str, words: str) -> None:
     with pytest.raises(UserCodeError, match=words):
-        build_job(config(model={"_target_": f"built_for_test.{name}"}), "c.yaml").fresh()
+        build_workload(config(model={"_target_": f"built_for_test.{name}"}), "c.yaml").fresh()
 
 
 def test_the_users_own_frame_is_shown_when_building_raises() -> None:
@@ -195,7 +195,7 @@ def test_the_users_own_frame_is_shown_when_building_raises() -> None:
 
 
 def test_the_model_is_in_training_mode_and_its_trainable_parameters_are_optimized() -> None:
-    model, optimizer, *_ = build_job(config(model={"_target_": "built_for_test.half_frozen"}), "c.yaml").fresh()
+    model, optimizer, *_ = build_workload(config(model={"_target_": "built_for_test.half_frozen"}), "c.yaml").fresh()
     assert model.training
     assert [id(parameter) for parameter in optimizer.param_groups[0]["params"]] == [
         id(parameter) for parameter in list(model.parameters())[2:]
@@ -223,29 +223,29 @@ def test_a_step_of_ones_own_takes_its_arguments_from_the_config() -> None:
 
 def test_a_device_that_is_absent_is_named() -> None:
     assert find_device("cpu", "c.yaml") == torch.device("cpu")
-    with pytest.raises(ConfigError, match=r"device: expected cuda:99, but the accelerators here are: .*; use auto"):
+    with pytest.raises(ConfigError, match=r"device: expected cuda:99, got these accelerators: .*; use auto"):
         find_device("cuda:99", "c.yaml")
 
 
 @pytest.mark.parametrize("name", ["tensors", "Plain"])
 def test_workers_see_the_same_data_in_every_sweep(name: str) -> None:
-    job = build_job(config(data=data(name, num_workers=1)), "c.yaml")
+    job = build_workload(config(data=data(name, num_workers=1)), "c.yaml")
     sweeps = [[batch[0].flatten().tolist() for batch in job.fresh()[3]] for _ in range(2)]
     assert sweeps[0] == sweeps[1] == pass_over(config(data=data(name)))
 
 
 def test_samples_in_memory_are_taken_a_batch_at_a_time() -> None:
-    assert isinstance(build_job(config(), "c.yaml").fresh()[3], TensorBatches)
+    assert isinstance(build_workload(config(), "c.yaml").fresh()[3], TensorBatches)
 
 
 def test_an_optimizer_node_of_a_hydra_project_may_say_partial() -> None:
     node = {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.1}
-    _, optimizer, *_ = build_job(config(optimizer=node), "c.yaml").fresh()
+    _, optimizer, *_ = build_workload(config(optimizer=node), "c.yaml").fresh()
     assert isinstance(optimizer, torch.optim.SGD)
 
 
 def test_an_optimizer_that_takes_no_learning_rate_gets_none() -> None:
-    _, optimizer, *_ = build_job(config(optimizer={"_target_": "built_for_test.fixed"}), "c.yaml").fresh()
+    _, optimizer, *_ = build_workload(config(optimizer={"_target_": "built_for_test.fixed"}), "c.yaml").fresh()
     assert optimizer.param_groups[0]["lr"] == 0.5
 
 
@@ -253,7 +253,7 @@ def test_an_optimizer_that_takes_no_learning_rate_gets_none() -> None:
 def test_samples_are_put_together_as_the_config_says(name: str) -> None:
     node = {"_target_": "built_for_test.longest_first", "_partial_": True, "key": 1}
     settings = {**data(name), "collate_fn": node}
-    (*_, batches) = build_job(config(data=settings), "c.yaml").fresh()
+    (*_, batches) = build_workload(config(data=settings), "c.yaml").fresh()
     first = next(iter(batches))
     assert [sample.tolist() for sample in first] == [[0.0]] * 8
 
@@ -261,13 +261,13 @@ def test_samples_are_put_together_as_the_config_says(name: str) -> None:
 def test_a_collate_fn_is_something_to_call() -> None:
     settings = {**data("tensors"), "collate_fn": {"_target_": "built_for_test.no_module"}}
     with pytest.raises(UserCodeError, match=r"data\.collate_fn: expected something to call, got str"):
-        build_job(config(data=settings), "c.yaml").fresh()
+        build_workload(config(data=settings), "c.yaml").fresh()
 
 
 def test_the_recipe_is_that_of_the_config() -> None:
     train = {"accumulate": 3, "clip_grad_norm": 0.5}
-    assert build_job(config(train=train, precision="bf16"), "c.yaml").recipe == Recipe("bf16", 3, 0.5, None)
-    assert build_job(config(), "c.yaml").recipe == Recipe()
+    assert build_workload(config(train=train, precision="bf16"), "c.yaml").recipe == Recipe("bf16", 3, 0.5, None)
+    assert build_workload(config(), "c.yaml").recipe == Recipe()
 
 
 def test_every_start_is_that_of_the_checkpoint(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_every_start_is_that_of_the_checkpoint(tmp_path: Path) -> None:
     optimizer.step()
     torch.save({"model": trained.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "c.pt")
     train = {"checkpoint": str(tmp_path / "c.pt"), "optimizer_state": True}
-    job = build_job(config(train=train), "c.yaml")
+    job = build_workload(config(train=train), "c.yaml")
     (tmp_path / "c.pt").unlink()  # it is read once
     for _ in range(2):
         model, resumed, *_ = job.fresh()
@@ -290,7 +290,7 @@ def test_every_start_is_that_of_the_checkpoint(tmp_path: Path) -> None:
 
 def test_frozen_layers_are_kept_from_the_optimizer() -> None:
     node = {"_target_": "torch.nn.Sequential", "_args_": [LAYER, LAYER]}
-    model, optimizer, *_ = build_job(config(model=node, train={"freeze": [r"^0\."]}), "c.yaml").fresh()
+    model, optimizer, *_ = build_workload(config(model=node, train={"freeze": [r"^0\."]}), "c.yaml").fresh()
     assert [parameter.requires_grad for parameter in model.parameters()] == [False, False, True, True]
     assert len(optimizer.param_groups[0]["params"]) == 2
 
@@ -298,7 +298,7 @@ def test_frozen_layers_are_kept_from_the_optimizer() -> None:
 def test_groups_of_the_config_reach_the_optimizer() -> None:
     node = {"_target_": "torch.optim.SGD", "lr": 0.2, "momentum": 0.9}
     groups = [{"match": "bias", "lr": 0.1, "momentum": 0.5, "name": "b"}, {"match": "weight", "lr_scale": 0.25}]
-    job = build_job(config(optimizer=node, param_groups=groups), "c.yaml")
+    job = build_workload(config(optimizer=node, param_groups=groups), "c.yaml")
     assert job.groups == ()
     _, optimizer, *_ = job.fresh()
     assert [group["momentum"] for group in optimizer.param_groups] == [0.5, 0.9]
@@ -306,21 +306,21 @@ def test_groups_of_the_config_reach_the_optimizer() -> None:
 
 
 def test_what_the_user_should_know_is_told_once_in_a_run() -> None:
-    told: list[str] = []
-    job = build_job(config(scheduler={"_target_": "a.b"}), "c.yaml")
+    told: list[Note] = []
+    job = build_workload(config(scheduler={"_target_": "a.b"}), "c.yaml")
     for _ in range(2):
         job.fresh(told.append)
-    assert told == ["scheduler is ignored: a sweep sets the learning rate of every step itself."]
+    assert [str(note) for note in told] == ["The scheduler is ignored: a sweep sets the learning rate of every step itself."]
 
 
 def test_a_schedule_free_optimizer_is_put_in_its_training_mode() -> None:
-    _, optimizer, *_ = build_job(config(optimizer={"_target_": "built_for_test.ScheduleFree"}), "c.yaml").fresh()
+    _, optimizer, *_ = build_workload(config(optimizer={"_target_": "built_for_test.ScheduleFree"}), "c.yaml").fresh()
     assert optimizer.trains  # type: ignore[attr-defined]
 
 
 def test_compiled_and_channels_last() -> None:
     node = {"_target_": "torch.nn.Conv2d", "in_channels": 3, "out_channels": 4, "kernel_size": 3}
-    model, *_ = build_job(config(model=node, compile=True, channels_last=True), "c.yaml").fresh()
+    model, *_ = build_workload(config(model=node, compile=True, channels_last=True), "c.yaml").fresh()
     assert model.weight.is_contiguous(memory_format=torch.channels_last)
     assert model._compiled_call_impl is not None
     assert list(model.state_dict()) == ["weight", "bias"]
@@ -329,17 +329,17 @@ def test_compiled_and_channels_last() -> None:
 def test_a_precision_that_the_device_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.amp, "is_autocast_available", lambda device: False)
     with pytest.raises(ConfigError, match=r"c\.yaml: precision: expected fp32, as PyTorch has no autocast for cpu"):
-        build_job(config(precision="bf16"), "c.yaml")
+        build_workload(config(precision="bf16"), "c.yaml")
 
 
 def test_tf32_is_set_for_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[bool | None] = []
     monkeypatch.setattr("lrfind.workloads.from_config.allow_tf32", told.append)
-    build_job(config(tf32=True), "c.yaml")
+    build_workload(config(tf32=True), "c.yaml")
     assert told == [True]
 
 
 def test_workers_are_started_as_the_config_says() -> None:
     workers = data("Plain", num_workers=1) | {"multiprocessing_context": "spawn"}
-    loader: Any = build_job(config(data=workers), "c.yaml").fresh()[3]
+    loader: Any = build_workload(config(data=workers), "c.yaml").fresh()[3]
     assert loader.multiprocessing_context.get_start_method() == "spawn"

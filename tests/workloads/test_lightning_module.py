@@ -66,8 +66,8 @@ def test_a_lightning_module_is_known_for_one(package: ModuleType) -> None:
 
 def test_it_is_not_looked_for_where_it_is_not_loaded() -> None:
     code = (
-        "import sys; from torch import nn; from lrfind.training import build, lightning; "
-        "assert not lightning.is_lightning(nn.Linear(1, 1)); print(*sys.modules)"
+        "import sys; from torch import nn; from lrfind.workloads import from_config, lightning_module; "
+        "assert not lightning_module.is_lightning(nn.Linear(1, 1)); print(*sys.modules)"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"lightning", "pytorch_lightning", "transformers"} & set(loaded)
@@ -134,9 +134,7 @@ def test_a_step_that_fetches_its_batches_is_refused() -> None:
 def test_manual_optimization_is_refused() -> None:
     model = make()
     model.automatic_optimization = False
-    with pytest.raises(
-        UserCodeError, match=r"Lit sets automatic_optimization to False.*give the loss and the optimizer"
-    ):
+    with pytest.raises(UserCodeError, match=r"Lit, which sets automatic_optimization to False.*name the optimizer"):
         lightning.own_step(model)
 
 

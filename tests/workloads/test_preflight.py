@@ -11,14 +11,14 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from lrfind.errors import UserCodeError, some
-from lrfind.workloads.preflight import check_model, check_optimizer, left_out, no_sweep
+from lrfind.workloads.preflight import check_model, check_optimizer, untrained_parameters, why_not_swept
 
 
 def test_a_model_without_values_is_refused() -> None:
     check_model(nn.Linear(1, 1))
     with torch.device("meta"):
         empty = nn.Linear(1, 1)
-    with pytest.raises(UserCodeError, match=r"on the meta device: weight, bias; build the model without"):
+    with pytest.raises(UserCodeError, match=r"on the meta device: weight, bias; build it without"):
         check_model(empty)
     with pytest.raises(UserCodeError, match="are all layers frozen"):
         check_model(nn.Linear(1, 1).requires_grad_(False))
@@ -66,18 +66,18 @@ class TwoPasses(Named):
     ],
 )
 def test_an_optimizer_that_cannot_be_swept_is_told_why(optimizer: torch.optim.Optimizer, words: str) -> None:
-    assert re.search(words, str(no_sweep(optimizer)))
+    assert re.search(words, str(why_not_swept(optimizer)))
 
 
 @pytest.mark.parametrize("optimizer", [Named(lr=1.0), Named(lr=1.0, relative_step=False), Named(lr=1.0, d=3)])
 def test_an_optimizer_with_a_learning_rate_can(optimizer: torch.optim.Optimizer) -> None:
-    assert no_sweep(optimizer) is None
+    assert why_not_swept(optimizer) is None
     check_optimizer(optimizer, MODEL)
 
 
 def test_what_is_no_optimizer_of_the_model_is_refused() -> None:
     foreign = torch.optim.SGD([*MODEL.parameters(), nn.Parameter(torch.zeros(1))])
-    with pytest.raises(UserCodeError, match="it holds 1 that are not the model's"):
+    with pytest.raises(UserCodeError, match="the model and no others, got 1 others"):
         check_optimizer(foreign, MODEL)
     with pytest.raises(UserCodeError, match=r"expected a torch\.optim\.Optimizer, got str"):
         check_optimizer("Adam", MODEL)
@@ -86,8 +86,8 @@ def test_what_is_no_optimizer_of_the_model_is_refused() -> None:
 def test_trainable_parameters_in_no_group_are_named() -> None:
     model = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
     model[1].bias.requires_grad_(False)
-    assert left_out(torch.optim.SGD([model[0].weight]), model) == ["0.bias", "1.weight"]
-    assert left_out(torch.optim.SGD(model.parameters()), model) == []
+    assert untrained_parameters(torch.optim.SGD([model[0].weight]), model) == ["0.bias", "1.weight"]
+    assert untrained_parameters(torch.optim.SGD(model.parameters()), model) == []
 
 
 def test_long_lists_are_cut() -> None:

@@ -15,7 +15,7 @@ from torch.distributed import HashStore
 from lrfind.errors import ConfigError, Fault, LrfindError, UserCodeError
 from lrfind.training.distributed import process_group as parallel
 from lrfind.training.distributed.launch import Launch
-from lrfind.training.distributed.process_group import Ranks, meet
+from lrfind.training.distributed.process_group import ProcessGroup, join_process_group
 from lrfind.training.distributed.sharding import Parcel, Whole, _units, through_forward
 
 CPU = torch.device("cpu")
@@ -29,58 +29,62 @@ def _kept_handler() -> Iterator[None]:
 
 
 @pytest.fixture
-def pair(monkeypatch: pytest.MonkeyPatch) -> tuple[Ranks, Ranks]:
+def pair(monkeypatch: pytest.MonkeyPatch) -> tuple[ProcessGroup, ProcessGroup]:
     """Return two processes as they see each other, without any exchange but the store."""
     monkeypatch.setattr(parallel, "GRACE_SECONDS", 0.1)
     store = HashStore()
-    first, second = (Ranks("ddp", Launch(rank, rank, 2), CPU, store) for rank in (0, 1))
+    first, second = (ProcessGroup("ddp", Launch(rank, rank, 2), CPU, store) for rank in (0, 1))
     return first, second
 
 
-def settled(ranks: Ranks, error: LrfindError) -> LrfindError:
-    with pytest.raises(type(error)) as failure, ranks.faults_settled():
+def settled(ranks: ProcessGroup, error: LrfindError) -> LrfindError:
+    with pytest.raises(LrfindError) as failure, ranks.faults_settled():
         raise error
     return failure.value
 
 
 def lost() -> UserCodeError:
-    return UserCodeError("training step failed: RuntimeError: [gloo/transport/tcp/pair.cc] Connection closed", "frames")
+    return UserCodeError(
+        "training step failed: RuntimeError: [gloo/transport/tcp/pair.cc] Connection closed", user_traceback="frames"
+    )
 
 
-def test_a_fault_is_told_by_the_process_it_happened_on(pair: tuple[Ranks, Ranks]) -> None:
-    theirs = settled(pair[1], UserCodeError("step 3: boom"))
+def test_a_fault_is_told_by_the_process_it_happened_on(pair: tuple[ProcessGroup, ProcessGroup]) -> None:
+    theirs = settled(pair[1], UserCodeError("boom"))
     ours = settled(pair[0], lost())
     assert (theirs.told, ours.told) == (False, True)
-    assert str(theirs) == str(ours) == "rank 1: step 3: boom"
+    assert str(theirs) == str(ours) == "rank 1: boom"
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN  # torchrun's, while the curve is saved
 
 
-def test_a_fault_of_all_is_told_once(pair: tuple[Ranks, Ranks]) -> None:
+def test_a_fault_of_all_is_told_once(pair: tuple[ProcessGroup, ProcessGroup]) -> None:
     told = [settled(ranks, ConfigError("c.yaml", [Fault("optimizer", problem="is none")])).told for ranks in pair]
     assert told == [False, True]
     assert pair[0].fault() == "c.yaml: optimizer: is none"
 
 
-def test_a_process_that_is_gone_without_a_word_is_told_of(pair: tuple[Ranks, Ranks]) -> None:
+def test_a_process_that_is_gone_without_a_word_is_told_of(pair: tuple[ProcessGroup, ProcessGroup]) -> None:
     error = settled(pair[0], lost())
     assert not error.told
     assert "another process of the training has gone" in str(error)
     assert "the report of torchrun names" in str(error)
 
 
-def test_a_process_without_data_is_told_of(pair: tuple[Ranks, Ranks]) -> None:
+def test_a_process_without_data_is_told_of(pair: tuple[ProcessGroup, ProcessGroup]) -> None:
     pair[1].out_of_data()
     error = settled(pair[0], lost())
     assert (str(error), error.told) == ("the data of rank 1 ended before that of the others", False)
 
 
-def test_the_exit_code_is_that_of_the_first(pair: tuple[Ranks, Ranks], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_exit_code_is_that_of_the_first(
+    pair: tuple[ProcessGroup, ProcessGroup], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert pair[0].exit_code(3) == 3
     assert pair[1].exit_code(0) == 3
     assert pair[1].exit_code(130) == 130  # it does not wait then
 
 
-def test_what_is_downloaded_is_built_by_the_first_alone(pair: tuple[Ranks, Ranks]) -> None:
+def test_what_is_downloaded_is_built_by_the_first_alone(pair: tuple[ProcessGroup, ProcessGroup]) -> None:
     node = {"_target_": "data", "inner": [{"download": True}]}
     with pair[1].in_turn({"_target_": "data", "download": False}):
         pass  # does not wait
@@ -114,9 +118,9 @@ def test_processes_that_do_not_meet_are_told_of(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
     monkeypatch.setattr(parallel, "MEET", timedelta(seconds=1))
     with pytest.raises(ConfigError) as failure:
-        meet("ddp", Launch(0, 0, 2), CPU, "c.yaml", find_unused=False)
+        join_process_group("ddp", Launch(0, 0, 2), CPU, "c.yaml", find_unused=False)
     words = f"c.yaml: parallel: expected WORLD_SIZE=2 processes to meet at MASTER_ADDR:MASTER_PORT=127.0.0.1:{port}"
     assert str(failure.value).startswith(words)
     assert not dist.is_initialized()
-    assert parallel.current() is None
+    assert ProcessGroup.joined is None
     assert "RANK" not in os.environ

@@ -14,7 +14,7 @@ from helpers import example_result
 import lrfind
 from lrfind.commands.run_many_table import failure
 from lrfind.errors import ExitCode, RecordError
-from lrfind.records.json_format import dumps, from_json, to_json
+from lrfind.records.json_format import dumps, to_json, to_result
 
 RECORD = to_json(example_result())
 LINE = to_json(example_result(), line=True)
@@ -37,33 +37,33 @@ def sweep_but(**changes: Any) -> bytes:
 KINDS: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "expected a record or a table of lr and loss, got an empty file; run again"),
     "png": (b"\x89PNG\r\n\x1a\n\x00\xff", "expected text in UTF-8 (JSON or CSV), got binary data; name the record"),
-    "other csv": (b"epoch,accuracy\n1,0.5\n", "found no lr and loss among 'epoch', 'accuracy'; rename the columns"),
+    "other csv": (b"epoch,accuracy\n1,0.5\n", "got no lr and loss among 'epoch', 'accuracy'; rename the columns"),
     "config": (b"seed: 0\nmodel: {_target_: own.net}\n", "expected a record of lrfind, or columns lr and loss"),
     "cut": (RECORD[:900].encode(), "expected JSON, got a fault in it"),
-    "object": (b"{}", "found no lr and loss among none"),
+    "object": (b"{}", "got no lr and loss among none"),
     "array": (b"[]", "got other JSON; name the record, CONFIG.lrfind.json"),
     "failed": (FAILED.encode(), "holds no record, as the run failed: bad.yaml: model: expected a value"),
     "newer": (but(schema=2), "schema: expected 1, got 2; read this record with the lrfind version that wrote it"),
     **{
-        f"no {key}": (without(key), f"expected the key {key}, got none; take the record as `lrfind run` wrote it")
+        f"no {key}": (without(key), f"{key}: expected a value, got none; take the record as `lrfind run` wrote it")
         for key in json.loads(RECORD)
-        if key not in ("group_lrs", "stop_reason", "spread", "source")  # not read, or newer than the first records
+        if key not in ("schema", "group_lrs", "stop_reason", "spread", "source", "settings")  # not read, or newer
     },
-    "no lrs": (but(sweeps=[{"seed": 0}]), "expected the key sweeps.0.lrs, got none"),
+    "no lrs": (but(sweeps=[{"seed": 0}]), "sweeps.0.lrs: expected a value, got none"),
     "sweeps": (but(sweeps={"a": 1}), "sweeps: expected a list, got {'a': 1}"),
     "sweep": (but(sweeps=["a"]), "sweeps.0: expected an object, got 'a'"),
     "no sweep": (but(sweeps=[]), "sweeps: expected one that is used, got []"),
-    "losses": (sweep_but(losses=["high"]), "sweeps.0.losses: expected a list of numbers, got ['high']"),
-    "huge": (sweep_but(losses=[10**400]), "sweeps.0.losses: expected a list of numbers, got [1000"),
-    "stop reason": (sweep_but(stop_reason="odd"), "sweeps.0.stop_reason: expected completed or "),
-    "status": (but(status=3), "status: expected ok or no_suggestion, got 3"),
-    "reason": (but(reason={}), "or null, got {}"),
-    "safe range": (but(safe_range=5), "safe_range: expected a list of numbers, got 5"),
+    "losses": (sweep_but(losses=["high"]), "sweeps.0.losses.0: expected a number or null, got 'high'"),
+    "huge": (sweep_but(losses=[10**400]), "sweeps.0.losses.0: expected a number or null, got 1000"),
+    "stop reason": (sweep_but(stop_reason="odd"), "sweeps.0.stop_reason: expected 'completed', "),
+    "status": (but(status=3), "status: expected 'ok' or 'no_suggestion', got 3"),
+    "reason": (but(reason={}), "or 'still_descending', got {}"),
+    "safe range": (but(safe_range=5), "safe_range: expected a list, got 5"),
     "landmarks": (but(landmarks=[1]), "landmarks: expected an object, got [1]"),
-    "landmark": (but(landmarks={"plateau_loss": 1}), "expected the key landmarks.noise, got none"),
-    "candidates": (but(candidates=[{"method": "x"}]), "expected the key candidates.0.lr, got none"),
+    "landmark": (but(landmarks={"plateau_loss": 1}), "landmarks.noise: expected a value, got none"),
+    "candidates": (but(candidates=[{"method": "x"}]), "candidates.0.lr: expected a value, got none"),
     "title": (but(title=3), "title: expected a text, got 3; take the record as"),
-    "rate": (but(suggested_lr="0.1"), "suggested_lr: expected learning rates above 0, got ['0.1']; take the record"),
+    "rate": (but(suggested_lr="0.1"), "suggested_lr: expected a learning rate above 0, got '0.1'; take the record"),
 }
 SEVERAL_KINDS: dict[str, str] = {
     "lines": f"{LINE}\n{LINE}\n",
@@ -134,4 +134,4 @@ def test_of_several_records_one_is_to_be_named_or_plot_takes_all(project: Projec
 def test_keys_that_a_later_version_added_are_left_out() -> None:
     document = json.loads(RECORD)
     document["landmarks"]["knee_lr"] = document["candidates"][0]["weight"] = document["new"] = 1
-    assert from_json(json.dumps(document)) == from_json(RECORD)
+    assert to_result(document, "r.json") == to_result(json.loads(RECORD), "r.json")
