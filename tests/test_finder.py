@@ -382,7 +382,10 @@ MODEL, OPTIMIZER = linear()
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "no optimizer": ({"optimizer": None}, "optimizer: expected a torch.optim.Optimizer of the model's parameters, got"),
     "in another order": ({"optimizer": nn.MSELoss(), "loss_fn": OPTIMIZER}, "optimizer: expected .* got MSELoss"),
-    "of another model": ({"model": nn.Linear(4, 1)}, "optimizer: expected the parameters of model and loss_fn, and no others"),
+    "of another model": (
+        {"model": nn.Linear(4, 1)},
+        "optimizer: expected the parameters of model and loss_fn, and no",
+    ),
     "no module": ({"model": "resnet"}, "model: expected a torch.nn.Module, got str"),
     "a class": ({"model": nn.Linear}, r"model: .* got the class Linear; pass Linear\(\.\.\.\)"),
     "a class of losses": ({"loss_fn": nn.MSELoss}, "loss_fn: expected .* got the class MSELoss; pass MSELoss"),

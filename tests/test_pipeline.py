@@ -10,7 +10,7 @@ import torch
 
 from lrfind.analysis.probe_result import HIDDEN
 from lrfind.config.schema import Config
-from lrfind.errors import DataError, LrfindError, UserCodeError
+from lrfind.errors import DataError, LrfindError, Note, UserCodeError
 from lrfind.observer import Observer
 from lrfind.pipeline import read_config, run, try_out
 from lrfind.records.json_format import to_json, to_result
@@ -103,7 +103,7 @@ def test_the_same_config_gives_the_same_record_but_for_the_time() -> None:
 
 
 def test_noise_is_probed_ever_longer_and_then_refused() -> None:
-    notes: list[str] = []
+    notes: list[Note] = []
     steps: list[int] = []
     observer = Observer(on_sweep=steps.append, on_probe=steps.append, on_note=notes.append)
     result = run_it(config(step=noise(), probes={"max_steps": 100}), observer)
@@ -111,12 +111,12 @@ def test_noise_is_probed_ever_longer_and_then_refused() -> None:
     assert [probe.steps for probe in result.probes] == steps[1:]
     assert result.analysis.reason is Refusal.NOISE
     assert result.analysis.suggested_lr is None
-    assert "Not settled yet; training 100 steps at one learning rate after the other." in notes
-    assert sum("data ran out" in note for note in notes) == 1
+    assert "Not settled yet: training 100 steps at each learning rate." in map(str, notes)
+    assert sum("data ran out" in str(note) for note in notes) == 1
 
 
 def test_without_probes_noise_makes_the_sweep_longer() -> None:
-    notes: list[str] = []
+    notes: list[Note] = []
     steps: list[int] = []
     observer = Observer(on_sweep=steps.append, on_note=notes.append)
     result = run_it(config({"max_iter": 200}, step=noise(), probes={"enabled": False}), observer)
@@ -125,7 +125,7 @@ def test_without_probes_noise_makes_the_sweep_longer() -> None:
     assert result.probes == ()
     assert result.used == 1
     assert result.analysis.reason is Refusal.NOISE
-    assert "The noise hides the descent; sweeping again with 200 steps." in notes
+    assert "Noise hides the descent; sweeping again with 200 steps." in map(str, notes)
 
 
 def test_one_sweep_has_to_do_if_the_user_says_so() -> None:
@@ -176,11 +176,11 @@ def test_a_loss_that_is_nan_at_once_is_refused() -> None:
 
 
 def test_a_loader_that_can_be_read_once_is_swept_once() -> None:
-    notes: list[str] = []
+    notes: list[Note] = []
     sections = {"data": {"loader": {"_target_": "run_for_test.once"}}, "step": noise()}
     result = run_it(config({"num_iter": 20}, **sections), Observer(on_note=notes.append))
     assert result.probes == ()
-    assert any("cannot be read a second time" in note for note in notes)
+    assert any("cannot be read again" in str(note) for note in notes)
     assert result.used == 0
     assert result.sweep.stop_reason is StopReason.COMPLETED
     assert result.error is None

@@ -35,6 +35,12 @@ command is used: the help of all of them, with the first line of each, loads non
 class _Command(TyperCommand):
     """A command whose help names no type beside a flag, which takes no value."""
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:  # of which nothing is kept: who keeps something catches it before
+            raise StoppedError from interrupt
+
     def get_params(self, ctx: Any) -> list[Any]:
         return _without_types_of_flags(super().get_params(ctx))
 
@@ -116,7 +122,7 @@ def _main(arguments: list[str] | None) -> int:
         app(args=arguments, prog_name="lrfind")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else ExitCode.FAILED
-    except KeyboardInterrupt:  # nothing was kept: a command that keeps something ends by itself
+    except KeyboardInterrupt:  # before there was a command to interrupt
         return _reported(StoppedError())
     except LrfindError as error:
         return _reported(error)

@@ -120,7 +120,7 @@ def _place(source: RecordFile, name: str, config: Path | None, *, trusted: bool)
         expected, got = "a record of `lrfind run`, which names the config of the training", "another record or a curve"
         raise RecordError(Fault(expected=expected, got=got, fix="write a config, and `lrfind run` it"), source=name)
     places = [config] if config else list(dict.fromkeys((Path(recorded), source.folder / recorded)))
-    found = next((place for place in places if place.is_file() and place.suffix in (".yaml", ".yml")), None)
+    found = next((place for place in places if place.suffix in (".yaml", ".yml") and _is_file(place)), None)
     if found is None and trusted:
         return places[-1]
     if found is None:
@@ -129,6 +129,13 @@ def _place(source: RecordFile, name: str, config: Path | None, *, trusted: bool)
         fault = Fault("--config", expected="the config of the run", got=f"no YAML file at {where}", fix=fix)
         raise ConfigError(name, [fault])
     return found
+
+
+def _is_file(place: Path) -> bool:
+    try:
+        return place.is_file()
+    except (OSError, ValueError):  # no file can be called so
+        return False
 
 
 def _config(

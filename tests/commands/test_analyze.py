@@ -155,11 +155,11 @@ def test_the_history_of_a_tool_is_read_without_its_lag(project: Project, tool: s
     ("content", "words"),
     [
         (b"lr,loss\n\x00", "binary data"),
-        (b"hello world", "found no lr and loss"),
-        (b"lr,accuracy\n1,2", "found no loss"),
+        (b"hello world", "got no lr and loss"),
+        (b"lr,accuracy\n1,2", "got no loss"),
         (b"lr,loss\n2,1\n1,1", "rise"),
         (b"lr,loss\nnan,1\nnan,1", "rise"),
-        (b"\xef\xbb\xbflr,acc\n", "found no loss"),
+        (b"\xef\xbb\xbflr,acc\n", "got no loss"),
     ],
 )
 def test_bad_files_are_said(project: Project, content: bytes, words: str) -> None:

@@ -15,17 +15,18 @@ import pytest
 from cli import Outcome, Project, command, process, shell, strict_json
 from helpers import example_result, refused_result
 
-from lrfind.records.json_format import from_json, to_json
+from lrfind.records.json_format import to_json, to_result
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 DIGITS = CONFIGS / "digits.yaml"
+OVERRIDE = "optimizer.momentum=0.8"
 
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the record of a run of the digits, with a command-line override."""
     folder = tmp_path_factory.mktemp("digits")
-    override = ("optimizer.momentum=0.8", "--device", "cpu", "--plot", "none", "--quiet")
+    override = (OVERRIDE, "--device", "cpu", "--plot", "none", "--quiet")
     done = process(["run", str(DIGITS), *override, "--out", str(folder)])
     assert done.code == 0, done.err
     return folder / "digits.lrfind.json"
@@ -45,7 +46,7 @@ def explain(project: Project, record: Path, *arguments: str) -> Outcome:
 def change(record: Path, **changes: Any) -> Path:
     """Write the record with other fields beside it."""
     path = record.with_name("changed.lrfind.json")
-    path.write_text(to_json(replace(from_json(record.read_text()), **changes)))
+    path.write_text(to_json(replace(to_result(json.loads(record.read_text()), "r.json"), **changes)))
     return path
 
 
@@ -53,7 +54,7 @@ def change(record: Path, **changes: Any) -> Path:
 
 
 def test_a_tenth_crawls_and_ten_times_does_worse(project: Project, digits: Path) -> None:
-    outcome = explain(project, digits, "--json")
+    outcome = explain(project, digits, OVERRIDE, "--json")
     assert outcome.code == 0
     document = outcome.json
     assert document["alpha"] == json.loads(digits.read_text())["suggested_lr"]
@@ -71,7 +72,7 @@ def test_a_tenth_crawls_and_ten_times_does_worse(project: Project, digits: Path)
 
 def test_ten_times_is_said_to_be_better_where_it_is(project: Project, digits: Path) -> None:
     alpha = json.loads(digits.read_text())["suggested_lr"]
-    outcome = explain(project, digits, "--lr", str(alpha / 10), "--plot", "none")
+    outcome = explain(project, digits, OVERRIDE, "--lr", str(alpha / 10), "--plot", "none")
     assert outcome.code == 0
     assert f"{alpha:.3g} is better than {alpha / 10:.3g} in these 100 steps" in outcome.out
     assert "descends faster" in outcome.out
@@ -83,7 +84,7 @@ def test_the_overrides_of_the_run_count(project: Project, digits: Path) -> None:
     document = json.loads(digits.read_text())
     assert document["config"]["optimizer"]["momentum"] == 0.8
     probe = document["probes"][0]
-    outcome = explain(project, digits, "--lr", repr(probe["lr"]), "--steps", "25", "--json", "--plot", "none")
+    outcome = explain(project, digits, OVERRIDE, "--lr", repr(probe["lr"]), "--steps", "25", "--json", "--plot", "none")
     assert outcome.json["runs"][1]["losses"] == probe["losses"]
 
 
@@ -115,7 +116,7 @@ def test_the_peak_of_a_schedule_is_told_from_what_is_trained(project: Project) -
 
 
 def test_steps_are_those_of_the_longest_probe_where_that_is_longer(project: Project, record: Path) -> None:
-    probes = from_json(record.read_text()).probes
+    probes = to_result(json.loads(record.read_text()), "r.json").probes
     longer = change(record, probes=(*probes, replace(probes[0], steps=120)))
     assert explain(project, longer, "--json", "--plot", "none").json["steps"] == 120
 
@@ -147,15 +148,51 @@ def test_a_config_that_has_moved_is_named(project: Project, record: Path, tmp_pa
     here = moved.parent / "out" / record.name
     outcome = process(["explain", str(here), "--steps", "10", "--plot", "none"])
     assert (outcome.code, outcome.out) == (2, "")
-    outcome.says("--config: expected the config of the run at", "--config CONFIG")
+    outcome.says("--config: expected the config of the run, got no YAML file at", "--config CONFIG", "--trust-record")
     outcome = process(["explain", str(here), "--steps", "10", "--plot", "none", "--config", str(moved)])
     assert outcome.code == 0
 
 
-def test_the_record_counts_whatever_the_config_says_by_now(project: Project, record: Path) -> None:
-    before = explain(project, record, "--json", "--plot", "none", "--steps", "10").out
-    project.config.write_text("nonsense: true")
-    assert explain(project, record, "--json", "--plot", "none", "--steps", "10").out == before
+def test_the_config_on_disk_is_trained_and_its_differences_are_told(project: Project, record: Path) -> None:
+    short = ("--json", "--plot", "none", "--steps", "10")
+    before = explain(project, record, *short)
+    assert "differs" not in before.err
+    project.config.write_text(project.config.read_text().replace("torch.optim.SGD", "torch.optim.Adam"))
+    outcome = explain(project, record, *short)
+    assert outcome.code == 0
+    outcome.says("differs from the record in optimizer._target_ ('torch.optim.Adam' in the file", "--trust-record")
+    assert outcome.out != before.out
+    assert "differs" not in explain(project, record, *short, "--quiet").err
+    assert explain(project, record, *short, "--trust-record").out == before.out
+    again = explain(project, record, "optimizer._target_=torch.optim.SGD", *short)
+    assert (again.out, "differs" in again.err) == (before.out, False)
+
+
+def test_overrides_of_a_trusted_record_are_refused(project: Project, record: Path) -> None:
+    outcome = explain(project, record, "optimizer.momentum=0.5", "--trust-record")
+    assert (outcome.code, outcome.out) == (2, "")
+    outcome.says("--trust-record: does nothing beside overrides")
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_the_code_that_a_record_names_runs_only_if_the_user_trusts_it(
+    project: Project, record: Path, trusted: bool
+) -> None:
+    """A record from a stranger could write any file."""
+    written = project.folder / "written"
+    project.add("def evil(path): open(path, 'w').close(); return net()")
+    config = json.loads(record.read_text())["config"] | {"model": {"_target_": "own.evil", "path": str(written)}}
+    changed = change(record, config=config)
+    outcome = explain(project, changed, "--steps", "10", "--plot", "none", *["--trust-record"] * trusted)
+    assert outcome.code == 0
+    assert written.exists() == trusted
+
+
+@pytest.mark.parametrize("source", ["nowhere.yaml", "own.py", "x" * 300])
+def test_what_a_record_names_must_be_a_config_on_disk(project: Project, record: Path, source: str) -> None:
+    outcome = explain(project, change(record, source=source))
+    assert (outcome.code, outcome.out) == (2, "")
+    outcome.says("--config: expected the config of the run, got no YAML file at")
 
 
 # What cannot be explained
@@ -180,17 +217,17 @@ def test_a_record_made_in_python_has_no_config(project: Project) -> None:
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ({"device": "cuda:99"}, ["--device: expected cuda:99", "say --device auto"]),
-        ({"parallel": "fsdp"}, ["parallel: expected several processes", "-m lrfind explain RECORD"]),
+        ({"device": "cuda:99"}, ["device: expected cuda:99", "use auto"]),
+        ({"parallel": "fsdp"}, ["parallel: expected several processes", "torchrun"]),
     ],
 )
 def test_a_record_from_another_machine_says_how_to_explain_it_here(
     project: Project, record: Path, setting: dict[str, str], words: list[str]
 ) -> None:
     config = {**json.loads(record.read_text())["config"], **setting}
-    outcome = explain(project, change(record, config=config))
+    outcome = explain(project, change(record, config=config), "--trust-record")
     assert (outcome.code, outcome.out) == (2, "")
-    outcome.says("changed.lrfind.json: ", *words)
+    outcome.says(*words)
 
 
 def test_a_refusal_has_nothing_to_explain_but_a_rate_that_is_given(project: Project, record: Path) -> None:
@@ -216,7 +253,7 @@ def test_a_refusal_has_nothing_to_explain_but_a_rate_that_is_given(project: Proj
         (("--lr", "1e308"), "--lr: expected"),
         (("--steps", "9"), "--steps"),
         (("--plot", "gif"), "--plot"),
-        (("--config", "none.yaml"), "--config: expected the config of the run at none.yaml"),
+        (("--config", "none.yaml"), "--config: expected the config of the run, got no YAML file at none.yaml"),
         (("--device", "gpu"), "--device: expected auto, cpu, cuda"),
         (("--device", "cuda:99"), "cuda:99"),
     ],
@@ -247,8 +284,8 @@ def loss(): return on_step(act)
 
 def with_loss(project: Project, record: Path, code: str) -> Path:
     project.add(ACT.format(code))
-    config = from_json(record.read_text()).config
-    return change(record, config={**config, "loss": {"_target_": "own.loss"}})
+    project.config.write_text(project.config.read_text().replace("torch.nn.MSELoss", "own.loss"))
+    return change(record)
 
 
 def test_code_that_raises_at_the_largest_rate_alone_is_told(project: Project, record: Path) -> None:

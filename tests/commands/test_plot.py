@@ -123,7 +123,7 @@ def test_a_picture_is_not_sent_to_a_terminal(record: Path) -> None:
     [
         (("R", "--out", "-", "--json"), ("--out -", "--json")),
         (("R", "--out", "-", "--terminal"), ("--out -", "--terminal")),
-        (("-", "-"), ("stdin can be read but once",)),
+        (("-", "-"), ("stdin can be read only once",)),
         (("R", "--out", "x.gif"), ("x.gif", "expected a name that ends in .png, .svg or .pdf")),
         (("R", "R", "--out", "x"), ("no suffix",)),
         (("R", "--out", "/nowhere/x.png"), ("cannot write /nowhere/x.png", "--out")),

@@ -10,9 +10,9 @@ from cli import Outcome, Project
 from torch import nn
 
 from lrfind.records.types import Sweep
-from lrfind.training import sweep
 from lrfind.training.sweep import run_sweep
 from lrfind.training.update import Recipe
+from lrfind.workloads import workload
 
 NET = "model={_target_: torch.nn.Sequential, _args_: [{_target_: own.net}, {_target_: own.net, width: 1}]}"
 """A network with two layers of names: 0.weight, 0.bias, 1.weight, 1.bias."""
@@ -55,7 +55,7 @@ def test_probes_are_trained_by_the_same_recipe(project: Project, monkeypatch: py
         trained.append((options["recipe"], options["warmup"]))
         return run_sweep(*arguments, **options)
 
-    monkeypatch.setattr(sweep, "run_sweep", spied)
+    monkeypatch.setattr(workload, "run_sweep", spied)
     document = project.run("--json", "--refine", *RECIPE, "precision=bf16", "sweep.warmup_steps=2").json
     assert len(trained) == len(document["sweeps"]) + len(document["probes"]) >= 6
     assert set(trained) == {(Recipe("bf16", accumulate=2, clip_grad_norm=1.0), (1e-5, 1e-5))}
@@ -101,7 +101,7 @@ def test_parameters_in_no_group_are_noted_once(project: Project) -> None:
             return torch.optim.SGD([model.weight], lr=1)
     """)
     outcome = project.run("optimizer={_target_: own.make}", "data.dataset.noise=3", "data.batch_size=4")
-    assert outcome.err.count("No group of the optimizer holds, so that they are not trained: bias.") == 1
+    assert outcome.err.count("No group of the optimizer holds these parameters, so they are not trained: bias") == 1
     assert len(outcome.err.splitlines()) > 1
 
 
@@ -156,17 +156,17 @@ def test_weights_that_do_not_fit_are_an_error_or_a_note(project: Project) -> Non
 
 BAD = {
     ("train.checkpoint=nowhere.pt",): (2, "train.checkpoint: expected a file, got none at"),
-    ("train.checkpoint=train.yaml",): (2, "is no file of torch.save, as it begins with"),
-    ("train.freeze=[conv]",): (2, "train.freeze: expected a pattern that is found in the name of a parameter"),
+    ("train.checkpoint=train.yaml",): (2, "is no whole file of torch.save"),
+    ("train.freeze=[conv]",): (2, "train.freeze: expected a pattern that matches the name of a parameter"),
     ("train.freeze=[.]",): (1, "are all layers frozen?"),
-    ("param_groups=[{match: conv}]",): (2, "got 'conv'; free are: weight, bias"),
+    ("param_groups=[{match: conv}]",): (2, "got 'conv'; not matched yet: weight, bias"),
     ("param_groups=[{match: bias, weight_decai: 0}]",): (2, "did you mean weight_decay?"),
     ("param_groups=[{match: bias, lr_scal: 0.1}]",): (2, "did you mean lr_scale?"),
     ("param_groups=[{match: '.', fixed_lr: 0.1}]",): (2, "every one has a fixed_lr; drop one"),
     ("optimizer._target_=torch.optim.LBFGS",): (2, "needs a closure"),
     ("optimizer={_target_: transformers.Adafactor}",): (2, "add relative_step: false"),
     ("optimizer={_target_: torch.optim.Rprop}", "no_decay_on_bias_and_norm=true"): (2, "no argument weight_decay"),
-    ("optimizer={_target_: own.foreign}",): (1, "it holds 2 that are not the model's"),
+    ("optimizer={_target_: own.foreign}",): (1, "the model and no others, got 2 others"),
     ("optimizer={_target_: own.whole}", "param_groups=[{match: bias}]"): (2, "whole takes the model and makes its own"),
     ("model={_target_: own.meta}",): (1, "on the meta device: weight, bias"),
     ("train.accumulate=8", "data.batch_size=16"): (1, "one update takes 8 mini-batches, but the data holds only 4"),

@@ -149,7 +149,7 @@ def test_text_is_a_report_for_each_and_a_table(folder: Path) -> None:
     assert bad.split(maxsplit=4) == ["bad.yaml", "-", "-", "-", "2: model: expected a value,"]
     *faults, way_out = ran.err.splitlines()
     assert all(line.startswith("lrfind: bad.yaml: ") for line in faults)
-    assert way_out.startswith("lrfind: help: README")
+    assert way_out.startswith("lrfind: help: ")
 
 
 def test_lr_is_a_config_and_its_rate_on_a_line(folder: Path) -> None:

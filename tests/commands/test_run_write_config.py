@@ -154,7 +154,7 @@ def test_a_place_that_cannot_be_written_is_found_before_the_sweep(
 
 def test_another_folder_is_refused_where_the_config_needs_its_own(project: Project) -> None:
     refused(project, project.folder / "sub" / "tuned.yaml").says(
-        "beside the config, where it finds the module own", f"name {project.folder / 'tuned.yaml'}"
+        "the config finds the module own in its own folder", f"name {project.folder / 'tuned.yaml'}"
     )
     assert not (project.folder / "sub").exists()
 

@@ -1,32 +1,22 @@
-"""Trainings at constant learning rates, from the config of a record."""
+"""Trainings at constant learning rates."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
-import torch
 from cli import Project
-from helpers import example_result
 
-from lrfind.errors import ConfigError, LrfindError
-from lrfind.explain.trainings import Trials, config_of_record, train_at
+from lrfind.errors import LrfindError
+from lrfind.explain.trainings import Trainings, train_at
 from lrfind.observer import Observer
 from lrfind.pipeline import read_config
-from lrfind.records.types import Result, StopReason
+from lrfind.records.types import StopReason
 
 LRS = (0.1, 0.01, 1.0)
 
 
-def made(project: Project, *overrides: str, steps: int = 20, observer: Observer | None = None) -> Trials:
+def made(project: Project, *overrides: str, steps: int = 20, observer: Observer | None = None) -> Trainings:
     overrides = ("device=cpu", *overrides)
     return train_at(read_config(project.config, overrides), str(project.config), LRS, steps, observer)
-
-
-def recorded(project: Project, *overrides: str) -> Result:
-    config = read_config(project.config, overrides).model_dump(mode="json")
-    return replace(example_result(), config=config, source=str(project.config))
 
 
 def test_trainings_share_weights_and_batches(project: Project) -> None:
@@ -101,34 +91,3 @@ def test_data_that_can_be_read_but_once_ends_all(project: Project) -> None:
     trials = made(project)
     assert [len(probe.losses) for probe, _ in trials.made] == [20, 0, 0]
     assert [probe.stop_reason.value for probe, _ in trials.made] == ["completed", "data_ended", "data_ended"]
-
-
-def test_the_config_of_a_record_is_that_of_the_run(project: Project) -> None:
-    overrides = ("optimizer.momentum=0.5", "seed=3")
-    result = recorded(project, *overrides)
-    assert config_of_record(result, "record", project.config) == read_config(project.config, overrides)
-    assert config_of_record(result, "record", project.config, "cpu").device == "cpu"
-
-
-def test_faults_in_the_config_of_a_record_are_those_of_a_config(project: Project) -> None:
-    result = recorded(project)
-    broken = replace(result, config={**result.config, "seeed": 1, "model": {"_target_": "own.nett"}})
-    with pytest.raises(ConfigError, match=r"record: seeed: unknown key; did you mean seed\?"):
-        config_of_record(broken, "record", project.config)
-    misnamed = replace(result, config={**result.config, "model": {"_target_": "own.nett"}})
-    with pytest.raises(ConfigError, match=r"did you mean own\.net"):
-        config_of_record(misnamed, "record", project.config)
-    with pytest.raises(ConfigError, match="--device: expected auto, cpu, cuda"):
-        config_of_record(result, "record", project.config, "gpu")
-
-
-def test_a_checkpoint_moves_with_its_config(project: Project, tmp_path: Path) -> None:
-    weights = project.folder / "weights.pt"
-    torch.save({"weight": torch.ones(1, 3), "bias": torch.ones(1)}, weights)
-    result = recorded(project, "train.checkpoint=weights.pt")
-    assert config_of_record(result, "record", project.config).train.checkpoint == str(weights)
-    moved = tmp_path / "moved.yaml"
-    weights.rename(tmp_path / "weights.pt")
-    assert config_of_record(result, "record", moved).train.checkpoint == str(tmp_path / "weights.pt")
-    with pytest.raises(ConfigError, match=r"train\.checkpoint: expected a file, got none at"):
-        config_of_record(result, "record", project.config)

@@ -310,7 +310,7 @@ def test_what_the_user_should_know_is_told_once_in_a_run() -> None:
     job = build_workload(config(scheduler={"_target_": "a.b"}), "c.yaml")
     for _ in range(2):
         job.fresh(told.append)
-    assert [str(note) for note in told] == ["The scheduler is ignored: a sweep sets the learning rate of every step itself."]
+    assert list(map(str, told)) == ["The scheduler is ignored: a sweep sets the learning rate of every step itself."]
 
 
 def test_a_schedule_free_optimizer_is_put_in_its_training_mode() -> None:
