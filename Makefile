@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 CONFIG ?= configs/digits.yaml
 OUT ?= .
 
-.PHONY: help install run test lint type bench bench-accuracy readme clean
+.PHONY: help install run test quick lint type bench bench-accuracy readme schema clean
 
 help:  ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -17,10 +17,13 @@ $(BIN)/.installed: pyproject.toml
 	touch $@
 
 run: install  ## Find the learning rate of CONFIG (default: configs/digits.yaml), save record and plot in OUT
-	$(BIN)/lrfind run $(CONFIG) --out $(OUT)
+	$(BIN)/lrfind run "$(CONFIG)" --out "$(OUT)"
 
 test: install  ## Run the tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile
+
+quick: install  ## Run the tests that are quick, in about a minute
+	$(BIN)/pytest --numprocesses auto --dist loadfile -m "not slow"
 
 lint: install  ## Check the style
 	$(BIN)/ruff check .
@@ -38,7 +41,10 @@ bench-accuracy: install  ## Score lrfind and the existing finders against brute 
 	    OMP_NUM_THREADS=1 PYTHONPATH=benchmarks $(BIN)/python -m accuracy.$$part || exit; \
 	done
 
-readme: install  ## Write the figures and examples of README.md from real runs
+schema: install  ## Write the JSON Schema of records from their definition
+	$(BIN)/python -m lrfind.records.document > lrfind/records/record.schema.json
+
+readme: install  ## Write the figures and examples of the pages from real runs
 	$(BIN)/python benchmarks/readme.py
 
 clean:  ## Remove .venv and all that was built

@@ -1,9 +1,9 @@
-"""Write the figures, tables and examples of README.md from real runs.
+"""Write the figures, tables and examples of the README and the pages below docs/ from real runs.
 
     python benchmarks/readme.py
 
-Each block of the README between `<!-- begin: NAME -->` and `<!-- end: NAME -->` is replaced by what the function of
-that name in this file returns.
+Each block of a page between `<!-- begin: NAME -->` and `<!-- end: NAME -->` is replaced by what the function of that
+name in this file returns.
 """
 
 from __future__ import annotations
@@ -22,25 +22,27 @@ from accuracy.summary import summary
 from speed import table
 
 ROOT = Path(__file__).parent.parent
-PICTURE = Path("benchmarks") / "digits.png"
-EXPLAINED = Path("benchmarks") / "explain.png"
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+IMAGES = ROOT / "docs" / "images"
 RECORD = "digits.lrfind.json"
+SHOWN = ("lrfind", "lrfind --refine", "fastai minimum", "torch-lr-finder", "ignite", "Lightning", "folk defaults")
+"""The finders in the table of the README."""
 KEPT = 3
-"""Numbers of a long list that the README shows."""
+"""Numbers of a long list that a page shows."""
 
 
 def report(folder: Path) -> str:
-    """Return what the command of the README prints, and keep its picture."""
+    """Return what the first command of the README prints, and keep its picture."""
     (folder / "configs").symlink_to(ROOT / "configs")  # the record names the config as the command does
     shown = _console(folder, "run configs/digits.yaml", "--device", "cpu")
-    (ROOT / PICTURE).write_bytes((folder / "digits.lrfind.png").read_bytes())
+    (IMAGES / "digits.png").write_bytes((folder / "digits.lrfind.png").read_bytes())
     return shown
 
 
 def explain(folder: Path) -> str:
     """Return what `lrfind explain` prints of the run of `report`, and keep its picture."""
     shown = _console(folder, f"explain {RECORD}")
-    (ROOT / EXPLAINED).write_bytes((folder / "digits.lrfind.explain.png").read_bytes())
+    (IMAGES / "explain.png").write_bytes((folder / "digits.lrfind.explain.png").read_bytes())
     return shown
 
 
@@ -77,22 +79,35 @@ def speed(folder: Path) -> str:
 
 def accuracy(folder: Path) -> str:
     """Return the tables of the last `make bench-accuracy`, and draw its pictures."""
-    picture.draw(ROOT / "benchmarks" / "accuracy.png")
-    reliability.draw(ROOT / "benchmarks" / "reliability.png")
+    picture.draw(IMAGES / "accuracy.png")
+    reliability.draw(IMAGES / "reliability.png")
     return summary()
 
 
+def accuracy_short(folder: Path) -> str:
+    """Return the rows of the last `make bench-accuracy` that compare lrfind with each existing finder at its best."""
+    rows = [line for line in summary().splitlines() if line.count("|") == 7]
+    head, finders = rows[:2], [row for row in rows[2:] if row.split(" | ")[0].strip("| ") in SHOWN]
+    columns = [[cell.strip() for cell in row.strip("|").split("|")] for row in (*head, *finders)]
+    return "\n".join("| " + " | ".join([row[0], row[1], row[3], row[4], row[5]]) + " |" for row in columns)
+
+
+BLOCKS = (report, record, explain, accuracy, accuracy_short, speed)
+"""In the order in which they can be made: later ones read what earlier ones have written."""
+
+
 def main() -> None:
-    """Replace every block of the README."""
-    readme = ROOT / "README.md"
-    text = readme.read_text()
+    """Replace every block of every page."""
     with tempfile.TemporaryDirectory() as folder:
-        for block in (report, record, explain, accuracy, speed):
-            name = block.__name__
+        texts = {block.__name__: block(Path(folder)) for block in BLOCKS}
+    for page in PAGES:
+        text = page.read_text()
+        for name, shown in texts.items():
             begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
-            head, rest = text.split(begin)
-            text = "\n".join((head + begin, block(Path(folder)), end + rest.split(end)[1]))
-    readme.write_text(text)
+            if begin in text:
+                head, rest = text.split(begin)
+                text = "\n".join((head + begin, shown, end + rest.split(end)[1]))
+        page.write_text(text)
 
 
 if __name__ == "__main__":

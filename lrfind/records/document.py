@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
@@ -201,3 +202,7 @@ def json_schema() -> dict[str, Any]:
         "title": "Record of an lrfind run",
         **schema,
     }
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2))

@@ -1,8 +1,10 @@
-"""What the README and the help tell their readers to type, and a folder in which it can be typed."""
+"""What the README, the pages and the help tell their readers to type, and a folder in which it can be typed."""
 
 from __future__ import annotations
 
 import csv
+import importlib
+import inspect
 import io
 import json
 import os
@@ -10,16 +12,16 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-from typer.core import TyperCommand, TyperGroup
-
-from lrfind.commands.app import app
+from lrfind.commands.app import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
+PAGES = {page.name: page.read_text() for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+"""The README and the pages below docs/, by name."""
+TEXT = "\n".join(PAGES.values())
 
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PROGRAMS = ("lrfind", "make", "pip", "python", "torchrun")
@@ -50,15 +52,15 @@ assert losses[-1] < losses[0], losses
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code in the README: its language, and its text."""
+    """A block of code on a page: its language, and its text."""
 
     language: str
     text: str
 
 
 def blocks(*languages: str) -> list[Block]:
-    """Return the blocks of the README in these languages, in reading order."""
-    found = (Block(match[1], match[2]) for match in _FENCED.finditer(README))
+    """Return the blocks of all pages in these languages, in reading order."""
+    found = (Block(match[1], match[2]) for match in _FENCED.finditer(TEXT))
     return [block for block in found if block.language in languages]
 
 
@@ -72,15 +74,15 @@ def shell_lines(block: Block) -> list[str]:
 
 
 def inline_commands() -> list[str]:
-    """Return the commands that stand in the README's text, those with words to be filled in left out."""
-    spans = re.findall(r"`([^`\n]+)`", _FENCED.sub("", README))
+    """Return the commands that stand in the text of the pages, those with words to be filled in left out."""
+    spans = re.findall(r"`([^`\n]+)`", _FENCED.sub("", TEXT))
     commands = [span for span in dict.fromkeys(spans) if span.split()[0] in _PROGRAMS and len(span.split()) > 1]
     return [each for each in commands if not (each.startswith("lrfind ") and (is_template(each) or is_name(each)))]
 
 
 def named_commands() -> set[str]:
-    """Return the subcommands that the README names."""
-    return set(re.findall(r"`lrfind ([a-z]\w*)", README))
+    """Return the subcommands that the pages name."""
+    return set(re.findall(r"`lrfind ([a-z]\w*)", TEXT))
 
 
 def is_template(line: str) -> bool:
@@ -92,19 +94,23 @@ def is_name(line: str) -> bool:
     return bool(re.fullmatch(r"lrfind [a-z]\w*", line))
 
 
-def subcommands() -> dict[str, TyperCommand]:
-    group = typer.main.get_command(app)
-    assert isinstance(group, TyperGroup)
-    return {name: command for name, command in group.commands.items() if isinstance(command, TyperCommand)}
+def subcommands() -> dict[str, str]:
+    """Return the help of each subcommand, as its docstring has it."""
+    return {name: inspect.getdoc(function) or "" for name, function in functions().items()}
 
 
-def help_examples(command: TyperCommand) -> list[str]:
+def functions() -> dict[str, Callable[..., None]]:
+    """Return the function behind each subcommand."""
+    return {name: getattr(importlib.import_module(f"lrfind.commands.{name}"), name) for name in COMMANDS}
+
+
+def help_examples(text: str) -> list[str]:
     """Return the examples at the end of the help of a command."""
-    return re.findall(r"^\s*- `(.+)`$", command.help or "", re.MULTILINE)
+    return re.findall(r"^\s*- `(.+)`$", text, re.MULTILINE)
 
 
 class Folder:
-    """A copy of what a reader of the README has, and files of theirs that a line names, made as it names them."""
+    """A copy of what a reader of the pages has, and files of theirs that a line names, made as it names them."""
 
     def __init__(self, place: Path, record: Path | None = None) -> None:
         self.place = place
