@@ -15,7 +15,7 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
-from helpers import run_readme_example
+from helpers import run_example
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -476,10 +476,10 @@ def test_a_config_writes_nothing_unless_told(tmp_path: Path, monkeypatch: pytest
     assert answer.config["sweep"]["num_iter"] == 50
 
 
-def test_the_example_of_the_readme_runs(
+def test_the_example_of_the_docs_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = run_readme_example("## In Python", 1, tmp_path, monkeypatch)
+    names = run_example("python.md", 1, tmp_path, monkeypatch)
     answer = names["answer"]
     assert capsys.readouterr().out.startswith(f"{answer.suggested_lr:.3g}, safe from ")
     assert names["optimizer"].param_groups[0]["lr"] == answer.suggested_lr

@@ -17,42 +17,71 @@ LOG = logging.get_logger("transformers.lrfind")  # at the level that TrainingArg
 
 
 class FindLR(TrainerCallback):
-    """Finds the learning rate as `train` begins, by `lrfind.find_lr`, and sets it.
+    """Finds the learning rate when `train` begins, with `lrfind.find_lr`, and sets it.
 
-    The search trains with the Trainer's own `compute_loss`, and so with its label smoothing, its `compute_loss_func`
-    or what a subclass does; with its optimizer and loader, in its precision, with its accumulation and clipping, for
-    its length and schedule. Then everything is as it was but the learning rate: of the optimizer, of its scheduler,
-    and `args.learning_rate`. Nothing is logged meanwhile, and no callback is called. A `training_step` of a subclass
-    is not run. With accumulation, the tokens of each mini-batch are averaged by themselves. What reports the arguments
-    as the training begins may have done so before; the `learning_rate` of every log is the one trained with.
+    The search trains with the Trainer's own `compute_loss`, so with its label smoothing, its `compute_loss_func` or
+    the override of a subclass; with its optimizer and loader, in its precision, with its accumulation and clipping,
+    for its length and schedule. Only the learning rate changes: that of the optimizer, of its scheduler, and
+    `args.learning_rate`. The search logs nothing and calls no callback. It does not run the `training_step` of a
+    subclass. With accumulation, it averages the tokens of each mini-batch separately. A tracker may have reported
+    `args` before the search; the `learning_rate` of every log is the one that trains.
 
-    Where no learning rate can be trusted, or where there is nothing to search with, such as several processes, it
-    stays as it is, with a warning that says why. A training that resumes from a checkpoint is not searched; every
-    other `train` is, a second one of the same Trainer as well.
+    If no learning rate can be trusted, or if the search cannot run, such as with several processes, the learning rate
+    stays and a warning says why. A training that resumes from a checkpoint is not searched. Every other `train` is,
+    also a second one of the same Trainer.
+
+    A Trainer does not pass itself to its callbacks. Name it with `FindLR(trainer)` or `attach(trainer)`; in
+    `Trainer(callbacks=[FindLR()])`, where it does not exist yet, the callback finds it when `train` begins.
 
     Args:
-        strict: Whether to raise where it would warn.
+        trainer: The Trainer to search for; the callback is added to it.
+        strict: Whether to raise instead of warn.
         search: Arguments of `lrfind.find_lr`, such as `seed`, `num_iter`, `probes`, `schedule`, `progress`.
+
+    Raises:
+        TypeError: `trainer` is not a `transformers.Trainer`, or `find_lr` has no such argument.
     """
 
-    def __init__(self, *, strict: bool = False, **search: Any) -> None:
+    def __init__(self, trainer: Trainer | None = None, *, strict: bool = False, **search: Any) -> None:
         self._search = Search(strict=strict, options=search, on_note=LOG.info, warn=LOG.warning)
+        self._trainer: Trainer | None = None
+        if trainer is not None:
+            self.attach(trainer)
 
     @property
     def result(self) -> Answer | None:
-        """What was found, also where it is no learning rate; None before a search."""
+        """The answer of the last search, also if it refuses; None before a search."""
         return self._search.result
 
+    def attach(self, trainer: Trainer) -> FindLR:
+        """Add the callback to a Trainer, and return it.
+
+        Raises:
+            TypeError: `trainer` is not a `transformers.Trainer`.
+        """
+        if not isinstance(trainer, Trainer):
+            raise TypeError(f"FindLR: expected a transformers.Trainer, got {type(trainer).__name__}")
+        if all(each is not self for each in trainer.callback_handler.callbacks):
+            trainer.add_callback(self)
+        self._trainer = trainer
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_trainer": None}  # a callback that is saved must not save its Trainer
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **objects: Any) -> None:
-        """Search, unless no training follows or it goes on with one that has been."""
+        """Search, unless no training follows or it resumes from a checkpoint."""
         if state.global_step > 0:
             self._search.note("the training resumes from a checkpoint, and so does its learning rate")
             return
         if control.should_training_stop or state.max_steps <= 0:
             return
-        trainer = _trainer_of(self)
+        attached: Any = self._trainer
+        trainer = attached if attached is not None and attached.state is state else _caller(self)
         if trainer is None:
-            self._search.refuse("expected a transformers.Trainer to train, which knows its loss; use lrfind.find_lr")
+            self._search.refuse(
+                "expected a transformers.Trainer to train, which knows its loss; use FindLR(trainer) or lrfind.find_lr"
+            )
             return
         if reason := _hindrance(trainer):
             self._search.refuse(reason)
@@ -66,12 +95,16 @@ class FindLR(TrainerCallback):
             renamed(vars(args), before, lr)
 
 
-def _trainer_of(callback: TrainerCallback) -> Any:
-    """Return the Trainer that calls the callback: it hands over all but itself, and only it knows its loss."""
+def _caller(callback: TrainerCallback) -> Any:
+    """Return the Trainer that calls the callback, from the call stack.
+
+    A fallback for `Trainer(callbacks=[FindLR()])`: the Trainer passes its callbacks its model, optimizer and loader,
+    but not itself, and only it knows its loss.
+    """
     frame = sys._getframe().f_back
     while frame is not None:
         caller = frame.f_locals.get("self")
-        if isinstance(caller, Trainer) and any(one is callback for one in caller.callback_handler.callbacks):
+        if isinstance(caller, Trainer) and any(each is callback for each in caller.callback_handler.callbacks):
             return caller
         frame = frame.f_back
     return None

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import run_readme_example
+from helpers import run_example
 from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainerCallback, TrainingArguments
 
@@ -283,13 +283,42 @@ def test_sharded_parameters_are_not_searched(tmp_path: Path) -> None:
         trainer.train()
 
 
+@pytest.mark.parametrize("attach", [FindLR, lambda trainer, **options: FindLR(**options).attach(trainer)])
+def test_a_trainer_that_exists_already_gets_the_callback_once(
+    tmp_path: Path, attach: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make(tmp_path)
+    find = attach(trainer, **QUICK)
+    assert find.attach(trainer) is find
+    monkeypatch.setattr("lrfind.integrations.huggingface._caller", lambda callback: pytest.fail("walked the stack"))
+    trainer.train()
+    assert sum(each is find for each in trainer.callback_handler.callbacks) == 1
+    assert trainer.args.learning_rate == find.result.suggested_lr != 1e-3
+
+
+def test_a_callback_searches_for_the_trainer_that_trains(tmp_path: Path) -> None:
+    attached = make(tmp_path / "attached")
+    find = FindLR(attached, **QUICK)
+    other = make(tmp_path / "other", find)
+    other.train()
+    assert find.result
+    assert other.args.learning_rate == find.result.suggested_lr
+    assert attached.args.learning_rate == 1e-3
+    pickle.dumps(find)
+
+
+def test_what_is_no_trainer_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match=r"expected a transformers\.Trainer, got Linear"):
+        FindLR(nn.Linear(1, 1))  # type: ignore[arg-type]
+
+
 def test_without_its_trainer_it_searches_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     trainer = make(tmp_path)
     FindLR().on_train_begin(trainer.args, ready(trainer), trainer.control)
     assert "FindLR: the learning rate stays as it is: expected a transformers.Trainer" in caplog.text
 
 
-def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = run_readme_example("### In a Lightning or Hugging Face Trainer", 2, tmp_path, monkeypatch)
+def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = run_example("trainers.md", 2, tmp_path, monkeypatch)
     assert names["find"].result
     assert names["trainer"].args.learning_rate == names["find"].result.suggested_lr

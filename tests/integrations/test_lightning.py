@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import run_readme_example
+from helpers import run_example
 from torch import Tensor, nn
 from torch.optim import lr_scheduler as schedulers
 from torch.utils.data import DataLoader, TensorDataset
@@ -420,7 +420,7 @@ def test_an_unknown_option_is_refused_at_once() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Starting from v1.9.0, `tensorboardX`", "ignore:The number of training batches .29.")
-def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = run_readme_example("### In a Lightning or Hugging Face Trainer", 1, tmp_path, monkeypatch)
+def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = run_example("trainers.md", 1, tmp_path, monkeypatch)
     assert names["find"].result
     assert names["trainer"].lightning_module.hparams.lr == names["find"].result.suggested_lr

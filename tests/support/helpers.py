@@ -130,12 +130,12 @@ def refused_result(**changes: object) -> Result:
     return example_result(**(fields | changes))  # type: ignore[arg-type]
 
 
-def run_readme_example(heading: str, number: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Run the Python example of that number below a heading of the README in `folder`; return the names it makes."""
+def run_example(page: str, number: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run the Python example of that number on a page of docs/ in `folder`; return its global names."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [*sys.path])
     (folder / "configs").symlink_to(ROOT / "configs")
-    _, _, section = (ROOT / "README.md").read_text().partition(f"\n{heading}\n")
+    examples = (ROOT / "docs" / page).read_text().split("```python\n")
     names: dict[str, Any] = {}
-    exec(compile(section.split("```python\n")[number].split("```", 1)[0], "README.md", "exec"), names)
+    exec(compile(examples[number].split("```", 1)[0], page, "exec"), names)
     return names
