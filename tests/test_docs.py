@@ -1,6 +1,6 @@
-"""What the README and the help tell their readers to type works, as they would type it.
+"""What the README, the pages of docs/ and the help tell their readers to type works, as they would type it.
 
-New blocks, commands and examples are found by themselves: each is run, or stands among the excuses with a reason.
+New blocks, commands and examples are collected from the text: each is run, or is excused with a reason.
 """
 
 from __future__ import annotations
@@ -17,18 +17,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from cli import process
 from documented import (
+    PAGES,
     ROOT,
     Folder,
+    anchors,
     blocks,
     help_examples,
     inline_commands,
+    links,
     named_commands,
     shell_lines,
     subcommands,
 )
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -38,15 +45,15 @@ else:
 EXCUSED = {
     r"make ": "installs, or measures for half an hour; what it would do is printed instead",
     r"pip install ": "needs an index of packages; packages and extras are looked up instead",
-    r"torchrun ": "takes several processes; tests/test_commands_run_parallel.py trains in them",
+    r"torchrun ": "takes several processes; tests/commands/test_run_parallel.py trains in them",
     r"python -m accuracy\.": "shows what `make bench-accuracy` has measured; the module is looked up instead",
 }
 """Commands that are not run as they stand, by how they begin, and why."""
 
 SESSION = [line for block in blocks("console") for line in shell_lines(block)]
 PLACES = {
-    **{f"README {number}": shell_lines(block) for number, block in enumerate(blocks("sh", "bash", "shell"))},
-    **{f"README text {number}": [line] for number, line in enumerate(inline_commands())},
+    **{f"pages {number}": shell_lines(block) for number, block in enumerate(blocks("sh", "bash", "shell"))},
+    **{f"text {number}": [line] for number, line in enumerate(inline_commands())},
     **{f"{name} --help": help_examples(each) for name, each in subcommands().items()},
 }
 """Lines that are typed one after the other in a folder of their own, by where they stand."""
@@ -146,6 +153,44 @@ def test_every_help_ends_with_examples_of_its_command(name: str) -> None:
     examples = help_examples(subcommands()[name])
     assert examples
     assert all(f"lrfind {name}" in example for example in examples)
+
+
+# The pages
+
+
+def test_the_readme_is_one_page() -> None:
+    assert len(PAGES["README.md"].splitlines()) <= 200
+
+
+def test_the_three_lines_of_the_readme_find_a_learning_rate() -> None:
+    lines = PAGES["README.md"].split("```python\n")[1].split("```")[0]
+    assert sum(line != "" for line in lines.splitlines()) == 3
+    bundled = load_digits()
+    images = TensorDataset(torch.tensor(bundled.data, dtype=torch.float32) / 16, torch.tensor(bundled.target))
+    model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    names: dict[str, Any] = {"model": model, "loader": DataLoader(images, 64), "loss_fn": nn.CrossEntropyLoss()}
+    names["optimizer"] = torch.optim.SGD(model.parameters(), lr=1e-6)
+    exec(lines, names)
+    assert names["answer"]
+    assert names["optimizer"].param_groups[0]["lr"] == names["answer"].suggested_lr
+
+
+@pytest.mark.parametrize("page", sorted(set(PAGES) - {"README.md"}))
+def test_a_page_begins_with_an_example(page: str) -> None:
+    title, _, rest = PAGES[page].partition("\n")
+    assert re.fullmatch(r"# \S.+", title)
+    before, example, _ = rest.partition("\n```")
+    assert example
+    assert len(before.split()) <= 60
+    assert "\n#" not in before
+
+
+@pytest.mark.parametrize(("page", "target"), [(page, target) for page in PAGES for target in links(page)])
+def test_a_link_leads_to_a_file_and_a_section_that_exist(page: str, target: str) -> None:
+    name, _, anchor = target.partition("#")
+    folder = ROOT if page == "README.md" else ROOT / "docs"
+    assert (folder / name).exists()
+    assert not anchor or anchors(Path(name or page).name).count(anchor) == 1
 
 
 # The recipes for CI

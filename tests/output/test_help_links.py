@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
-import re
 from email.message import Message
 
 import pytest
 from cli import Project
+from documented import anchors
 from helpers import ROOT
 
 from lrfind.errors import (
@@ -21,13 +21,6 @@ from lrfind.errors import (
     UserCodeError,
 )
 from lrfind.output.help_links import REFUSALS, help_line, page_for, pages
-
-
-def anchors(page: str) -> list[str]:
-    """Return the names that GitHub gives to the headings of a page."""
-    text = re.sub(r"^```.*?^```", "", (ROOT / "docs" / page).read_text(), flags=re.MULTILINE | re.DOTALL)
-    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
 @pytest.mark.parametrize("page", sorted(pages()))

@@ -64,6 +64,18 @@ def blocks(*languages: str) -> list[Block]:
     return [block for block in found if block.language in languages]
 
 
+def links(page: str) -> list[str]:
+    """Return what a page links to inside the project: pages, files, pictures, sections."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", _FENCED.sub("", PAGES[page]))
+    return [target for target in dict.fromkeys(targets) if "://" not in target]
+
+
+def anchors(page: str) -> list[str]:
+    """Return the names that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", _FENCED.sub("", PAGES[page]), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
 def shell_lines(block: Block) -> list[str]:
     """Return what is typed in a block: its lines, or in a session with its output those behind the prompt."""
     lines = block.text.replace("\\\n", " ").splitlines()
