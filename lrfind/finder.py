@@ -71,32 +71,32 @@ def find_lr(
     progress: bool | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> Answer:
-    """Find the learning rate of a training that a script is about to make, or is in the middle of.
+    """Find the learning rate of a training, before it starts or in the middle of it.
 
-    What `lrfind run` does: a range test (Smith 2015, arXiv 1506.01186, section 3.3) from the state that model and
-    optimizer are in, then short trainings from the same state that check what it says. Afterwards, also after an
-    error or an interrupt, everything is bit for bit as it was: parameters, buffers, gradients, modes and hooks of the
-    model and of a `loss_fn` that is a module; state, groups and learning rates of the optimizer, so that a scheduler
-    goes on as if nothing had been; the global random generators of Python, NumPy and torch; the generators, samplers
-    and workers of a DataLoader. Meanwhile their values are kept in host memory. Not known to lrfind, and so not put
-    back, is what a data set, or a loader of another kind, keeps for itself.
+    Runs what `lrfind run` runs: a range test (Smith 2015, arXiv 1506.01186, section 3.3) from the current state of
+    model and optimizer, then short trainings from the same state that check its result. Afterwards, also after an
+    error or an interrupt, the state is bit for bit what it was before: parameters, buffers, gradients, modes and hooks
+    of the model and of a `loss_fn` that is a module; state, groups and learning rates of the optimizer, so that a
+    scheduler continues as if find_lr had not run; the global random generators of Python, NumPy and torch; the
+    generators, samplers and workers of a DataLoader. Their values are kept in host memory during the search. lrfind
+    cannot see, and does not restore, the state inside a data set or inside a loader that is no DataLoader.
 
     Args:
-        model: On the device it is trained on, in training or evaluation mode; it is swept in training mode.
-        loader: Mini-batches: a DataLoader, a list, any iterable. One that can be read but once, such as a generator,
-            is swept but not checked by short trainings, and what was read of it is gone.
-        loss_fn: Called as loss_fn(output, target), returns a scalar tensor; None where the model computes its own.
-        optimizer: Of the model's parameters, set up as it will be used. Groups keep the ratios of their learning
-            rates; where a scheduler has set all of them to 0, those of their `initial_lr`.
-        step: Called as step(model, batch), returns the scalar loss: instead of `loss_fn`, for whatever that does not
-            cover.
+        model: On the device that it trains on, in training or evaluation mode; the search runs in training mode.
+        loader: Mini-batches: a DataLoader, a list, any iterable. An iterable that can be read only once, such as a
+            generator, is swept but not probed, and its batches are used up.
+        loss_fn: Called as loss_fn(output, target), returns a scalar tensor; None if the model computes its own loss.
+        optimizer: Holds the model's parameters, set up as in the training. Groups keep the ratios of their learning
+            rates; if a scheduler has set all of them to 0, the ratios of their `initial_lr`.
+        step: Called as step(model, batch), returns the scalar loss. Use it instead of `loss_fn` if a training step is
+            more than loss_fn(model(input), target).
         device: Where the mini-batches are sent; None is the device of the first parameter.
-        seed: Of what is drawn at random in the sweeps, such as dropout and the order of a loader without a generator
-            of its own. The same seed gives the same answer.
+        seed: Seeds dropout, the order of a loader without its own generator, and everything else that is random in
+            the search. The same seed gives the same answer.
         start_lr: Learning rate of the first update.
         end_lr: Learning rate of the last update.
         num_iter: Updates of the sweep, one mini-batch each.
-        max_iter: Without `probes`: updates of the sweep at the most, where noise hides the descent.
+        max_iter: Most updates of a sweep without `probes`, which grows longer when noise hides the descent.
         warmup_steps: Updates at `start_lr` before the first that counts.
         precision: bf16 and fp16 run the step under autocast, fp16 with a scaled loss.
         scaler: The GradScaler of the training: fp16 starts with its scale. It stays as it is.
@@ -108,18 +108,18 @@ def find_lr(
         schedule: What the learning rate is for: a constant one, or the peak of a schedule that decays to 0.
         train_steps: Updates of the real training, if known: the longer it is, the lower its best learning rate.
         probes: Whether short trainings check the sweep.
-        probe_steps: Updates of each at first; doubled while the answer moves with them.
-        max_probe_steps: Updates of each at the most.
-        max_probes: Short trainings of one length at the most.
+        probe_steps: Updates of each short training at first; doubled while the answer moves with the length.
+        max_probe_steps: Most updates of one short training.
+        max_probes: Most short trainings of one length.
         refine: Whether to train twice as long, and at learning rates in between.
-        method: `auto` is what the short trainings say; any other reads the curve alone.
+        method: `auto` follows the short trainings; any other method reads the curve alone.
         progress: Whether to show a progress bar on stderr; None shows one on a terminal.
-        on_note: Called with each sentence that is worth knowing; by default it goes to the logger `lrfind`, as INFO,
-            or as WARNING where the answer may be wrong for it, which Python shows on stderr. Nothing else is printed.
+        on_note: Called with each note, a sentence. By default notes go to the logger `lrfind`, as INFO, or as WARNING
+            if the answer may be wrong because of it; Python shows warnings on stderr. Nothing else is printed.
 
     Returns:
-        The answer. Where no learning rate can be trusted, it is false, its `suggested_lr` is None, and `message`
-        says why.
+        The answer. If no learning rate can be trusted, it is false, its `suggested_lr` is None, and `message` says
+        why.
 
     Raises:
         LrfindError: An argument is at fault (the message names it), the data is empty, several processes train
@@ -134,7 +134,7 @@ def find_lr(
 def search_objects(
     objects: Objects, arguments: Mapping[str, Any], device: Any, progress: bool | None, tell: Tell
 ) -> Answer:
-    """Do what `find_lr` does, and hand on its notes as they are.
+    """Search as `find_lr` does, for the callbacks of trainers.
 
     Args:
         objects: What is trained.

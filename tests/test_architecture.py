@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,8 @@ TORCH = {"training", "workloads", "integrations", "search", "pipeline", "finder"
 """Rooms that may import torch."""
 MATPLOTLIB = {"output", "explain", "schedule", "answer"}
 """Rooms that may import matplotlib."""
+MATCHING = ("search", "match", "fullmatch", "findall", "finditer", "split", "sub")
+"""Functions and methods that match a regular expression."""
 TEMPLATES = PACKAGE / "templates"
 """What `lrfind init` writes for its users: code of theirs, which no room may import."""
 MODULES = sorted(module for module in PACKAGE.rglob("*.py") if module.parent != TEMPLATES)
@@ -116,3 +119,24 @@ def test_the_command_starts_without_the_heavy_libraries() -> None:
     code = "import sys, lrfind.commands.app, lrfind.records.json_format; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "torchvision", "matplotlib", "numpy", "hydra", "omegaconf"} & set(loaded)
+
+
+def test_few_imports_stand_inside_functions() -> None:
+    inside = {
+        (str(module.relative_to(PACKAGE)), node.lineno)
+        for module in MODULES
+        for function in ast.walk(ast.parse(module.read_text()))
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for node in ast.walk(function)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    }
+    assert len(inside) <= 15, sorted(inside)
+
+
+@each_module
+def test_no_regular_expression_is_matched_against_a_message_of_the_package(module: Path) -> None:
+    """Messages are rendered from facts at the end, so nothing has to be read out of them again."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in MATCHING:
+            text = " ".join(ast.unparse(argument) for argument in node.args)
+            assert not re.search(r"\b(message|problem|note|fault|told)\b", text), f"{module}:{node.lineno}: {text}"

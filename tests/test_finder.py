@@ -519,3 +519,17 @@ def test_a_training_on_a_gpu_goes_on_as_if_nothing_had_been(digits: TensorDatase
                 optimizer.step()
                 losses.append(loss.item())
     assert losses[: len(losses) // 2] == losses[len(losses) // 2 :]
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("train.steps"), ValueError("data.batch_size must divide 3"), RuntimeError("set --num-iter")]
+)
+def test_the_words_of_the_user_come_out_unchanged(error: Exception) -> None:
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        raise error
+
+    model = nn.Linear(2, 1)
+    with pytest.raises(UserCodeError) as caught:
+        lrfind.find_lr(model, [torch.ones(2)], None, torch.optim.SGD(model.parameters(), 0.1), step=step)
+    assert str(error) in str(caught.value)
+    assert caught.value.__cause__ is error

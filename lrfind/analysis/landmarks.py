@@ -108,7 +108,7 @@ def plateau_points(curve: Curve) -> int:
 
 
 def _noise(losses: Array) -> float:
-    """Return the standard deviation from batch to batch, whatever trend the losses follow.
+    """Return the standard deviation from batch to batch, with the trend of the losses removed.
 
     Successive differences do not see the trend, and have twice the variance (von Neumann 1941); their median
     absolute value, 0.6745 standard deviations for normal noise, does not see a spike (Rousseeuw & Croux 1993).

@@ -22,7 +22,7 @@ from lrfind.settings import Schedule as ScheduleName
 
 
 class Method(str, enum.Enum):
-    """The candidate to suggest."""
+    """The method whose candidate is suggested."""
 
     AUTO = "auto"
     STEEPEST = "steepest"

@@ -25,7 +25,7 @@ COMMANDS = {
     "check": "Check that the learning rate of a config is safe to train with.",
     "analyze": "Read the learning rate from a recorded curve, without training.",
     "plot": "Draw one record, or compare up to 12 in one picture and a table.",
-    "schedule": "Set up a PyTorch LR scheduler for the learning rate that was found.",
+    "schedule": "Print a PyTorch LR scheduler for the suggested learning rate.",
     "explain": "Show what happens at a tenth of the LR, at the LR, and at ten times the LR.",
 }
 """The subcommands in the order of the help. `lrfind.commands.NAME` holds the function NAME and is loaded when the

@@ -54,8 +54,8 @@ def check(
 ) -> None:
     """Check that the learning rate of a config is safe to train with.
 
-    Sweeps as `lrfind run` does, and judges the LR by the safe range; with --against also whether the suggestion has
-    drifted from that of a record. Nothing is written without --out.
+    Runs the search of `lrfind run`, and checks that the LR lies in the safe range. --against also checks that the
+    suggestion has not drifted from that of a record. Writes nothing without --out.
 
     Exit codes: 0 inside, 1 the run failed, 2 usage or config fault, 3 no LR can be trusted, 4 outside the safe range or
     drifted, 130 interrupted.

@@ -1,4 +1,4 @@
-"""`lrfind explain`: short trainings below, at and above the learning rate that was found, and what becomes of them."""
+"""`lrfind explain`: short trainings below, at and above the suggested learning rate, and how each of them goes."""
 
 from __future__ import annotations
 

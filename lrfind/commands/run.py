@@ -43,26 +43,27 @@ def run(
     num_iter: Annotated[str | None, typer.Option(metavar="N", help="Steps of the sweep.")] = None,
     start_lr: Annotated[str | None, typer.Option(metavar="LR", help="First learning rate.")] = None,
     end_lr: Annotated[str | None, typer.Option(metavar="LR", help="Last learning rate.")] = None,
-    refine: Annotated[bool, typer.Option("--refine", help="Check the LR by more and longer trainings.")] = False,
+    refine: Annotated[bool, typer.Option("--refine", help="Check the LR with more and longer trainings.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result and errors.")] = False,
     write_config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the config with the LR filled in.", show_default=False)
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Let --write-config replace a file.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Build all, train one step, say what would run.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Build everything, train one step, say what would run.")
+    ] = False,
     outcome: Annotated[Path | None, typer.Option(OUTCOME, hidden=True)] = None,
 ) -> None:
     """Sweep the learning rate of a training and suggest one.
 
-    Saves the record (CONFIG.lrfind.json) and the loss-vs-LR plot, and prints the suggestion. What no option says is as
-    in the config.
-    --write-config writes the config anew with that LR as optimizer.lr, the overrides, and all else as it is.
+    Saves the record (CONFIG.lrfind.json) and the loss-vs-LR plot, and prints the suggestion. An option replaces what
+    the config says. --write-config writes a copy of the config with the suggested LR as optimizer.lr and with the
+    overrides.
 
-    Several configs run one after the other, whatever becomes of the others, and end in a table. --json prints a line
-    of JSON for each, also for a single one or one that fails; --format lr CONFIG, a tab and the LR, of a single one
-    the LR alone.
+    Several configs run one after the other, also after one fails, and end in a table. --json prints one line of
+    JSON for each config. --format lr prints CONFIG, a tab and the LR; for a single config, the LR alone.
 
-    Exit codes: 0 an LR is suggested, 1 the run failed, 2 usage or config fault, 3 no LR can be trusted,
+    Exit codes: 0 an LR is suggested, 1 the run failed, 2 command line or config at fault, 3 no LR can be trusted,
     130 interrupted; the worst of several.
 
     For example:
@@ -135,7 +136,7 @@ def _left_in(file: Path | None, source: str, form: Format) -> Iterator[Leave]:
 def _prepare(
     config: Path, overrides: Sequence[str], flags: Mapping[str, Flag], write_config: Path | None, *, force: bool
 ) -> tuple[Config, Writing | None]:
-    """Read the config, and make sure that what is to be written can be."""
+    """Read the config, and check that every output can be written."""
     settings = ready(config, overrides, flags)
     if not is_first():
         return settings, None

@@ -44,7 +44,7 @@ def schedule(
     plot: Annotated[PlotFormat, typer.Option(help="Save a picture of the LR over the training.")] = PlotFormat.NONE,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not say what was written.")] = False,
 ) -> None:
-    """Set up a PyTorch LR scheduler for the learning rate that was found.
+    """Print a PyTorch LR scheduler for the suggested learning rate.
 
     Prints Python code that runs as it stands: imports, the optimizer of the config, the scheduler, and a loop that
     shows where `step()` is called. Without --scheduler, prints what there is and which LR each takes.
@@ -113,7 +113,7 @@ def _check_lr(lr: float | None) -> None:
 
 
 def _rates(result: Result, lr: float | None) -> Rates | None:
-    """Return the learning rates for schedules, whatever schedule the record is for; None where there is none."""
+    """Return the learning rates for all schedules, not only the record's; None without a suggestion."""
     found, safe_range = result.analysis, _constant_range(result)
     if lr is not None:
         return rates_given(lr, safe_range)
@@ -123,7 +123,7 @@ def _rates(result: Result, lr: float | None) -> Rates | None:
 
 
 def _constant_range(result: Result) -> tuple[float, float] | None:
-    """Return the safe range of a constant learning rate, whatever schedule the record is for."""
+    """Return the safe range of a constant learning rate, also if the record is for a schedule."""
     found = result.analysis
     if found.suggested_lr is None or found.constant_lr is None or found.safe_range is None:
         return None

@@ -21,7 +21,7 @@ WAY_OUT = f"make room there, or name another file with {FLAG}"
 
 @dataclass(frozen=True)
 class Writing:
-    """A config that is to be written once its learning rate is known.
+    """A config to write once its learning rate is known.
 
     Attributes:
         draft: The config that is swept.
@@ -62,7 +62,7 @@ class Writing:
 
 
 def prepare(config: Path, overrides: Sequence[str], settings: Config, out: Path, *, force: bool) -> Writing:
-    """Return what is to be written, once all is ruled out that could keep it from being written after a long run.
+    """Return the config to write, after checking everything that could stop the writing after a long run.
 
     Args:
         config: The config that is swept.

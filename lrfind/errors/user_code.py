@@ -21,7 +21,7 @@ LIBRARIES = (
 
 @contextlib.contextmanager
 def user_code(doing: str, hints: Callable[[], Sequence[str]] = tuple, key: str = "", docs: str = "") -> Iterator[None]:
-    """Turn whatever the enclosed call into the user's code raises into a `UserCodeError`.
+    """Turn every exception of the enclosed call into the user's code into a `UserCodeError`.
 
     Args:
         doing: What was being done, as the start of the message: "building model".

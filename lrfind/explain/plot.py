@@ -129,7 +129,7 @@ def _color(run: Run) -> str:
 
 
 def _key(axes: Axes, explained: Explanation) -> None:
-    """Say in the legend what lines and marks mean, whatever their colour."""
+    """Explain lines and marks in the legend, in a neutral colour."""
     grey = "#555555"
     axes.plot([], [], color=grey, linewidth=2.6, label="smoothed loss (faint: mini-batches)")
     axes.plot([], [], color="#666666", linestyle="--", linewidth=1.2, label="loss before training")

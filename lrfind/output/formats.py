@@ -1,4 +1,4 @@
-"""How a result is shown and kept, whatever command has it: the report, JSON or the number, and the files."""
+"""The output that commands share: a result as report, JSON or bare number, and its files."""
 
 from __future__ import annotations
 

@@ -18,5 +18,5 @@ def unique(places: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """Return `text` on one line, with a space for whatever cannot be printed."""
+    """Return `text` on one line, with a space for each character that cannot be printed."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())

@@ -59,7 +59,7 @@ def check_suffix(path: Path) -> str:
 
 @contextlib.contextmanager
 def own_settings() -> Iterator[None]:
-    """Draw with matplotlib's defaults, whatever a matplotlibrc says, and with reproducible ids in SVG."""
+    """Draw with matplotlib's defaults instead of the user's matplotlibrc, and with reproducible ids in SVG."""
     defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
     with matplotlib.rc_context({**defaults, "svg.hashsalt": "lrfind", "font.size": 10}):
         yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,8 +24,6 @@ _STOPPED = {
     StopReason.INTERRUPTED: "interrupted by the user",
     StopReason.FAILED: "cut short because the training code raised",
 }
-# Config keys and flags, as the messages of the analysis name them.
-_KNOB = re.compile(r"\b(?:analysis|data|loss|model|optimizer|probes|step|sweep|train)\.[a-z_]+|(?<!\S)--[a-z-]+")
 
 
 def report(result: Result, console: Console, files: Sequence[Path] = ()) -> None:
@@ -104,8 +101,7 @@ def _next_step(result: Result) -> str:
         return f"train with optimizer.lr={format_lr(lr)}" + (f", the lr of {target}" if target else "")
     if result.sweep.stop_reason is StopReason.INTERRUPTED:
         return "run again, to the end"
-    knobs = list(dict.fromkeys(_KNOB.findall(result.analysis.message)))
-    return f"change {' or '.join(knobs) or 'what is named above'}, and run again"
+    return "change what the message above names, and run again"
 
 
 def _say(console: Console, text: str, style: str = "") -> None:

@@ -197,7 +197,7 @@ class Analysis:
 
     @property
     def constant_lr(self) -> float | None:
-        """The suggestion for a constant learning rate, whatever schedule the sweep was read for."""
+        """The suggestion for a constant learning rate, also if the sweep was read for a schedule."""
         return None if self.suggested_lr is None else self.suggested_lrs.get("constant", self.suggested_lr)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 def to_device(batch: Any, device: torch.device) -> Any:
     """Return `batch` with every tensor in it on `device`; pinned ones are copied without waiting.
 
-    Whatever knows how to move itself, by a method `to(device)`, does so: a batch encoding, a packed sequence, a graph.
+    An object with a method `to(device)` moves itself: a batch encoding, a packed sequence, a graph.
     Otherwise mappings, tuples, lists, namedtuples and dataclasses are gone through at any depth, and keep their types.
     """
     if isinstance(batch, Tensor):
