@@ -20,10 +20,10 @@ run: install  ## Find the learning rate of CONFIG (default: configs/digits.yaml)
 	$(BIN)/lrfind run "$(CONFIG)" --out "$(OUT)"
 
 test: install  ## Run the tests
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 quick: install  ## Run the tests that are quick, in about a minute
-	$(BIN)/pytest --numprocesses auto --dist loadfile -m "not slow"
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not slow"
 
 lint: install  ## Check the style
 	$(BIN)/ruff check .

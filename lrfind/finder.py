@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lrfind.answer import Answer
 from lrfind.errors import CONFIG, PYTHON, Level, LrfindError, Note, Words
-from lrfind.errors.words import KEYS
+from lrfind.errors.setting_names import KEYS
 from lrfind.observer import Observer
 from lrfind.output.files import check_writable, record_path
 from lrfind.records.types import Result

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from annotated_types import Ge, Gt, Lt
 
 from lrfind.errors import ConfigError, Fault, MisfitError
-from lrfind.errors.words import KEYS
+from lrfind.errors.setting_names import KEYS
 
 Schedule = Literal["constant", "cosine", "linear", "onecycle"]
 """What a learning rate is for: a constant one, or the peak of a schedule that decays to 0."""
@@ -176,7 +176,7 @@ def settings_of(arguments: Mapping[str, Any]) -> Settings:
     """Return the settings that arguments of `find_lr` make.
 
     Args:
-        arguments: Settings by their names as arguments (`lrfind.errors.words.KEYS`).
+        arguments: Settings by their names as arguments (`lrfind.errors.setting_names.KEYS`).
 
     Raises:
         ConfigError: One or more are of another type than expected or out of range, or do not go together.

@@ -14,6 +14,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import lrfind
 
+pytestmark = pytest.mark.slow
+
 
 class Net(nn.Module):
     """A model of two layers on two blobs of points."""

@@ -28,6 +28,8 @@ from lrfind.config.validate import check_targets
 from lrfind.pipeline import try_out
 from lrfind.records.types import Refusal
 
+pytestmark = pytest.mark.slow
+
 UNTRAINED = 3.0
 
 

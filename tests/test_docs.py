@@ -42,6 +42,8 @@ if sys.version_info >= (3, 11):
 else:
     tomllib = pytest.importorskip("tomli")
 
+pytestmark = pytest.mark.slow
+
 EXCUSED = {
     r"make ": "installs, or measures for half an hour; what it would do is printed instead",
     r"pip install ": "needs an index of packages; packages and extras are looked up instead",

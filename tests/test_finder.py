@@ -24,6 +24,8 @@ from lrfind.analysis.recorded import reanalyze
 from lrfind.errors import LrfindError, UserCodeError
 from lrfind.records.json_format import to_json, to_result
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
 SCHEMA = ROOT / "lrfind" / "records" / "record.schema.json"

@@ -10,6 +10,8 @@ import pytest
 
 import lrfind
 
+pytestmark = pytest.mark.slow
+
 
 def test_importing_it_loads_nothing_heavy() -> None:
     code = "import sys, lrfind; dir(lrfind); lrfind.__all__; print(*sys.modules)"

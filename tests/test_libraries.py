@@ -13,6 +13,8 @@ from transformers import BatchEncoding, BatchFeature, BertConfig, BertForSequenc
 
 from lrfind.training.batch import to_device
 
+pytestmark = pytest.mark.slow
+
 OWN = """\
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers

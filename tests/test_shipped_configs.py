@@ -29,6 +29,8 @@ from lrfind.errors import UserCodeError
 from lrfind.pipeline import read_config, run
 from lrfind.records.types import Status
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "configs").rglob("*.y*ml"))
 

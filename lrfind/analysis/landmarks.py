@@ -25,6 +25,10 @@ MARGIN = 3.0
 the best learning rate lies within a factor of 2 of the largest one that does not diverge (Bengio 2012, arXiv
 1206.5533, section 3.1.1), and a sweep passes that one before it shows."""
 
+SIGNIFICANT = 5.0
+"""Standard errors that a descent must be deep to be more than chance. The dip of a sweep of normal noise alone is this
+deep in 1.7 of 1000 sweeps of 100 steps and 0.3 of 1000 of 400 (6000 simulated of each)."""
+
 DESCENT_SHARE = 2 / 3
 """The descent ends where this share of the drop from plateau to minimum is made: the rule of thumb of half to two
 thirds of the way down, on a curve without lag. From half to 85 % the regret of brute-forced tasks is about as low."""

@@ -6,10 +6,10 @@ import math
 from dataclasses import replace
 
 from lrfind.analysis.landmarks import DESCENT_SHARE
-from lrfind.analysis.probe_round import SAME, ProbeRound, sweep_minimum
-from lrfind.analysis.schedules import for_schedules, peak_lr
-from lrfind.analysis.suggest import no_suggestion
-from lrfind.records.types import Analysis, Candidate, Refusal, Status
+from lrfind.analysis.peak_lr import for_schedules, peak_lr
+from lrfind.analysis.probe_round import ProbeRound, sweep_minimum
+from lrfind.analysis.refusals import no_suggestion, refusal_of_probes
+from lrfind.records.types import Analysis, Candidate, Status
 from lrfind.settings import Schedule
 
 DRIFT = 0.15
@@ -55,7 +55,7 @@ def analysis_of_probes(
         sure: Whether the answer had settled.
         train_steps: Updates of the real training, if known.
     """
-    if refusal := _refusal(probed, highest_lr):
+    if refusal := refusal_of_probes(probed, highest_lr):
         return no_suggestion(*refusal, analysis.smoothed, analysis.landmarks, analysis.candidates)
     constant = for_length(probed.vertex, probed.steps, train_steps or LONG)
     lr = peak_lr(constant, schedule)
@@ -114,23 +114,3 @@ def _beside(best: float, analysis: Analysis) -> str:
     if best > minimum * FAR:
         return f"{best / minimum:.1f} times above the minimum of the sweep, which spends only a few steps there."
     return "where the sweep does best as well."
-
-
-def _refusal(probed: ProbeRound, highest_lr: float) -> tuple[Refusal, str] | None:
-    """Return why the probes give no learning rate, with what to change; None if they give one."""
-    if not probed.descends:
-        return Refusal.NOISE, (
-            "No descent stands out from the noise between batches, neither in the sweep nor in probes of "
-            f"{probed.steps} steps: raise $max_probe_steps, use larger batches, or check that the data can be learned."
-        )
-    if probed.is_highest and probed.best >= highest_lr * (1 - SAME):
-        return Refusal.STILL_DESCENDING, (
-            f"Of {len(probed.end_losses)} probes of {probed.steps} steps the one at the highest learning rate "
-            f"({highest_lr:.3g}) does best, so the best learning rate lies beyond: raise $end_lr."
-        )
-    if probed.is_lowest:
-        return Refusal.UNSURE, (
-            f"Of {len(probed.end_losses)} probes of {probed.steps} steps the one at the lowest learning rate "
-            f"({probed.best:.3g}) does best: raise $max_probes, or lower $start_lr and $end_lr."
-        )
-    return None

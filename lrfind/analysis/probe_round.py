@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lrfind.analysis.landmarks import MARGIN, PLATEAU_SHARE
-from lrfind.analysis.suggest import SIGNIFICANT
+from lrfind.analysis.landmarks import MARGIN, PLATEAU_SHARE, SIGNIFICANT
 from lrfind.records.types import Analysis, Landmarks, Probe, Refusal
 
 COARSE, FINE = 0.5, 0.25

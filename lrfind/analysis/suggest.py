@@ -7,17 +7,11 @@ import math
 import numpy as np
 
 from lrfind.analysis.confidence import confidence
-from lrfind.analysis.landmarks import DESCENT_SHARE, MARGIN, Fit, curve, find_landmarks, fit, plateau_points
-from lrfind.analysis.schedules import for_schedules, peak_lr
-from lrfind.records.types import Analysis, Candidate, Landmarks, Refusal, Status, StopReason, Sweep
+from lrfind.analysis.landmarks import DESCENT_SHARE, MARGIN, Fit, curve, find_landmarks, fit
+from lrfind.analysis.peak_lr import for_schedules, peak_lr
+from lrfind.analysis.refusals import BLOWN_UP, MIN_POINTS, no_suggestion, refusal_of_sweep, too_short, unsure
+from lrfind.records.types import Analysis, Candidate, Landmarks, Refusal, Status, Sweep
 from lrfind.settings import Method, Schedule
-
-MIN_POINTS = 10
-"""Fewer losses than this do not make a curve."""
-
-SIGNIFICANT = 5.0
-"""Standard errors that a descent must be deep to be more than chance. The dip of a sweep of normal noise alone is this
-deep in 1.7 of 1000 sweeps of 100 steps and 0.3 of 1000 of 400 (6000 simulated of each)."""
 
 EVIDENT = 7.5
 """Standard errors from which no longer sweep is wanted: in 100 steps over 8 decades, the depth of a descent three times
@@ -33,13 +27,6 @@ SLOWER = 5.0
 """The safe range reaches this factor below the suggestion. The sweep cannot see a lower edge: a smaller learning rate
 reaches the same loss in as many times more steps."""
 
-_CUT_SHORT = {
-    StopReason.INTERRUPTED: "was interrupted",
-    StopReason.FAILED: "failed",
-    StopReason.DATA_ENDED: "ran out of data",
-}
-_BLOWN_UP = (StopReason.DIVERGED, StopReason.NON_FINITE)
-
 
 def analyze(sweep: Sweep, method: Method = "auto", schedule: Schedule = "constant") -> Analysis:
     """Read the learning rate from a sweep.
@@ -54,11 +41,11 @@ def analyze(sweep: Sweep, method: Method = "auto", schedule: Schedule = "constan
     """
     seen = curve(sweep)
     if seen is None or len(seen.response) + 1 < MIN_POINTS:
-        return no_suggestion(*_too_short(sweep), _smoothed(sweep))
+        return no_suggestion(*too_short(sweep), _smoothed(sweep))
     fitted = fit(seen)
-    landmarks = find_landmarks(fitted, blew_up=sweep.stop_reason in _BLOWN_UP)
+    landmarks = find_landmarks(fitted, blew_up=sweep.stop_reason in BLOWN_UP)
     candidates = _candidates(fitted, landmarks)
-    refusal = _refusal(sweep, fitted, landmarks)
+    refusal = refusal_of_sweep(sweep, fitted, landmarks)
     if refusal is not None:
         return no_suggestion(*refusal, _smoothed(sweep, fitted), landmarks, candidates)
     chosen = "descent_end" if method == "auto" else method
@@ -128,7 +115,7 @@ def _suggested(
     sure = confidence(fitted, lr, lambda other: min(_reread(other, method) or math.inf, edge))
     sure *= min(1.0, landmarks.significance / EVIDENT)
     if sure < SURE:
-        return no_suggestion(Refusal.UNSURE, _unsure(sure), _smoothed(sweep, fitted), landmarks, candidates)
+        return no_suggestion(Refusal.UNSURE, unsure(sure), _smoothed(sweep, fitted), landmarks, candidates)
     return Analysis(
         status=Status.OK,
         reason=None,
@@ -152,134 +139,9 @@ def _finding(landmarks: Landmarks) -> str:
     return "The loss falls steadily up to here, and rises or blows up only well above."
 
 
-def _unsure(sure: float) -> str:
-    return (
-        f"With other noise the same curve would have given another learning rate (confidence {sure:.0%}): "
-        "raise $num_iter or $max_iter, or use larger batches."
-    )
-
-
 def _reread(fitted: Fit, method: str) -> float | None:
     found = _candidates(fitted, find_landmarks(fitted, blew_up=False))
     return next(candidate.lr for candidate in found if candidate.method == method)
-
-
-def _too_short(sweep: Sweep) -> tuple[Refusal, str]:
-    if sweep.losses and not math.isfinite(sweep.losses[0]):
-        return Refusal.NON_FINITE_AT_START, (
-            f"The very first loss is {sweep.losses[0]}, before any update: no learning rate can fix this. "
-            "Look for the cause in the data, the model or the loss."
-        )
-    blew_up = sweep.stop_reason in _BLOWN_UP or not all(map(math.isfinite, sweep.losses))
-    if sweep.losses and blew_up:
-        return _diverged_at_once(sweep)
-    return Refusal.TOO_FEW_POINTS, (
-        f"The sweep has {len(sweep.losses)} losses, but a curve needs {MIN_POINTS}: "
-        "give it more data, or let it run to its end."
-    )
-
-
-def _to_the_end(sweep: Sweep) -> str:
-    if sweep.stop_reason is StopReason.DATA_ENDED:
-        return "give it more data, or a loader that can be read again"
-    return "let it run to its end"
-
-
-def _diverged_at_once(sweep: Sweep) -> tuple[Refusal, str]:
-    return Refusal.DIVERGED_AT_ONCE, (
-        f"The loss rises from the first learning rate ({sweep.lrs[0]:.3g}) on: lower $start_lr, "
-        f"for example to {sweep.lrs[0] / 1000:.0e}."
-    )
-
-
-def _refusal(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> tuple[Refusal, str] | None:
-    """Return why this curve gives no learning rate, with what to change; None if it gives one."""
-    if _is_flat(fitted):
-        return Refusal.FLAT, (
-            f"The loss stays at {fitted.plateau:.4g} at every learning rate: raise $end_lr, or check that the loss "
-            "depends on the trainable parameters."
-        )
-    if _starts_blown_up(sweep, fitted):
-        return _diverged_at_once(sweep)
-    if landmarks.significance < SIGNIFICANT:
-        if _rises_at_once(fitted):
-            return _diverged_at_once(sweep)
-        if sweep.stop_reason in _CUT_SHORT:
-            return Refusal.TOO_FEW_POINTS, (
-                f"The sweep {_CUT_SHORT[sweep.stop_reason]} after {len(sweep.losses)} steps, before any descent: "
-                f"{_to_the_end(sweep)}."
-            )
-        return Refusal.NOISE, (
-            f"No descent stands out from the noise between batches (standard deviation {fitted.noise:.3g}): "
-            "raise $max_iter, or use larger batches."
-        )
-    if landmarks.steepest_lr <= 10 ** fitted.curve.log_lrs[plateau_points(fitted.curve) - 1]:
-        return Refusal.NO_PLATEAU, (
-            f"The loss falls from the first learning rate ({sweep.lrs[0]:.3g}) on, so the sweep does not show where "
-            f"the descent begins: lower $start_lr, for example to {sweep.lrs[0] / 100:.0e}."
-        )
-    if _still_descending(sweep, fitted, landmarks):
-        fix = "raise $end_lr" if sweep.stop_reason is StopReason.COMPLETED else _to_the_end(sweep)
-        return Refusal.STILL_DESCENDING, (
-            f"The loss is still falling at the last learning rate ({sweep.lrs[-1]:.3g}), so the best one lies beyond: "
-            f"{fix}."
-        )
-    return None
-
-
-def _is_flat(fitted: Fit) -> bool:
-    """Tell whether the loss moves by no more than rounding would make it move."""
-    span = float(np.ptp(fitted.curve.response))
-    return span <= 1e-5 * max(abs(fitted.plateau), float(np.finfo(np.float32).tiny))
-
-
-def _rises_at_once(fitted: Fit) -> bool:
-    """Tell whether the loss has left its plateau upwards before the learning rate has risen tenfold."""
-    log_lrs = fitted.curve.log_lrs
-    return bool(np.any(fitted.smoothed[log_lrs < log_lrs[0] + 1] > fitted.plateau + 3 * fitted.noise))
-
-
-def _starts_blown_up(sweep: Sweep, fitted: Fit) -> bool:
-    """Tell whether the plateau is none, but losses that the very first updates have blown up.
-
-    The loss before any update then lies below them all, by three times what the curve ever falls below it, or more.
-    """
-    before, points = sweep.losses[0], fitted.curve.response[: plateau_points(fitted.curve)]
-    rise = fitted.plateau - before
-    fall = before - float(np.min(fitted.smoothed))
-    return rise > max(3 * fall, SIGNIFICANT * fitted.noise) and before < float(np.min(points))
-
-
-def _still_descending(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> bool:
-    """Tell whether the curve ends on a slope no flatter than a quarter of its steepest."""
-    if sweep.stop_reason in _BLOWN_UP:
-        return False
-    last = int(np.ceil(fitted.curve.smoother.bandwidth))
-    at_the_end = landmarks.minimum_lr >= 10 ** fitted.curve.log_lrs[-last]
-    return at_the_end and float(fitted.slope[-1]) <= landmarks.steepest_slope / 4
-
-
-def no_suggestion(
-    reason: Refusal,
-    message: str,
-    smoothed: tuple[float, ...],
-    landmarks: Landmarks | None = None,
-    candidates: tuple[Candidate, ...] = (),
-) -> Analysis:
-    """Return an analysis without a suggestion; the arguments are its attributes."""
-    return Analysis(
-        status=Status.NO_SUGGESTION,
-        reason=reason,
-        message=message,
-        method=None,
-        suggested_lr=None,
-        suggested_lrs={},
-        safe_range=None,
-        confidence=0.0,
-        candidates=candidates,
-        landmarks=landmarks,
-        smoothed=smoothed,
-    )
 
 
 def _smoothed(sweep: Sweep, fitted: Fit | None = None) -> tuple[float, ...]:

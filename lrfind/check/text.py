@@ -8,7 +8,7 @@ from typing import Any
 
 from lrfind.check.verdict import Finding, Verdict
 from lrfind.output.curve import findings, format_lr
-from lrfind.output.terminal import sketch
+from lrfind.output.terminal_plot import sketch
 from lrfind.records.types import Result
 
 WIDTH, HEIGHT = 76, 14

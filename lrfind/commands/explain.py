@@ -13,10 +13,10 @@ from lrfind.commands.record_files import STDIN, RecordFile, load
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, RecordError, some
 from lrfind.explain.config import TRUST, config_on_disk, differences, trusted_config
+from lrfind.explain.interpretation import interpret
 from lrfind.explain.text import as_document, as_parts
 from lrfind.explain.trainings import train_at
 from lrfind.explain.types import Explanation, Outcome
-from lrfind.explain.wording import interpret
 from lrfind.output.files import check_writable
 from lrfind.output.formats import PlotFormat, console_for_result, print_json, print_parts
 from lrfind.output.progress import watched

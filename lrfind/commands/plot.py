@@ -19,8 +19,8 @@ from lrfind.output.curve import format_lr, format_range
 from lrfind.output.formats import console_for_result, print_json, print_parts
 from lrfind.output.names import unique
 from lrfind.output.streams import print_bytes, tell
-from lrfind.output.tables import plain_table
-from lrfind.output.terminal import sketch
+from lrfind.output.table_style import plain_table
+from lrfind.output.terminal_plot import sketch
 from lrfind.records.types import Result
 
 STDOUT = "-"

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 
 from lrfind.errors import ExitCode
 from lrfind.output.curve import format_lr, format_range
-from lrfind.output.tables import plain_table
+from lrfind.output.table_style import plain_table
 from lrfind.records.document import SCHEMA
 
 SEVERITY = (ExitCode.INTERRUPTED, ExitCode.FAILED, ExitCode.USAGE, ExitCode.NO_SUGGESTION, ExitCode.OK)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
-from lrfind.analysis.schedules import for_schedules
+from lrfind.analysis.peak_lr import for_schedules
 from lrfind.commands.record_files import load
 from lrfind.errors import ConfigError, ExitCode, Fault
 from lrfind.output.curve import format_lr, format_range
@@ -18,7 +18,7 @@ from lrfind.output.files import check_writable
 from lrfind.output.formats import PlotFormat, console_for_result, print_json, print_parts
 from lrfind.output.help_links import REFUSALS, help_line
 from lrfind.output.streams import print_result, tell
-from lrfind.output.tables import plain_table
+from lrfind.output.table_style import plain_table
 from lrfind.records.types import Result
 from lrfind.schedule.code import code, document
 from lrfind.schedule.kinds import KINDS, Length, Rates, plan, rate_of, rates_given

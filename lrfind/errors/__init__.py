@@ -13,6 +13,7 @@ rendered once, in the `Words` of who reads them: config keys, flags, or the argu
 """
 
 from lrfind.errors.fault import Fault, Level, MisfitError, Note, first_line, short, some
+from lrfind.errors.setting_names import CONFIG, PYTHON, Words
 from lrfind.errors.tree import (
     ConfigError,
     DataError,
@@ -24,7 +25,6 @@ from lrfind.errors.tree import (
     UserCodeError,
 )
 from lrfind.errors.user_code import is_out_of_memory, user_code
-from lrfind.errors.words import CONFIG, PYTHON, Words
 
 __all__ = [
     "CONFIG",

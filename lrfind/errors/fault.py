@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lrfind.errors.words import CONFIG, Words
+from lrfind.errors.setting_names import CONFIG, Words
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lrfind.errors.fault import Fault
-from lrfind.errors.words import CONFIG, Words
+from lrfind.errors.setting_names import CONFIG, Words
 
 
 class ExitCode(enum.IntEnum):

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from lrfind.explain.types import Explanation, Run
 from lrfind.output.curve import format_lr
-from lrfind.output.tables import plain_table
+from lrfind.output.table_style import plain_table
 
 _WHOLE = 80
 """Columns from which the table has room for all that was measured."""

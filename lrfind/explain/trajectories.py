@@ -12,9 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lrfind.analysis.landmarks import PLATEAU_SHARE, ROUNDING
+from lrfind.analysis.landmarks import PLATEAU_SHARE, ROUNDING, SIGNIFICANT
 from lrfind.analysis.smoothing import Array
-from lrfind.analysis.suggest import SIGNIFICANT
 from lrfind.explain.types import Course, Outcome, Start
 from lrfind.records.types import Landmarks, Probe, StopReason
 

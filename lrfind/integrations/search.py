@@ -14,7 +14,7 @@ from torch import nn
 
 from lrfind.answer import Answer
 from lrfind.errors import PYTHON, Fault, Level, LrfindError, Note
-from lrfind.errors.words import KEYS
+from lrfind.errors.setting_names import KEYS
 from lrfind.finder import find_lr, search_objects
 from lrfind.training.scheduler_peaks import peak_lrs, schedule_of
 from lrfind.training.snapshot import Snapshot

@@ -12,8 +12,8 @@ from rich.console import Console, RenderableType
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError
 from lrfind.output.curve import format_lr
 from lrfind.output.files import record_path, write_atomically
+from lrfind.output.report import report
 from lrfind.output.streams import print_result, tell
-from lrfind.output.text import report
 from lrfind.records.json_format import dumps, to_json
 from lrfind.records.types import Result, Status
 

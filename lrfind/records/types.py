@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from lrfind.errors.fault import Fault
-from lrfind.errors.words import Words
+from lrfind.errors.setting_names import Words
 from lrfind.records.values import Amount, Count, LearningRate, Loss, Number, Seed, Share, Text, is_lr
 
 _DESCRIBED = {"use_attribute_docstrings": True}

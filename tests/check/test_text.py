@@ -11,7 +11,7 @@ from helpers import END_LR, example_result, example_sweep, refused_result
 
 from lrfind.check.text import HEIGHT, WIDTH, as_document, as_markdown, as_text
 from lrfind.check.verdict import judge
-from lrfind.output.terminal import sketch
+from lrfind.output.terminal_plot import sketch
 
 
 def test_text() -> None:

@@ -13,6 +13,8 @@ import lrfind
 from lrfind.commands.app import main, report_error
 from lrfind.errors import ConfigError, Fault, LrfindError, UserCodeError
 
+pytestmark = pytest.mark.slow
+
 LOSS = "loss._target_=own.loss"
 
 

@@ -17,6 +17,8 @@ from helpers import example_result, refused_result
 
 from lrfind.records.json_format import to_json, to_result
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).parents[2] / "configs"
 DIGITS = CONFIGS / "digits.yaml"
 OVERRIDE = "optimizer.momentum=0.8"

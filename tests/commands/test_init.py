@@ -16,6 +16,8 @@ from cli import Project, open_project, shell
 from lrfind.commands.init import NEEDS, TEMPLATES, Template
 from lrfind.pipeline import read_config
 
+pytestmark = pytest.mark.slow
+
 SHORTER = {
     "finetune": ("data.batch_size=8", "sweep.num_iter=40", "sweep.start_lr=1e-5", "probes.steps=10"),
 }

@@ -15,6 +15,8 @@ from helpers import END_LR, example_result, example_sweep, refused_result
 
 from lrfind.records.json_format import to_json
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def record(project: Project) -> Path:

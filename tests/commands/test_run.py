@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from cli import Project, saved
 
+pytestmark = pytest.mark.slow
+
 LOSS = "loss._target_=own.loss"
 MODEL = "model._target_=own.model"
 NOISY = ("data.dataset.noise=3", "data.batch_size=4")

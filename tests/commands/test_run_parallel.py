@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from cli import CONFIG, OWN, PACKAGE, Outcome, command, torchrun
 
+pytestmark = pytest.mark.slow
+
 RECIPE = ("train.accumulate=2", "train.clip_grad_norm=0.5", "data.dataset.size=300", "data.dataset.noise=0.1")
 """Of 300 samples, 256 make whole updates: what is left over is dropped alike however many processes read them."""
 OWN_PARTS = """

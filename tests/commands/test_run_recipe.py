@@ -14,6 +14,8 @@ from lrfind.training.sweep import run_sweep
 from lrfind.training.update import Recipe
 from lrfind.workloads import workload
 
+pytestmark = pytest.mark.slow
+
 NET = "model={_target_: torch.nn.Sequential, _args_: [{_target_: own.net}, {_target_: own.net, width: 1}]}"
 """A network with two layers of names: 0.weight, 0.bias, 1.weight, 1.bias."""
 RECIPE = ("train.accumulate=2", "train.clip_grad_norm=1", "data.batch_size=32")

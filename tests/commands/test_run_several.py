@@ -22,6 +22,8 @@ from lrfind.commands.run_many import _Child, _ending, split
 from lrfind.commands.run_many_table import Ending, failure, worst
 from lrfind.errors import ExitCode
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = json.loads(files("lrfind.records").joinpath("record.schema.json").read_text(encoding="utf-8"))
 CONFIGS = {
     "good": CONFIG,

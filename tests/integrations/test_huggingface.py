@@ -21,7 +21,7 @@ import lrfind
 from lrfind.errors import LrfindError, UserCodeError
 from lrfind.integrations.huggingface import FindLR
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*pin_memory.*argument is set as true")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*pin_memory.*argument is set as true")]
 QUICK: dict[str, Any] = {"num_iter": 30, "probe_steps": 10, "max_probe_steps": 10}
 
 

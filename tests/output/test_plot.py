@@ -38,6 +38,8 @@ from lrfind.output.picture import FORMATS
 from lrfind.output.plot import figure, save_plot
 from lrfind.records.types import Candidate, Probe, Result, StopReason, Sweep
 
+pytestmark = pytest.mark.slow
+
 
 def artist(picture: Figure, label: str) -> Any:
     """Return the one artist that the legend explains with a text that starts with `label`."""

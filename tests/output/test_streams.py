@@ -12,6 +12,8 @@ from cli import Project, process, shell, strict_json
 
 from lrfind.output.streams import print_result, stdout_for_result
 
+pytestmark = pytest.mark.slow
+
 
 def test_all_that_is_printed_meanwhile_goes_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
     with stdout_for_result():

@@ -14,6 +14,8 @@ from lrfind.records.document import json_schema
 from lrfind.records.json_format import to_json, to_result
 from lrfind.records.read import only, parse, read_text
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parents[1] / "fixtures" / "records"
 EXPECTED: dict[str, dict[str, dict[str, Any]]] = json.loads((FOLDER / "analyses.json").read_text())
 """What `lrfind analyze --json` of 0.1.0 said, by record, then by method and schedule; `none` is the record's own."""

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from lrfind.schedule.kinds import KINDS, Length, Rates, plan
 from lrfind.schedule.plot import save_schedule, save_schedules, schedule_figure, schedules_figure
 
+pytestmark = pytest.mark.slow
+
 RATES = Rates({"constant": 0.04, "cosine": 0.08, "linear": 0.08, "onecycle": 0.079}, low=0.008, high=0.2)
 TINY = Rates({key: lr * 3.456e-5 for key, lr in RATES.suggested.items()}, low=1.23e-7, high=1.23e-5)
 LENGTHS = [Length(1, 1), Length(3, 2), Length(90, 5004), Length(1000, 10)]

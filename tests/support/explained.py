@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from helpers import example_landmarks, example_result
 
+from lrfind.explain.interpretation import interpret
 from lrfind.explain.trajectories import courses
 from lrfind.explain.types import Explanation, Outcome, Start
-from lrfind.explain.wording import interpret
 from lrfind.records.types import Probe, StopReason
 
 ALPHA = 0.1

@@ -22,6 +22,8 @@ import lrfind
 from lrfind.errors import UserCodeError
 from lrfind.workloads import lightning_module as lightning
 
+pytestmark = pytest.mark.slow
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of what the packages import
     PACKAGES = [importlib.import_module(name) for name in lightning.PACKAGES]

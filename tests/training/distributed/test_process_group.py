@@ -18,6 +18,8 @@ from lrfind.training.distributed.launch import Launch
 from lrfind.training.distributed.process_group import ProcessGroup, join_process_group
 from lrfind.training.distributed.sharding import Parcel, Whole, _units, through_forward
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from helpers import example_landmarks, example_loss, example_result, example_sweep, refused_result
 
-from lrfind.output.terminal import sketch
+from lrfind.output.terminal_plot import sketch
 from lrfind.records.types import Result, StopReason, Sweep
 
 GOLDEN_ASCII = """\

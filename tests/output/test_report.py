@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from lrfind.output.curve import format_lr
-from lrfind.output.text import report
+from lrfind.output.report import report
 from lrfind.records.types import Candidate, Group, Probe, Result, StopReason
 
 

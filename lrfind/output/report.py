@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lrfind.output.curve import format_lr, format_range, headline
-from lrfind.output.tables import plain_table
-from lrfind.output.terminal import LEAST_WIDTH, sketch
+from lrfind.output.table_style import plain_table
+from lrfind.output.terminal_plot import LEAST_WIDTH, sketch
 from lrfind.records.types import Result, StopReason
 
 _SKETCH_WIDTH, _SKETCH_HEIGHT = 100, 14

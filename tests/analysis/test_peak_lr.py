@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from lrfind.analysis.schedules import MEAN_SHARE, for_schedules, peak_lr
+from lrfind.analysis.peak_lr import MEAN_SHARE, for_schedules, peak_lr
 
 STEPS = 2000
 

@@ -8,7 +8,7 @@ import pytest
 from explained import ALPHA, GOOD, SLOW, Loss, bouncing, decay, example_explanation, exploding, probe, still
 from helpers import example_result
 
-from lrfind.explain.wording import interpret
+from lrfind.explain.interpretation import interpret
 from lrfind.records.types import StopReason
 
 LOW, HIGH = ALPHA / 10, ALPHA * 10
