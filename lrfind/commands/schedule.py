@@ -21,7 +21,8 @@ from lrfind.output.streams import print_result, tell
 from lrfind.output.table_style import plain_table
 from lrfind.records.types import Result
 from lrfind.schedule.code import code, document
-from lrfind.schedule.kinds import KINDS, Length, Rates, plan, rate_of, rates_given
+from lrfind.schedule.kinds import KINDS, Length, rate_of, set_up
+from lrfind.schedule.learning_rates import LearningRates, constant_range, learning_rates, learning_rates_given
 
 _WIDE = 110
 """Columns from which a table has room for the names of the classes."""
@@ -62,7 +63,7 @@ def schedule(
     length = _length(epochs, steps_per_epoch, needed=bool(scheduler or as_json or plot is not PlotFormat.NONE))
     _check_lr(lr)
     source = load(record)
-    rates = _rates(source.result, lr)
+    rates = learning_rates(source.result) if lr is None else learning_rates_given(lr, constant_range(source.result))
     if rates is None:
         tell(f"lrfind: no learning rate to schedule; say one with --lr: {source.result.analysis.message}")
         tell(f"lrfind: {help_line(REFUSALS)}")
@@ -112,29 +113,9 @@ def _check_lr(lr: float | None) -> None:
         raise ConfigError("lrfind schedule", [Fault("--lr", expected="a number above 0", got=f"{lr:g}")])
 
 
-def _rates(result: Result, lr: float | None) -> Rates | None:
-    """Return the learning rates for all schedules, not only the record's; None without a suggestion."""
-    found, safe_range = result.analysis, _constant_range(result)
-    if lr is not None:
-        return rates_given(lr, safe_range)
-    if found.constant_lr is None or safe_range is None:
-        return None
-    return Rates({**for_schedules(found.constant_lr), **found.suggested_lrs}, *safe_range)
-
-
-def _constant_range(result: Result) -> tuple[float, float] | None:
-    """Return the safe range of a constant learning rate, also if the record is for a schedule."""
-    found = result.analysis
-    if found.suggested_lr is None or found.constant_lr is None or found.safe_range is None:
-        return None
-    scale = found.constant_lr / found.suggested_lr
-    low, high = found.safe_range
-    return low * scale, high * scale
-
-
 def _tell_if_outside(lr: float, scheduler: str | None, result: Result) -> None:
     """Say where a learning rate of the user's lies outside of what the sweep found safe for that schedule."""
-    safe_range = _constant_range(result)
+    safe_range = constant_range(result)
     if safe_range is None:
         return
     name = scheduler or "constant"
@@ -144,35 +125,35 @@ def _tell_if_outside(lr: float, scheduler: str | None, result: Result) -> None:
         tell(f"lrfind: --lr {format_lr(lr)} lies {side} the safe range for {name}, {format_range(low, high)}")
 
 
-def _save(name: str | None, rates: Rates, length: Length, folder: Path, file: str) -> Path:
+def _save(name: str | None, rates: LearningRates, length: Length, folder: Path, file: str) -> Path:
     from lrfind.schedule.plot import save_schedule, save_schedules  # loads matplotlib
 
     check_writable(folder)
     if name is None:
         save_schedules(rates, length, folder / file)
     else:
-        save_schedule(name, plan(name, rates, length), length, folder / file)
+        save_schedule(name, set_up(name, rates, length), length, folder / file)
     return folder / file
 
 
-def _print_one(name: str, rates: Rates, length: Length, result: Result, *, as_json: bool) -> None:
+def _print_one(name: str, rates: LearningRates, length: Length, result: Result, *, as_json: bool) -> None:
 
-    planned = plan(name, rates, length)
+    scheduler = set_up(name, rates, length)
     if as_json:
-        print_json(document(name, planned, length, result))
+        print_json(document(name, scheduler, length, result))
     else:
-        print_result(code(name, planned, length, result).rstrip())
+        print_result(code(name, scheduler, length, result).rstrip())
 
 
-def _print_all(rates: Rates, length: Length | None, result: Result, *, as_json: bool) -> None:
+def _print_all(rates: LearningRates, length: Length | None, result: Result, *, as_json: bool) -> None:
 
     if as_json and length is not None:
-        print_json([document(name, plan(name, rates, length), length, result) for name in KINDS])
+        print_json([document(name, set_up(name, rates, length), length, result) for name in KINDS])
     else:
         print_parts(_table(rates), "", _explanation(rates))
 
 
-def _table(rates: Rates) -> RenderableType:
+def _table(rates: LearningRates) -> RenderableType:
 
     table = plain_table()
     wide = console_for_result().width >= _WIDE
@@ -185,7 +166,7 @@ def _table(rates: Rates) -> RenderableType:
     return table
 
 
-def _explanation(rates: Rates) -> str:
+def _explanation(rates: LearningRates) -> str:
 
     how = "Code for one of them: --scheduler NAME --epochs E --steps-per-epoch N"
     if rates.given:

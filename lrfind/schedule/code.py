@@ -11,7 +11,7 @@ from typing import Any
 from lrfind.output.curve import format_lr
 from lrfind.output.names import printable
 from lrfind.records.types import Result
-from lrfind.schedule.kinds import MODULE, Length, Node, Plan
+from lrfind.schedule.kinds import MODULE, Length, Node, Scheduler
 
 _ANY_OPTIMIZER = "torch.optim.SGD"
 
@@ -49,11 +49,11 @@ _VALIDATE = """
     """
 
 
-def code(name: str, plan: Plan, length: Length, result: Result) -> str:
+def code(name: str, scheduler: Scheduler, length: Length, result: Result) -> str:
     """Return a module that sets up optimizer and scheduler, and shows where to call `step()`."""
     target, arguments = _optimizer(result)
     module, _, optimizer = target.rpartition(".")
-    schedulers = sorted({node.name for node in _nodes(plan.node)})
+    schedulers = sorted({node.name for node in _nodes(scheduler.node)})
     imports = [f"from {module} import {optimizer}", f"from {MODULE} import {', '.join(schedulers)}"]
     return _CODE.format(
         heading=f"# lrfind, {name} schedule: {printable(result.title)}",
@@ -61,35 +61,35 @@ def code(name: str, plan: Plan, length: Length, result: Result) -> str:
         epochs=length.epochs,
         steps=length.steps,
         unit=_unit(result),
-        notes="".join(f"    # {note}\n" for note in _notes(plan, result)),
-        optimizer=f"{optimizer}(model.parameters(), {_keywords({'lr': plan.lr, **arguments})})",
-        scheduler=_call(plan.node),
-        train=_train(plan),
+        notes="".join(f"    # {note}\n" for note in _notes(scheduler, result)),
+        optimizer=f"{optimizer}(model.parameters(), {_keywords({'lr': scheduler.lr, **arguments})})",
+        scheduler=_call(scheduler.node),
+        train=_train(scheduler),
     )
 
 
-def _train(plan: Plan) -> str:
+def _train(scheduler: Scheduler) -> str:
     """Return the loop, with `step()` where the scheduler wants it."""
-    depth = 12 if plan.per == "update" else 8
-    watches = plan.node.name == "ReduceLROnPlateau"
+    depth = 12 if scheduler.per == "update" else 8
+    watches = scheduler.node.name == "ReduceLROnPlateau"
     return _TRAIN.format(
         argument=", validate" if watches else "",
         explained=_VALIDATE if watches else "",
-        step=f"{' ' * depth}scheduler.step({'validate(model)' if watches else ''})  # after every {plan.per}",
+        step=f"{' ' * depth}scheduler.step({'validate(model)' if watches else ''})  # after every {scheduler.per}",
     )
 
 
-def document(name: str, plan: Plan, length: Length, result: Result) -> dict[str, Any]:
+def document(name: str, scheduler: Scheduler, length: Length, result: Result) -> dict[str, Any]:
     """Return class and arguments of scheduler and optimizer, and when to call `step()`, in JSON types."""
     target, arguments = _optimizer(result)
     return {
         "scheduler": name,
-        **_json(plan.node),
-        "step": plan.per,
+        **_json(scheduler.node),
+        "step": scheduler.per,
         "epochs": length.epochs,
         "steps_per_epoch": length.steps,
-        "optimizer": {"class": target, "arguments": {"lr": plan.lr, **arguments}},
-        "group_lrs": {group.name: group.lr(plan.lr) for group in result.groups},
+        "optimizer": {"class": target, "arguments": {"lr": scheduler.lr, **arguments}},
+        "group_lrs": {group.name: group.lr(scheduler.lr) for group in result.groups},
     }
 
 
@@ -150,7 +150,7 @@ def _is_literal(key: str, value: Any) -> bool:
     return is_name and plain and all(math.isfinite(item) for item in items if isinstance(item, float))
 
 
-def _notes(plan: Plan, result: Result) -> Iterator[str]:
+def _notes(scheduler: Scheduler, result: Result) -> Iterator[str]:
     """Yield what the code does not hold, as comments."""
     node = _optimizer_node(result)
     if node is None:
@@ -162,9 +162,9 @@ def _notes(plan: Plan, result: Result) -> Iterator[str]:
         if left_out:
             yield f"Left out, as of the config: {printable(', '.join(left_out))}."
     if len(result.groups) > 1:
-        lrs = ", ".join(f"{printable(group.name)} {format_lr(group.lr(plan.lr))}" for group in result.groups)
+        lrs = ", ".join(f"{printable(group.name)} {format_lr(group.lr(scheduler.lr))}" for group in result.groups)
         yield f"The config has parameter groups; their lr here: {lrs}."
-        if "max_lr" in plan.node.arguments:
+        if "max_lr" in scheduler.node.arguments:
             yield "The scheduler takes a list of them, one for each group, for every lr in its arguments."
 
 

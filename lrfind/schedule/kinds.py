@@ -1,4 +1,4 @@
-"""PyTorch's learning-rate schedulers, set up for a learning rate that was found, and the curve that each will follow.
+"""PyTorch's learning-rate schedulers, set up for a suggested learning rate, and the curve that each will follow.
 
 The curves are closed forms of what the schedulers do step by step, so that they can be drawn without torch.
 """
@@ -6,9 +6,11 @@ The curves are closed forms of what the schedulers do step by step, so that they
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from lrfind.schedule.learning_rates import LearningRates
 
 MODULE = "torch.optim.lr_scheduler"
 
@@ -20,41 +22,12 @@ COOLDOWN_SHARE = 0.2
 """Share of the updates over which `wsd` decays (Haegele et al. 2024, arXiv 2405.18392)."""
 HALF_CYCLE = 4
 """Epochs of half a cycle, about; Smith (2015, arXiv 1506.01186, section 3.2) has 2 to 10."""
-BASE_SHARE = 1 / 4
-"""Share of the top at which a cycle begins at the latest; Smith (2015, section 3.3) has a third or a quarter."""
 POWER = 0.9
 """Exponent of the polynomial decay, as for DeepLab (Chen et al. 2017, arXiv 1606.00915)."""
 LAST_SHARE = 0.01
 """Share of the peak that the exponential decay comes down to."""
 DROP = 0.1
 """Factor at each step of a staircase (He et al. 2015, arXiv 1512.03385)."""
-
-
-@dataclass(frozen=True)
-class Rates:
-    """The learning rates that a schedule is set up with.
-
-    Attributes:
-        suggested: The suggestion by schedule: constant, or the peak of cosine, linear, onecycle.
-        low: Lower end of the safe range of a constant learning rate.
-        high: Upper end of it.
-        given: Whether they are the user's own, who knows them to the last digit.
-    """
-
-    suggested: Mapping[str, float]
-    low: float
-    high: float
-    given: bool = False
-
-
-def rates_given(lr: float, safe_range: tuple[float, float] | None) -> Rates:
-    """Return the rates of schedules whose highest learning rate is `lr`.
-
-    A cycle begins at the lower end of the safe range, or at a quarter of `lr` where that is lower or no range is known.
-    """
-    low = min([lr * BASE_SHARE, *(safe_range or ())])
-    suggested = {kind.rate: lr for kind in KINDS.values()}
-    return Rates(suggested, low, lr, given=True)
 
 
 @dataclass(frozen=True)
@@ -79,7 +52,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Scheduler:
     """A scheduler set up for a training.
 
     Attributes:
@@ -101,25 +74,25 @@ class Kind:
 
     Attributes:
         scheduler: Class in `MODULE`; of a sequence, its last.
-        rate: Which learning rate it takes: a key of `Rates.suggested`, or `range`.
+        rate: Which learning rate it takes: a key of `LearningRates.suggested`, or `range`.
         note: What it does and what it is for.
-        plan: Sets it up.
+        set_up: Builds it.
     """
 
     scheduler: str
     rate: str
     note: str
-    plan: Callable[[float, Rates, Length], Plan]
+    set_up: Callable[[float, LearningRates, Length], Scheduler]
 
 
-def plan(name: str, rates: Rates, length: Length) -> Plan:
+def set_up(name: str, rates: LearningRates, length: Length) -> Scheduler:
     """Return the scheduler `name`, a key of `KINDS`, set up for a training of that length."""
     kind = KINDS[name]
     lr = rate_of(kind, rates)
-    return kind.plan(lr if rates.given else rounded(lr), rates, length)
+    return kind.set_up(lr if rates.given else rounded(lr), rates, length)
 
 
-def rate_of(kind: Kind, rates: Rates) -> float:
+def rate_of(kind: Kind, rates: LearningRates) -> float:
     """Return the highest learning rate of a schedule of that kind."""
     return rates.high if kind.rate == "range" else rates.suggested[kind.rate]
 
@@ -129,8 +102,8 @@ def rounded(lr: float) -> float:
     return float(f"{lr:.3g}")
 
 
-def _constant(lr: float, rates: Rates, length: Length) -> Plan:
-    return Plan(Node("ConstantLR", {"factor": 1.0}), "update", lr, lambda step: lr)
+def _constant(lr: float, rates: LearningRates, length: Length) -> Scheduler:
+    return Scheduler(Node("ConstantLR", {"factor": 1.0}), "update", lr, lambda step: lr)
 
 
 def _warmup_steps(length: Length) -> int:
@@ -145,16 +118,16 @@ def _climbing(lr: float, step: int, steps: int) -> float:
     return lr * (WARMUP_START + (1 - WARMUP_START) * min(step / steps, 1.0))
 
 
-def _warmup(lr: float, rates: Rates, length: Length) -> Plan:
+def _warmup(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     steps = _warmup_steps(length)
-    return Plan(_climb(steps), "update", lr, lambda step: _climbing(lr, step, steps))
+    return Scheduler(_climb(steps), "update", lr, lambda step: _climbing(lr, step, steps))
 
 
-def _warmup_cosine(lr: float, rates: Rates, length: Length) -> Plan:
+def _warmup_cosine(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     first = _warmup_steps(length)
     rest = max(1, length.total - first)
     parts = [_climb(first), Node("CosineAnnealingLR", {"T_max": rest})]
-    return Plan(
+    return Scheduler(
         Node("SequentialLR", {"schedulers": parts, "milestones": [first]}),
         "update",
         lr,
@@ -162,12 +135,12 @@ def _warmup_cosine(lr: float, rates: Rates, length: Length) -> Plan:
     )
 
 
-def _wsd(lr: float, rates: Rates, length: Length) -> Plan:
+def _wsd(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     first, last = _warmup_steps(length), max(1, round(COOLDOWN_SHARE * length.total))
     start = max(length.total - last, first + 1)
     decay = Node("LinearLR", {"start_factor": 1.0, "end_factor": 0.0, "total_iters": last})
     parts = [_climb(first), Node("ConstantLR", {"factor": 1.0}), decay]
-    return Plan(
+    return Scheduler(
         Node("SequentialLR", {"schedulers": parts, "milestones": [first, start]}),
         "update",
         lr,
@@ -179,12 +152,14 @@ def _half_cosine(share: float) -> float:
     return (1 + math.cos(math.pi * share)) / 2
 
 
-def _cosine(lr: float, rates: Rates, length: Length) -> Plan:
+def _cosine(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     total = length.total
-    return Plan(Node("CosineAnnealingLR", {"T_max": total}), "update", lr, lambda step: lr * _half_cosine(step / total))
+    return Scheduler(
+        Node("CosineAnnealingLR", {"T_max": total}), "update", lr, lambda step: lr * _half_cosine(step / total)
+    )
 
 
-def _cosine_restarts(lr: float, rates: Rates, length: Length) -> Plan:
+def _cosine_restarts(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     # 1 + 2 + 4 cycles of the first length; rounded up, as one that began anew just before the end would undo it all.
     first = math.ceil(length.total / 7)
 
@@ -194,22 +169,22 @@ def _cosine_restarts(lr: float, rates: Rates, length: Length) -> Plan:
             start, cycle = start + cycle, 2 * cycle
         return lr * _half_cosine((step - start) / cycle)
 
-    return Plan(Node("CosineAnnealingWarmRestarts", {"T_0": first, "T_mult": 2}), "update", lr, at)
+    return Scheduler(Node("CosineAnnealingWarmRestarts", {"T_0": first, "T_mult": 2}), "update", lr, at)
 
 
-def _linear(lr: float, rates: Rates, length: Length) -> Plan:
+def _linear(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     total = length.total
     node = Node("LinearLR", {"start_factor": 1.0, "end_factor": 0.0, "total_iters": total})
-    return Plan(node, "update", lr, lambda step: lr * (1 - step / total))
+    return Scheduler(node, "update", lr, lambda step: lr * (1 - step / total))
 
 
-def _polynomial(lr: float, rates: Rates, length: Length) -> Plan:
+def _polynomial(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     total = length.total
     node = Node("PolynomialLR", {"total_iters": total, "power": POWER})
-    return Plan(node, "update", lr, lambda step: lr * (1 - step / total) ** POWER)
+    return Scheduler(node, "update", lr, lambda step: lr * (1 - step / total) ** POWER)
 
 
-def _onecycle(lr: float, rates: Rates, length: Length) -> Plan:
+def _onecycle(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     total, rise = length.total, 0.3
     # The learning rate was found with the momentum of the config, so that is not cycled.
     node = Node("OneCycleLR", {"max_lr": lr, "total_steps": total, "pct_start": rise, "cycle_momentum": False})
@@ -221,31 +196,35 @@ def _onecycle(lr: float, rates: Rates, length: Length) -> Plan:
             return lr + (first - lr) * _half_cosine(step / top)
         return last + (lr - last) * _half_cosine((step - top) / (total - 1 - top))
 
-    return Plan(node, "update", lr, at)
+    return Scheduler(node, "update", lr, at)
 
 
-def _cyclic(lr: float, rates: Rates, length: Length) -> Plan:
+def _cyclic(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     cycles = max(1, round(length.epochs / (2 * HALF_CYCLE)))
     up, low = math.ceil(length.total / (2 * cycles)), rounded(rates.low)
     node = Node("CyclicLR", {"base_lr": low, "max_lr": lr, "step_size_up": up, "cycle_momentum": False})
-    return Plan(node, "update", low, lambda step: low + (lr - low) * (1 - abs(step % (2 * up) / up - 1)))
+    return Scheduler(node, "update", low, lambda step: low + (lr - low) * (1 - abs(step % (2 * up) / up - 1)))
 
 
-def _step(lr: float, rates: Rates, length: Length) -> Plan:
+def _step(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     size = math.ceil(length.epochs / 3)
     node = Node("StepLR", {"step_size": size, "gamma": DROP})
-    return Plan(node, "epoch", lr, lambda step: lr * DROP ** (step // length.steps // size))
+    return Scheduler(node, "epoch", lr, lambda step: lr * DROP ** (step // length.steps // size))
 
 
-def _multistep(lr: float, rates: Rates, length: Length) -> Plan:
+def _multistep(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     milestones = sorted({max(1, length.epochs // 2), max(1, 3 * length.epochs // 4)})
     node = Node("MultiStepLR", {"milestones": milestones, "gamma": DROP})
-    return Plan(node, "epoch", lr, lambda step: lr * DROP ** sum(step // length.steps >= epoch for epoch in milestones))
+    return Scheduler(
+        node, "epoch", lr, lambda step: lr * DROP ** sum(step // length.steps >= epoch for epoch in milestones)
+    )
 
 
-def _exponential(lr: float, rates: Rates, length: Length) -> Plan:
+def _exponential(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     gamma = float(f"{LAST_SHARE ** (1 / length.epochs):.6g}")
-    return Plan(Node("ExponentialLR", {"gamma": gamma}), "epoch", lr, lambda step: lr * gamma ** (step // length.steps))
+    return Scheduler(
+        Node("ExponentialLR", {"gamma": gamma}), "epoch", lr, lambda step: lr * gamma ** (step // length.steps)
+    )
 
 
 def stalls_at(epochs: int) -> int:
@@ -253,11 +232,13 @@ def stalls_at(epochs: int) -> int:
     return max(1, epochs // 2)
 
 
-def _plateau(lr: float, rates: Rates, length: Length) -> Plan:
+def _plateau(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     patience = max(1, length.epochs // 10)
     node = Node("ReduceLROnPlateau", {"mode": "min", "factor": DROP, "patience": patience})
     stall = stalls_at(length.epochs)
-    return Plan(node, "epoch", lr, lambda step: lr * DROP ** (max(step // length.steps - stall, 0) // (patience + 1)))
+    return Scheduler(
+        node, "epoch", lr, lambda step: lr * DROP ** (max(step // length.steps - stall, 0) // (patience + 1))
+    )
 
 
 KINDS: dict[str, Kind] = {

@@ -14,9 +14,10 @@ from torch import nn
 
 from lrfind.records.types import Group, Result
 from lrfind.schedule.code import code, document
-from lrfind.schedule.kinds import KINDS, Length, Rates, plan
+from lrfind.schedule.kinds import KINDS, Length, set_up
+from lrfind.schedule.learning_rates import LearningRates
 
-RATES = Rates({"constant": 0.04, "cosine": 0.08, "linear": 0.08, "onecycle": 0.079}, low=0.008, high=0.2)
+RATES = LearningRates({"constant": 0.04, "cosine": 0.08, "linear": 0.08, "onecycle": 0.079}, low=0.008, high=0.2)
 LENGTH = Length(4, 5)
 OPTIMIZERS = {
     "SGD": {"_target_": "torch.optim.SGD", "momentum": 0.9, "weight_decay": 5e-4, "lr": 1.0},
@@ -33,7 +34,7 @@ def result_with(optimizer: object) -> Result:
 
 
 def written(name: str, result: Result) -> str:
-    return code(name, plan(name, RATES, LENGTH), LENGTH, result)
+    return code(name, set_up(name, RATES, LENGTH), LENGTH, result)
 
 
 def trained(module: str) -> list[float]:
@@ -62,8 +63,8 @@ def trained(module: str) -> list[float]:
 @pytest.mark.parametrize("name", KINDS)
 def test_the_code_trains_with_the_planned_learning_rates(name: str, optimizer: object) -> None:
     lrs = trained(written(name, result_with(optimizer)))
-    planned = plan(name, RATES, LENGTH)
-    assert lrs == pytest.approx([planned.at(step) for step in range(LENGTH.total)], rel=1e-6, abs=1e-9)
+    scheduler = set_up(name, RATES, LENGTH)
+    assert lrs == pytest.approx([scheduler.at(step) for step in range(LENGTH.total)], rel=1e-6, abs=1e-9)
 
 
 def built(node: dict[str, Any], optimizer: torch.optim.Optimizer) -> Any:
@@ -77,13 +78,13 @@ def built(node: dict[str, Any], optimizer: torch.optim.Optimizer) -> Any:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_json_builds_optimizer_and_scheduler(name: str) -> None:
-    planned = plan(name, RATES, LENGTH)
-    said = json.loads(json.dumps(document(name, planned, LENGTH, result_with(OPTIMIZERS["SGD"])), allow_nan=False))
+    scheduler = set_up(name, RATES, LENGTH)
+    said = json.loads(json.dumps(document(name, scheduler, LENGTH, result_with(OPTIMIZERS["SGD"])), allow_nan=False))
     module, _, optimizer_name = said["optimizer"]["class"].rpartition(".")
     weights = [nn.Parameter(torch.zeros(1))]
     optimizer = getattr(importlib.import_module(module), optimizer_name)(weights, **said["optimizer"]["arguments"])
     built(said, optimizer)
-    assert optimizer.param_groups[0]["lr"] == pytest.approx(planned.at(0))
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(scheduler.at(0))
     assert optimizer.param_groups[0]["momentum"] == 0.9
     assert said["step"] in ("update", "epoch")
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from lrfind.schedule.kinds import KINDS, Length, Node, Plan, Rates, plan, rate_of, stalls_at
+from lrfind.schedule.kinds import KINDS, Length, Node, Scheduler, rate_of, set_up, stalls_at
+from lrfind.schedule.learning_rates import LearningRates
 
-RATES = Rates({"constant": 0.04, "cosine": 0.08, "linear": 0.08, "onecycle": 0.0791234}, low=0.008, high=0.2)
+RATES = LearningRates({"constant": 0.04, "cosine": 0.08, "linear": 0.08, "onecycle": 0.0791234}, low=0.008, high=0.2)
 LENGTHS = [Length(*each) for each in [(1, 1), (1, 2), (1, 7), (2, 3), (3, 1), (5, 10), (10, 28), (30, 4), (100, 3)]]
 
 
@@ -23,39 +24,39 @@ def build(node: Node, optimizer: torch.optim.Optimizer) -> lr_scheduler.LRSchedu
     return built
 
 
-def torch_curve(planned: Plan, length: Length) -> list[float]:
+def torch_curve(scheduler: Scheduler, length: Length) -> list[float]:
     """Return the learning rate of every update of a training with PyTorch's scheduler."""
     weight = torch.nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([weight], lr=planned.lr)
-    scheduler = build(planned.node, optimizer)
+    optimizer = torch.optim.SGD([weight], lr=scheduler.lr)
+    built = build(scheduler.node, optimizer)
     lrs = []
     for epoch in range(length.epochs):
         for _ in range(length.steps):
             lrs.append(optimizer.param_groups[0]["lr"])
             weight.grad = torch.zeros(1)
             optimizer.step()
-            if planned.per == "update":
-                scheduler.step()
-        if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau):
-            scheduler.step(1000.0 - min(epoch, stalls_at(length.epochs) - 1))
-        elif planned.per == "epoch":
-            scheduler.step()
+            if scheduler.per == "update":
+                built.step()
+        if isinstance(built, lr_scheduler.ReduceLROnPlateau):
+            built.step(1000.0 - min(epoch, stalls_at(length.epochs) - 1))
+        elif scheduler.per == "epoch":
+            built.step()
     return lrs
 
 
 @pytest.mark.parametrize("length", LENGTHS, ids=lambda length: f"{length.epochs}x{length.steps}")
 @pytest.mark.parametrize("name", KINDS)
 def test_the_curve_is_that_of_pytorch(name: str, length: Length) -> None:
-    planned = plan(name, RATES, length)
-    expected = torch_curve(planned, length)
-    assert [planned.at(step) for step in range(length.total)] == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    scheduler = set_up(name, RATES, length)
+    expected = torch_curve(scheduler, length)
+    assert [scheduler.at(step) for step in range(length.total)] == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_no_learning_rate_is_higher_than_what_was_found(name: str) -> None:
     for length in LENGTHS:
-        planned = plan(name, RATES, length)
-        lrs = [planned.at(step) for step in range(length.total)]
+        scheduler = set_up(name, RATES, length)
+        lrs = [scheduler.at(step) for step in range(length.total)]
         assert max(lrs) <= rate_of(KINDS[name], RATES) * 1.005  # 3 significant digits
         assert min(lrs) >= 0
 
@@ -63,8 +64,8 @@ def test_no_learning_rate_is_higher_than_what_was_found(name: str) -> None:
 @pytest.mark.parametrize("name", KINDS)
 def test_in_a_long_training_the_top_is_reached(name: str) -> None:
     length = Length(30, 100)
-    planned = plan(name, RATES, length)
-    top = max(planned.at(step) for step in range(length.total))
+    scheduler = set_up(name, RATES, length)
+    top = max(scheduler.at(step) for step in range(length.total))
     assert top == pytest.approx(rate_of(KINDS[name], RATES), rel=0.01)
 
 
@@ -73,14 +74,14 @@ def test_in_a_long_training_the_top_is_reached(name: str) -> None:
 )
 def test_what_decays_to_0_gets_there(name: str) -> None:
     for length in (Length(5, 10), Length(10, 28), Length(7, 13)):
-        planned = plan(name, RATES, length)
-        assert planned.at(length.total - 1) < 0.15 * rate_of(KINDS[name], RATES)
+        scheduler = set_up(name, RATES, length)
+        assert scheduler.at(length.total - 1) < 0.15 * rate_of(KINDS[name], RATES)
 
 
 def test_the_cycle_runs_over_the_safe_range_and_ends_low() -> None:
     length = Length(24, 10)
-    planned = plan("cyclic", RATES, length)
-    lrs = [planned.at(step) for step in range(length.total)]
+    scheduler = set_up("cyclic", RATES, length)
+    lrs = [scheduler.at(step) for step in range(length.total)]
     assert (min(lrs), max(lrs)) == (pytest.approx(0.008), pytest.approx(0.2))
     tops = [step for step in range(1, length.total - 1) if lrs[step - 1] < lrs[step] > lrs[step + 1]]
     assert len(tops) == 3
@@ -102,4 +103,4 @@ def test_every_scheduler_of_pytorch_is_there() -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_class_in_the_table_is_the_one_that_is_built(name: str) -> None:
-    assert plan(name, RATES, Length(3, 5)).node.name == KINDS[name].scheduler
+    assert set_up(name, RATES, Length(3, 5)).node.name == KINDS[name].scheduler

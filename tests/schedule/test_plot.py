@@ -9,13 +9,14 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lrfind.schedule.kinds import KINDS, Length, Rates, plan
+from lrfind.schedule.kinds import KINDS, Length, set_up
+from lrfind.schedule.learning_rates import LearningRates
 from lrfind.schedule.plot import save_schedule, save_schedules, schedule_figure, schedules_figure
 
 pytestmark = pytest.mark.slow
 
-RATES = Rates({"constant": 0.04, "cosine": 0.08, "linear": 0.08, "onecycle": 0.079}, low=0.008, high=0.2)
-TINY = Rates({key: lr * 3.456e-5 for key, lr in RATES.suggested.items()}, low=1.23e-7, high=1.23e-5)
+RATES = LearningRates({"constant": 0.04, "cosine": 0.08, "linear": 0.08, "onecycle": 0.079}, low=0.008, high=0.2)
+TINY = LearningRates({key: lr * 3.456e-5 for key, lr in RATES.suggested.items()}, low=1.23e-7, high=1.23e-5)
 LENGTHS = [Length(1, 1), Length(3, 2), Length(90, 5004), Length(1000, 10)]
 
 
@@ -37,7 +38,7 @@ def check_legible(picture: Figure) -> None:
 
 @pytest.mark.parametrize("rates", [RATES, TINY], ids=["common", "tiny"])
 @pytest.mark.parametrize("length", LENGTHS, ids=lambda length: f"{length.epochs}x{length.steps}")
-def test_all_schedules_are_legible_together(rates: Rates, length: Length) -> None:
+def test_all_schedules_are_legible_together(rates: LearningRates, length: Length) -> None:
     picture = schedules_figure(rates, length)
     assert [axes.get_title(loc="left") for axes in picture.axes] == list(KINDS)
     check_legible(picture)
@@ -45,21 +46,21 @@ def test_all_schedules_are_legible_together(rates: Rates, length: Length) -> Non
 
 @pytest.mark.parametrize("rates", [RATES, TINY], ids=["common", "tiny"])
 @pytest.mark.parametrize("name", KINDS)
-def test_each_schedule_is_legible_alone(name: str, rates: Rates) -> None:
-    check_legible(schedule_figure(name, plan(name, rates, Length(90, 5004)), Length(90, 5004)))
+def test_each_schedule_is_legible_alone(name: str, rates: LearningRates) -> None:
+    check_legible(schedule_figure(name, set_up(name, rates, Length(90, 5004)), Length(90, 5004)))
 
 
 def test_the_curve_is_the_plan() -> None:
     length = Length(3, 4)
-    planned = plan("cosine", RATES, length)
-    (line,) = schedule_figure("cosine", planned, length).axes[0].lines
+    scheduler = set_up("cosine", RATES, length)
+    (line,) = schedule_figure("cosine", scheduler, length).axes[0].lines
     assert list(line.get_xdata()) == pytest.approx([step / 4 for step in range(13)])
-    assert list(line.get_ydata())[:12] == [planned.at(step) for step in range(12)]
+    assert list(line.get_ydata())[:12] == [scheduler.at(step) for step in range(12)]
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_they_are_saved(suffix: str, tmp_path: Path) -> None:
     length = Length(3, 4)
-    save_schedule("step", plan("step", RATES, length), length, tmp_path / f"one.{suffix}")
+    save_schedule("step", set_up("step", RATES, length), length, tmp_path / f"one.{suffix}")
     save_schedules(RATES, length, tmp_path / f"all.{suffix}")
     assert all(path.stat().st_size > 5000 for path in tmp_path.iterdir())
