@@ -2,7 +2,7 @@
 
 A model that has learned nothing from its inputs can still learn the mean of the targets, or how frequent each class is.
 Regret is measured from the loss of that constant on the validation split. The untrained loss would not do: with targets
-far from zero (prices in dollars) it is so much larger that a model that knows only their mean would seem almost perfect.
+far from zero, as prices in dollars, it is so much larger that a model that knows only their mean would look perfect.
 """
 
 from __future__ import annotations

@@ -20,9 +20,7 @@ FORMER_REPORTING = (
         -10,
         loss("PoissonNLLLoss"),
     ),
-    Task(
-        "triplet_adam", "triplets", "word_triplets", model("TripletEncoder"), ADAM, 64, 300, -8, model("TripletLoss")
-    ),
+    Task("triplet_adam", "triplets", "word_triplets", model("TripletEncoder"), ADAM, 64, 300, -8, model("TripletLoss")),
     Task("source_cnn_nesterov", "source bytes", "source_bytes", model("ByteCNN"), NESTEROV, 64, 300, -5),
     Task("word_lstm_adam", "word lstm", "word_windows", model("WordLSTM"), ADAM, 32, 150, -8),
     Task(
@@ -58,9 +56,7 @@ FORMER_REPORTING = (
         -10,
         loss("BCEWithLogitsLoss"),
     ),
-    Task(
-        "diabetes_gaussian_adam", "uncertainty", "diabetes", mlp(10, 48, 2), ADAM, 64, 250, -9, model("GaussianLoss")
-    ),
+    Task("diabetes_gaussian_adam", "uncertainty", "diabetes", mlp(10, 48, 2), ADAM, 64, 250, -9, model("GaussianLoss")),
     Task(
         "friedman_nadam",
         "friedman",

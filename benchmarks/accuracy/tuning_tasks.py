@@ -58,9 +58,7 @@ TUNING = (
         200,
         -8,
     ),
-    Task(
-        "rnn_adagrad", "char rnn", "text", model("CharRNN", kind="RNN", width=48), optimizer("Adagrad"), 16, 200, -6
-    ),
+    Task("rnn_adagrad", "char rnn", "text", model("CharRNN", kind="RNN", width=48), optimizer("Adagrad"), 16, 200, -6),
     Task("transformer_adamw", "char transformer", "text", model("CharTransformer"), optimizer("AdamW"), 8, 200, -9),
     Task("char_mlp_sgd", "char mlp", "contexts", model("char_mlp"), SGD, 32, 400, -1),
     Task("vae_adam", "vae", "digits_to_rebuild", model("VAE"), ADAM, 64, 300, -9, model("VAELoss")),

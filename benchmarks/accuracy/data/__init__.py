@@ -15,9 +15,7 @@ from torch.utils.data import TensorDataset
 
 from accuracy.data import characters, digits, pictures, scenes, tables, texts
 
-SOURCES = (
-    tables.SOURCES | pictures.SOURCES | texts.SOURCES | digits.SOURCES | scenes.SOURCES | characters.SOURCES
-)
+SOURCES = tables.SOURCES | pictures.SOURCES | texts.SOURCES | digits.SOURCES | scenes.SOURCES | characters.SOURCES
 """What each data set is made by: inputs and targets, not yet split."""
 
 FEW = {"fifth_mislabelled": 150}

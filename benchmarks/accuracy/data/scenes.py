@@ -18,9 +18,9 @@ PHOTONS = 12
 
 
 def _heights() -> Tensor:
-    """Return the heights of a mountain range in metres, shape (344, 403): sample data of matplotlib, from NASA's SRTM."""
-    with get_sample_data("jacksboro_fault_dem.npz") as document:
-        return floats(document["elevation"])
+    """Return the heights of a mountain range in metres, shape (344, 403): sample data of matplotlib."""
+    path = get_sample_data("jacksboro_fault_dem.npz", asfileobj=False)
+    return floats(np.load(path)["elevation"])
 
 
 def _elevation() -> Samples:
@@ -40,7 +40,7 @@ def _outlying_heights() -> Samples:
 
 
 def _colour_tiles() -> tuple[Tensor, Tensor]:
-    """Return the coloured patches of both photos, shape (n, 8, 8, 3), and which quarter of which photo they are from."""
+    """Return the coloured patches of both photos, shape (n, 8, 8, 3), and the quarter of the photo they are from."""
     tiles, labels = [], []
     for number, photo in enumerate(photos()):
         rows, columns = (size // PATCH for size in photo.shape[:2])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 
@@ -25,7 +26,7 @@ class Lion(Optimizer):
         super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update all parameters once; return what the closure does."""
         loss = None
         if closure is not None:
@@ -34,12 +35,11 @@ class Lion(Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._update(parameter, group)
+                    self._update(parameter, parameter.grad, group)
         return loss
 
-    def _update(self, parameter: torch.Tensor, group: dict[str, Any]) -> None:
-        state, gradient = self.state[parameter], parameter.grad
-        momentum = state.setdefault("momentum", torch.zeros_like(parameter))
+    def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
         in_step, in_momentum = group["betas"]
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
         parameter.add_(torch.lerp(gradient, momentum, in_step).sign_(), alpha=-group["lr"])
