@@ -85,7 +85,7 @@ def made_of(y: Any, val_y: Any, loss: str, outputs: int = 1, **more: Any) -> Any
     return made, split
 
 
-def constant_of(monkeypatch: pytest.MonkeyPatch, *made: Any, **more: Any) -> float | None:
+def constant_of(monkeypatch: pytest.MonkeyPatch, *made: Any, **more: Any) -> float:
     trained, split = made_of(*made, **more)
     monkeypatch.setattr(baseline, "load", lambda name: split)
     return baseline.constant_loss(trained)
@@ -122,11 +122,15 @@ def test_best_constant_of_another_loss_is_found_by_minimizing_it(monkeypatch: py
     assert found == pytest.approx(-(0.2 * math.log(0.2) + 0.8 * math.log(0.8)))
 
 
-def test_regret_is_from_the_untrained_loss_where_that_is_lower_or_no_constant_means_anything() -> None:
+def test_constant_of_an_embedding_is_one_place_for_all() -> None:
+    assert baseline.constant_loss(tasks.TASKS["triplet_adam"]) == pytest.approx(0.2)  # the margin
+    pairs = len(data.load("digit_pairs").val_x)
+    assert baseline.constant_loss(tasks.TASKS["contrastive_momentum"]) == pytest.approx(math.log(pairs))
+
+
+def test_regret_is_from_the_untrained_loss_where_that_is_lower() -> None:
     assert baseline.baseline(0.5, 64.0) == 0.5
     assert baseline.baseline(2.3, 0.7) == 0.7
-    assert baseline.baseline(None, 0.2) == 0.2
-    assert baseline.constant_loss(tasks.TASKS["triplet_adam"]) is None
 
 
 def test_regret_does_not_depend_on_how_far_off_the_untrained_model_is(
@@ -469,7 +473,7 @@ def test_peers_take_the_iterations_that_they_are_given(package: str) -> None:
 def test_task_is_learned_better_than_a_constant(name: str) -> None:
     document = json.loads(truth.path_of(name, 1).read_text())
     assert document["finished"]
-    assert "constant" in document
+    assert document["constant"] is not None
     _, reference = truth.references(document)
     for losses in document["losses"].values():
         best = min(truth.level(of_seeds, reference) for of_seeds in losses.values())

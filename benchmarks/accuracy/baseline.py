@@ -14,35 +14,31 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from accuracy.data import load
-from accuracy.models import ArcFaceLoss, TripletLoss
+from accuracy.models import ArcFaceLoss, ClipLoss, ContrastiveLoss, TripletLoss
 from accuracy.task import Task
 
-WITHOUT_CONSTANT = (ArcFaceLoss, TripletLoss)
-"""Losses of vectors on a sphere, where a free constant would place samples of all classes where it likes."""
+EMBEDDING_LOSSES = (ArcFaceLoss, ClipLoss, ContrastiveLoss, TripletLoss)
+"""Losses of where a model places its samples, which a free constant could cheat: it would place each view apart."""
 
 
-def baseline(constant: float | None, untrained: float) -> float:
+def baseline(constant: float, untrained: float) -> float:
     """Return the loss that regret is measured from.
 
     Args:
         constant: Loss of the best constant prediction, as `constant_loss` gives it.
-        untrained: Loss before any training. It counts where it is lower, as with a pretrained model, or alone.
+        untrained: Loss before any training. It counts where it is lower, as with a pretrained model.
     """
-    return untrained if constant is None else min(constant, untrained)
+    return min(constant, untrained)
 
 
-def constant_loss(task: Task) -> float | None:
+def constant_loss(task: Task) -> float:
     """Return the loss on the validation split of the best constant for the training split.
 
     The constant is the mean of the targets for a squared error, their median for an absolute one, the frequency of the
-    classes for a cross-entropy; for any other loss it is found by minimizing the loss itself.
-
-    Returns:
-        The loss; None where no constant means anything (`WITHOUT_CONSTANT`).
+    classes for a cross-entropy, and zero for an embedding: all samples in one place. For any other loss it is found by
+    minimizing the loss itself.
     """
     loss = instantiate(task.loss)
-    if isinstance(loss, WITHOUT_CONSTANT):
-        return None
     split = load(task.data)
     constant = _best_constant(task, loss, _wide(split.y))
     return float(_loss_of(constant, loss, _wide(split.val_y)))
@@ -59,7 +55,8 @@ def _best_constant(task: Task, loss: nn.Module, y: Tensor) -> Tensor:
         output = model.eval()(load(task.data).x[:2])[0].double()
     if isinstance(loss, nn.CrossEntropyLoss) and loss.weight is None:
         return _log_frequencies(loss, y, len(output)).view(-1, *[1] * (output.ndim - 1)).expand_as(output)
-    return _minimized(loss, y, torch.zeros_like(output))
+    zero = torch.zeros_like(output)
+    return zero if isinstance(loss, EMBEDDING_LOSSES) else _minimized(loss, y, zero)
 
 
 def _log_frequencies(loss: nn.CrossEntropyLoss, y: Tensor, classes: int) -> Tensor:

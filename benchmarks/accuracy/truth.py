@@ -153,8 +153,8 @@ def measure(name: str, longer: int = 1) -> None:
 def add_constant(name: str, longer: int) -> None:
     """Put the loss of the best constant prediction into a file that lacks it."""
     path = path_of(name, longer)
-    if path.exists() and "constant" not in (document := json.loads(path.read_text())):
-        _save(path, {"constant": _short(constant_loss(TASKS[name])), **document})
+    if path.exists() and (document := json.loads(path.read_text())).get("constant") is None:
+        _save(path, {**document, "constant": _short(constant_loss(TASKS[name]))})
 
 
 def references(document: dict[str, Any]) -> tuple[float, float]:
