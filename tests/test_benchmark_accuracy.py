@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from accuracy import (
+    baseline,
     data,
     finders,
     measures,
@@ -21,7 +23,10 @@ from accuracy import (
     task,
     tasks,
     truth,
+    unchanged,
 )
+from accuracy.models import Lion
+from accuracy.reporting_tasks import REPORTING
 
 from lrfind.config.schema import Config
 from lrfind.config.validate import check_targets
@@ -31,6 +36,7 @@ from lrfind.records.types import Refusal
 pytestmark = pytest.mark.slow
 
 UNTRAINED = 3.0
+NAMES = [name for name, each in tasks.TASKS.items() if each.role == "reporting"]
 
 
 def parabola(best: float, exponents: range = range(-16, 5)) -> Any:
@@ -68,13 +74,131 @@ def test_band_ends_where_the_regret_crosses_five_percent(curve: Any) -> None:
     assert curve.distance(10 * high) == pytest.approx(1)
 
 
-def test_a_diverged_seed_counts_as_untrained() -> None:
+def test_a_diverged_seed_counts_as_the_constant() -> None:
     assert truth.level([1.0, None, 1e9], 4.0) == pytest.approx(3.0)
 
 
-def grid(loss: Any, centre: int) -> list[int]:
+def made_of(y: Any, val_y: Any, loss: str, outputs: int = 1, **more: Any) -> Any:
+    """A task with the given targets, and nothing to learn them from."""
+    x, val_x = torch.zeros(len(y), 1), torch.zeros(len(val_y), 1)
+    split = data.Split(x, torch.as_tensor(y), val_x, torch.as_tensor(val_y))
+    node = {"_target_": "torch.nn.Linear", "in_features": 1, "out_features": outputs}
+    made = task.Task("made", "made", "made", node, {"_target_": "torch.optim.SGD"}, 1, 1, 0, {"_target_": loss, **more})
+    return made, split
+
+
+def constant_of(monkeypatch: pytest.MonkeyPatch, *made: Any, **more: Any) -> float:
+    trained, split = made_of(*made, **more)
+    monkeypatch.setattr(baseline, "load", lambda name: split)
+    return baseline.constant_loss(trained)
+
+
+COLUMN, OTHERS = [[0.0], [0.0], [1.0], [1.0], [8.0]], [[1.0], [3.0]]
+
+
+def test_best_constant_of_a_squared_error_is_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert constant_of(monkeypatch, COLUMN, OTHERS, "torch.nn.MSELoss") == pytest.approx(1)  # from 2 to 1 and 3
+    assert constant_of(monkeypatch, COLUMN, OTHERS, "torch.nn.MSELoss", reduction="sum") == pytest.approx(2)
+
+
+def test_best_constant_of_an_absolute_error_is_the_median(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert constant_of(monkeypatch, COLUMN, OTHERS, "torch.nn.L1Loss") == pytest.approx(1)  # from 1 to 1 and 3
+
+
+def test_best_constant_of_a_cross_entropy_is_the_frequencies(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = [0] * 29 + [1] * 9 + [2] * 0  # counted as 30, 10 and 1
+    found = constant_of(monkeypatch, labels, [0, 1, 2], "torch.nn.CrossEntropyLoss", outputs=3)
+    assert found == pytest.approx(-sum(math.log(count / 41) for count in (30, 10, 1)) / 3)
+    smooth = constant_of(monkeypatch, labels, [0], "torch.nn.CrossEntropyLoss", outputs=3, label_smoothing=0.3)
+    shares = [0.7 * count / 41 + 0.1 for count in (30, 10, 1)]
+    wanted = [0.8, 0.1, 0.1]
+    assert smooth == pytest.approx(-sum(w * math.log(p) for w, p in zip(wanted, shares, strict=True)))
+
+
+def test_best_constant_of_another_loss_is_found_by_minimizing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = [[2.0], [4.0], [6.0]]
+    found = constant_of(monkeypatch, counts, counts, "torch.nn.PoissonNLLLoss")
+    assert found == pytest.approx(4 - 4 * math.log(4))
+    rare = [[1.0]] + [[0.0]] * 4
+    found = constant_of(monkeypatch, rare, rare, "torch.nn.BCEWithLogitsLoss")
+    assert found == pytest.approx(-(0.2 * math.log(0.2) + 0.8 * math.log(0.8)))
+
+
+def test_constant_of_an_embedding_is_one_place_for_all() -> None:
+    assert baseline.constant_loss(tasks.TASKS["triplet_adam"]) == pytest.approx(0.2)  # the margin
+    pairs = len(data.load("digit_pairs").val_x)
+    assert baseline.constant_loss(tasks.TASKS["contrastive_momentum"]) == pytest.approx(math.log(pairs))
+
+
+def test_regret_is_from_the_untrained_loss_where_that_is_lower() -> None:
+    assert baseline.baseline(0.5, 64.0) == 0.5
+    assert baseline.baseline(2.3, 0.7) == 0.7
+
+
+def test_regret_does_not_depend_on_how_far_off_the_untrained_model_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    losses = {str(exponent): [abs(exponent) / 4 + 1.0] * 3 for exponent in range(-8, 9)}
+    for name, untrained in (("near", 2.0), ("far", 1e6)):
+        document = {"untrained": [untrained] * 3, "constant": 2.0, "finished": True}
+        document["losses"] = dict.fromkeys(truth.SCHEDULES, losses)
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    monkeypatch.setattr(truth, "FOLDER", tmp_path)
+    near, far = (regret.read_truths(name) for name in ("near", "far"))
+    assert near == far
+    assert near is not None
+    assert near["constant"].regret(10**0.5) == pytest.approx(0.5)
+
+
+def test_a_file_without_a_constant_is_given_it_and_left_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = json.loads(truth.path_of("softmax_sgd", 1).read_text())
+    monkeypatch.setattr(truth, "FOLDER", tmp_path)
+    truth.path_of("softmax_sgd", 1).write_text(json.dumps({key: kept[key] for key in kept if key != "constant"}))
+    truth.add_constant("softmax_sgd", 1)
+    truth.add_constant("mlp_sgd", 1)
+    assert json.loads(truth.path_of("softmax_sgd", 1).read_text()) == kept
+    assert not truth.path_of("mlp_sgd", 1).exists()
+
+
+def test_a_training_clips_its_gradients_as_the_task_says() -> None:
+    clipped = tasks.TASKS["clipped_gru_sgd"]
+    assert clipped.document()["train"] == {"clip_grad_norm": 0.25}
+    assert "train" not in tasks.TASKS["softmax_sgd"].document()
+    free = truth.train(replace(clipped, clip_grad_norm=None), 1.0, "constant", 0, 3)
+    assert truth.train(clipped, 1.0, "constant", 0, 3) != free
+    assert truth.train(replace(clipped, clip_grad_norm=1e9), 1.0, "constant", 0, 3) == pytest.approx(free)
+
+
+def test_lion_steps_along_the_sign_of_its_momentum() -> None:
+    weight = torch.nn.Parameter(torch.tensor([1.0, -2.0, 0.5]))
+    optimizer = Lion([weight], lr=0.1, betas=(0.9, 0.99), weight_decay=0.5)
+    value, momentum = weight.detach().clone(), torch.zeros(3)
+    for gradient in (torch.tensor([1.0, -1.0, 0.0]), torch.tensor([-5.0, 0.01, 2.0])):
+        weight.grad = gradient
+        optimizer.step()
+        value = value - 0.1 * ((0.9 * momentum + 0.1 * gradient).sign() + 0.5 * value)
+        momentum = 0.99 * momentum + 0.01 * gradient
+        assert torch.allclose(weight.detach(), value)
+
+
+def test_defaults_of_an_optimizer_that_is_not_of_torch() -> None:
+    found = finders.find_with_defaults(tasks.TASKS["patch_places_lion"], 0)
+    assert found["folk defaults"]["lr"] == 1e-3
+    assert found["PyTorch defaults"]["lr"] == 1e-4
+    assert finders.find_with_defaults(tasks.TASKS["softmax_sgd"], 0)["folk defaults"]["lr"] == 0.1
+
+
+def test_only_what_differs_from_a_kept_suggestion_is_told() -> None:
+    kept = {"lr": 0.1, "iterations": 100, "confidence": 0.9}
+    assert unchanged.differences(kept, {**kept, "confidence": 0.8}) == []
+    assert unchanged.differences(kept, {**kept, "lr": 0.2}) == ["lr 0.1 -> 0.2"]
+
+
+def grid(loss: Any, centre: int, reference: float = UNTRAINED) -> list[int]:
     points: Any = {}
-    while (exponent := truth.next_exponent(points, centre, UNTRAINED)) is not None:
+    while (exponent := truth.next_exponent(points, centre, UNTRAINED, reference)) is not None:
         assert exponent not in points
         points[exponent] = loss(exponent)
     return sorted(points)
@@ -86,6 +210,11 @@ def test_grid_grows_until_both_edges_are_bad(centre: int) -> None:
     assert found[0] <= -8 - 4
     assert found[-1] >= -8 + 4
     assert found == list(range(found[0], found[-1] + 1))
+
+
+def test_grid_grows_on_while_nothing_beats_the_constant() -> None:
+    found = grid(lambda exponent: [min(1 + (exponent / 4 - 2) ** 2, 2.9)] * 3, -12, reference=1.5)
+    assert found[-1] >= 8 + 4
 
 
 def test_grid_stops_above_two_diverged_learning_rates() -> None:
@@ -102,17 +231,19 @@ def test_one_cycle_rises_from_a_25th_to_one_and_falls_to_zero() -> None:
 
 
 def test_roles_are_split_by_family() -> None:
-    assert not task.TUNING_FAMILIES & task.REPORTING_FAMILIES
-    families = {role: {each.family for each in tasks.TASKS.values() if each.role == role} for role in score.ROLES}
-    assert families == {"tuning": task.TUNING_FAMILIES, "reporting": task.REPORTING_FAMILIES}
+    reporting = [each for each in tasks.TASKS.values() if each.role == "reporting"]
+    assert reporting == list(REPORTING)
+    assert {each.family for each in reporting} == task.REPORTING_FAMILIES
+    assert len({each.family for each in reporting}) >= 22
+    assert sum(each.steps >= 2000 for each in reporting) >= 10
     assert set(tasks.LONG) <= set(tasks.TASKS)
 
 
 def of_this_torch(name: str) -> Any:
     """A task, skipped where torch is too old for its optimizer."""
-    optimizer = tasks.TASKS[name].optimizer["_target_"].rpartition(".")[2]
-    reason = f"torch {torch.__version__} has no {optimizer}"
-    return pytest.param(name, marks=pytest.mark.skipif(not hasattr(torch.optim, optimizer), reason=reason))
+    module, _, optimizer = tasks.TASKS[name].optimizer["_target_"].rpartition(".")
+    missing = module == "torch.optim" and not hasattr(torch.optim, optimizer)
+    return pytest.param(name, marks=pytest.mark.skipif(missing, reason=f"torch {torch.__version__} has no {optimizer}"))
 
 
 @pytest.mark.parametrize("name", [of_this_torch(name) for name in tasks.TASKS])
@@ -123,6 +254,8 @@ def test_task_trains_a_step_from_a_config_that_passes_the_check(name: str) -> No
     x, y = next(trained.batches(3))
     first = loss(model(x), y)
     first.backward()
+    if trained.clip_grad_norm is not None:
+        torch.nn.utils.clip_grad_norm_(model.parameters(), trained.clip_grad_norm)
     optimizer.step()
     assert torch.isfinite(first)
     assert math.isfinite(truth.validation_loss(trained, model, loss))
@@ -139,11 +272,11 @@ def test_validation_part_is_not_trained_on() -> None:
 
 
 def test_tables_of_a_finder_and_of_lrfind(curve: Any) -> None:
-    truths = {"spirals_adamax": {"onecycle": curve, "constant": curve}}
+    truths = {NAMES[0]: {"onecycle": curve, "constant": curve}}
     good = {"lr": 0.01, "iterations": 100, "confidence": 0.95, "safe_range": [0.001, 0.02]}
     picks = {
-        "lrfind": {"spirals_adamax": {"0": good, "1": {"lr": None, "iterations": 300, "reason": "noise"}}},
-        "peer": {"spirals_adamax": {"0": {"lr": 1.0, "iterations": 100}}},
+        "lrfind": {NAMES[0]: {"0": good, "1": {"lr": None, "iterations": 300, "reason": "noise"}}},
+        "peer": {NAMES[0]: {"0": {"lr": 1.0, "iterations": 100}}},
     }
     table = score.finders_table(picks, truths, "reporting")
     lines = [line for line in table if line.startswith(("| lrfind", "| peer"))]
@@ -153,9 +286,6 @@ def test_tables_of_a_finder_and_of_lrfind(curve: Any) -> None:
     rows = measures.scored(picks["lrfind"], truths)
     assert "confidence >= 0.9: 100 % of 1" in "\n".join(score.range_lines(rows))
     assert "noise" in score.tasks_table(picks["lrfind"], truths, "reporting")[-1]
-
-
-NAMES = [name for name, each in tasks.TASKS.items() if each.role == "reporting"]
 
 
 def picked(lr: float | None, iterations: int = 100, **more: Any) -> Any:
@@ -341,14 +471,15 @@ def test_peers_take_the_iterations_that_they_are_given(package: str) -> None:
     assert 25 <= iterations <= 31
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_reporting_task_is_learned(name: str) -> None:
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_task_is_learned_better_than_a_constant(name: str) -> None:
     document = json.loads(truth.path_of(name, 1).read_text())
     assert document["finished"]
-    untrained = sum(document["untrained"]) / truth.SEEDS
+    assert document["constant"] is not None
+    _, reference = truth.references(document)
     for losses in document["losses"].values():
-        best = min(truth.level(of_seeds, untrained) for of_seeds in losses.values())
-        assert untrained - best > 0.15 * abs(untrained)
+        best = min(truth.level(of_seeds, reference) for of_seeds in losses.values())
+        assert reference - best > 0.03 * abs(reference)
 
 
 def test_results_are_of_known_tasks_and_small() -> None:

@@ -1,4 +1,4 @@
-"""Save the raw sweeps of every task, so that analyzers can be compared offline, in seconds.
+"""Save the raw sweeps of the tuning tasks, so that analyzers can be compared offline, in seconds.
 
     python -m accuracy.curves --out /tmp/curves.json
 
@@ -35,13 +35,13 @@ def sweeps(name: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Sweep every task and write the file."""
+    """Sweep every tuning task and write the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     found: dict[str, Any] = {}
     with ProcessPoolExecutor(2) as pool:
-        jobs = [pool.submit(sweeps, name) for name in TASKS]
+        jobs = [pool.submit(sweeps, name) for name, task in TASKS.items() if task.role == "tuning"]
         for job in track(as_completed(jobs), "sweeps", total=len(jobs)):
             found |= job.result()
             arguments.out.write_text(json.dumps(found))

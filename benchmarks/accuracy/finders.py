@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.utils import get_class
 from rich.progress import Progress
 
 from accuracy.peers import PEERS, quiet
@@ -50,11 +51,11 @@ def find_with_lrfind(task: Task, seed: int, name: str = "lrfind") -> dict[str, P
 
 
 def find_with_defaults(task: Task, seed: int) -> dict[str, Pick]:
-    """Return what is used without any finder: the folk's learning rate, and PyTorch's own."""
-    name = task.optimizer["_target_"].rpartition(".")[2]
-    own = inspect.signature(getattr(torch.optim, name)).parameters["lr"].default
+    """Return what is used without any finder: the folk's learning rate, and the optimizer's own."""
+    optimizer = get_class(task.optimizer["_target_"])
+    own = inspect.signature(optimizer).parameters["lr"].default
     return {
-        "folk defaults": {"lr": FOLK_SGD if name == "SGD" else FOLK_ADAPTIVE, "iterations": 0},
+        "folk defaults": {"lr": FOLK_SGD if optimizer is torch.optim.SGD else FOLK_ADAPTIVE, "iterations": 0},
         "PyTorch defaults": {"lr": float(own), "iterations": 0},
     }
 

@@ -1,6 +1,7 @@
 """Numbers for the suggestions of a finder, from the truth of the tasks that they are for.
 
-Regret is the share of the achievable drop of the validation loss that a learning rate throws away.
+Regret is the share that a learning rate throws away of what the best one gains over the best constant prediction, in
+validation loss.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Each is there once more with as many iterations as a run of lrfind takes, under a name that says so.
 
-Every one gets the model, optimizer, loss and batch size of the task, from the same seed as lrfind. Where a finder has
+Every one gets the model, optimizer, loss and batch size of the task, from the same seed as lrfind, and the clipping of
+its gradients where the finder knows clipping (fastai and Lightning do). Where a finder has
 no default for the start of its sweep and takes the optimizer's learning rate, that is 1e-7, as in the README of
 torch-lr-finder. `None` stands for a finder that raised or found nothing.
 """
@@ -73,6 +74,7 @@ def fastai(task: Task, seed: int, iterations: int = ITERATIONS) -> Found:
             loss_func=loss,
             opt_func=lambda parameters, **settings: wrapper(opt=optimizer),
             path=Path(folder),
+            cbs=_fastai_clipping(task),
         )
         found: dict[str, float | None] = {}
         with learn.no_bar():
@@ -80,6 +82,12 @@ def fastai(task: Task, seed: int, iterations: int = ITERATIONS) -> Found:
         for name in FASTAI:
             found[f"fastai {name}"] = _attempt(partial(_suggest, learn.recorder, getattr(schedule, name), iterations))
     return found, len(learn.recorder.lrs)
+
+
+def _fastai_clipping(task: Task) -> list[Any]:
+    if task.clip_grad_norm is None:
+        return []
+    return [importlib.import_module("fastai.callback.training").GradientClip(task.clip_grad_norm)]
 
 
 def _suggest(recorder: Any, function: Callable[..., Any], iterations: int) -> float:
@@ -141,6 +149,7 @@ def lightning(task: Task, seed: int, iterations: int = ITERATIONS) -> Found:
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
+            gradient_clip_val=task.clip_grad_norm,
             default_root_dir=folder,
         )
         finder = tuner.Tuner(trainer).lr_find(module, loader_of(task, seed), num_training=iterations)

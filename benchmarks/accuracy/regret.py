@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import log10
 from typing import Any
 
-from accuracy.truth import PER_DECADE, SCHEDULES, level, path_of
+from accuracy.truth import PER_DECADE, SCHEDULES, level, path_of, references
 
 GOOD = 0.05
 """Regret up to which a learning rate is in the good band."""
@@ -21,24 +21,24 @@ class Truth:
 
     Attributes:
         log_lrs: Rising, in decades, shape `(n,)`.
-        regrets: (L(lr) - min L) / (L(untrained) - min L), each 0 to 1, shape `(n,)`.
+        regrets: (L(lr) - min L) / (L(reference) - min L), each 0 to 1, shape `(n,)`.
     """
 
     log_lrs: tuple[float, ...]
     regrets: tuple[float, ...]
 
     @classmethod
-    def of(cls, losses: Mapping[int, Sequence[float | None]], untrained: float) -> Truth:
+    def of(cls, losses: Mapping[int, Sequence[float | None]], reference: float) -> Truth:
         """Return the truth from the final losses by exponent (in quarters of a decade) and seed.
 
         Args:
-            losses: What `accuracy.truth` measured; None counts as untrained.
-            untrained: Loss before any training.
+            losses: What `accuracy.truth` measured; one that is None, or above the reference, counts as the reference.
+            reference: Loss of what has learned nothing from the inputs, as `accuracy.baseline` defines it.
         """
         exponents = sorted(losses)
-        levels = [level(losses[exponent], untrained) for exponent in exponents]
+        levels = [level(losses[exponent], reference) for exponent in exponents]
         best = min(levels)
-        regrets = ((value - best) / (untrained - best) for value in levels)
+        regrets = ((value - best) / (reference - best) for value in levels)
         return cls(
             tuple(exponent / PER_DECADE for exponent in exponents), tuple(min(1.0, max(0.0, r)) for r in regrets)
         )
@@ -49,9 +49,9 @@ class Truth:
         return float(10 ** self.log_lrs[self.regrets.index(0.0)])
 
     def regret(self, lr: float | None) -> float:
-        """Return the share of the achievable drop of the loss that `lr` throws away; all of it for None.
+        """Return the share of the possible gain over a constant prediction that `lr` throws away; all of it for None.
 
-        Between the points of the grid it is interpolated in log(LR). Below the grid the drop is taken to shrink in
+        Between the points of the grid it is interpolated in log(LR). Below the grid the gain is taken to shrink in
         proportion to the learning rate, as a training does whose weights hardly move; above it the last point stands.
         """
         if lr is None or not lr > 0:
@@ -102,8 +102,8 @@ def read_truths(name: str, longer: int = 1) -> dict[str, Truth] | None:
     document: dict[str, Any] = json.loads(path.read_text())
     if not document["finished"]:
         return None
-    untrained = sum(document["untrained"]) / len(document["untrained"])
+    _, reference = references(document)
     return {
-        schedule: Truth.of({int(key): losses for key, losses in document["losses"][schedule].items()}, untrained)
+        schedule: Truth.of({int(key): losses for key, losses in document["losses"][schedule].items()}, reference)
         for schedule in SCHEDULES
     }

@@ -1,10 +1,11 @@
 """The truth by brute force: every task trained at every learning rate of a grid, and the final validation loss.
 
-    python -m accuracy.truth [--only TASK ...]
+    python -m accuracy.truth [--only TASK ...] [--workers N]
 
 The grid has four learning rates per decade. It starts around the task's own centre and grows until both ends of it
 are bad and the best is not near either. Each is trained from three seeds under two schedules: a constant learning
-rate, and one cycle with it as the peak. Files that are finished are kept; unfinished ones are taken up again.
+rate, and one cycle with it as the peak. Files that are finished are kept; unfinished ones are taken up again. Beside
+the losses stands that of the best constant prediction (`accuracy.baseline`); files that lack it are given it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from typing import Any
 import torch
 from rich.progress import Progress
 from torch import nn
+from torch.nn.utils import clip_grad_norm_
 
+from accuracy.baseline import baseline, constant_loss
 from accuracy.data import load
 from accuracy.tasks import LONG, TASKS, Task
 
@@ -72,6 +75,8 @@ def train(task: Task, lr: float, schedule: str, seed: int, steps: int) -> float 
         if step % 20 == 0 and not math.isfinite(value.item()):
             return None
         value.backward()
+        if task.clip_grad_norm is not None:
+            clip_grad_norm_(model.parameters(), task.clip_grad_norm)
         optimizer.step()
     return validation_loss(task, model, loss)
 
@@ -85,15 +90,21 @@ def validation_loss(task: Task, model: nn.Module, loss: Callable[[Any, Any], tor
     return value if math.isfinite(value) else None
 
 
-def level(losses: Sequence[float | None], untrained: float) -> float:
-    """Return the mean final loss over the seeds; one that diverged counts as untrained, however high it is."""
-    return sum(untrained if loss is None else min(loss, untrained) for loss in losses) / len(losses)
+def level(losses: Sequence[float | None], worst: float) -> float:
+    """Return the mean final loss over the seeds; one that diverged, or lost more than `worst`, counts as `worst`."""
+    return sum(worst if loss is None else min(loss, worst) for loss in losses) / len(losses)
 
 
-def next_exponent(points: Losses, centre: int, untrained: float) -> int | None:
+def next_exponent(points: Losses, centre: int, untrained: float, reference: float) -> int | None:
     """Return the exponent to train at next, None when the grid is wide enough.
 
     It grows upwards first, and no further up once two successive learning rates have diverged from every seed.
+
+    Args:
+        points: What has been measured.
+        centre: Exponent that the grid starts from.
+        untrained: Loss before any training; a training that ends above it has diverged.
+        reference: Loss that regret is measured from.
     """
     for exponent in range(centre, centre + MARGIN + 1):
         if exponent not in points and not _diverged_above(points, untrained):
@@ -103,10 +114,10 @@ def next_exponent(points: Losses, centre: int, untrained: float) -> int | None:
             return exponent
     levels = {exponent: level(losses, untrained) for exponent, losses in points.items()}
     best = min(levels, key=lambda exponent: levels[exponent])
-    drop = untrained - levels[best]
+    drop = reference - levels[best]
 
     def wide_enough(edge: int) -> bool:
-        return abs(best - edge) > NEAR and levels[edge] - levels[best] >= BAD * drop
+        return abs(best - edge) > NEAR and levels[edge] - levels[best] >= BAD * drop > 0
 
     low, high = min(points), max(points)
     if high < LIMITS[1] and not wide_enough(high) and not _diverged_above(points, untrained):
@@ -127,16 +138,29 @@ def measure(name: str, longer: int = 1) -> None:
     task = TASKS[name]
     path = path_of(name, longer)
     document = json.loads(path.read_text()) if path.exists() else _empty(task, longer)
-    untrained = sum(document["untrained"]) / SEEDS
+    untrained, reference = references(document)
     for schedule in SCHEDULES:
         points: Losses = {int(key): losses for key, losses in document["losses"][schedule].items()}
-        while (exponent := next_exponent(points, task.centre, untrained)) is not None:
+        while (exponent := next_exponent(points, task.centre, untrained, reference)) is not None:
             lr = 10 ** (exponent / PER_DECADE)
             points[exponent] = [_short(train(task, lr, schedule, seed, document["steps"])) for seed in range(SEEDS)]
             document["losses"][schedule] = {str(key): points[key] for key in sorted(points)}
             _save(path, document)
     document["finished"] = True
     _save(path, document)
+
+
+def add_constant(name: str, longer: int) -> None:
+    """Put the loss of the best constant prediction into a file that lacks it."""
+    path = path_of(name, longer)
+    if path.exists() and (document := json.loads(path.read_text())).get("constant") is None:
+        _save(path, {**document, "constant": _short(constant_loss(TASKS[name]))})
+
+
+def references(document: dict[str, Any]) -> tuple[float, float]:
+    """Return the loss before any training, the mean over the seeds, and that which regret is measured from."""
+    untrained = sum(document["untrained"]) / len(document["untrained"])
+    return untrained, baseline(document["constant"], untrained)
 
 
 def path_of(name: str, longer: int) -> Path:
@@ -153,6 +177,7 @@ def _empty(task: Task, longer: int) -> dict[str, Any]:
         "task": task.name,
         "steps": longer * task.steps,
         "untrained": untrained,
+        "constant": _short(constant_loss(task)),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "machine": platform.machine(),
         "losses": {schedule: {} for schedule in SCHEDULES},
@@ -178,13 +203,17 @@ def is_finished(name: str, longer: int) -> bool:
 
 
 def main() -> None:
-    """Take the truth of every task that has none yet, two at a time."""
+    """Take the truth of every task that has none yet, a few at a time."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", nargs="+", choices=sorted(TASKS), default=list(TASKS), metavar="TASK")
-    only = parser.parse_args().only
+    parser.add_argument("--workers", type=int, default=2, help="tasks that are measured at the same time")
+    arguments = parser.parse_args()
+    only = arguments.only
     wanted = [(name, 1) for name in only] + [(name, LONGER) for name in only if name in LONG]
+    for unit in wanted:
+        add_constant(*unit)
     left = [unit for unit in wanted if not is_finished(*unit)]
-    with ProcessPoolExecutor(2) as pool, Progress() as progress:
+    with ProcessPoolExecutor(arguments.workers) as pool, Progress() as progress:
         jobs = {pool.submit(measure, *unit): unit for unit in left}
         bar = progress.add_task("truth", total=len(wanted), completed=len(wanted) - len(left))
         for job in as_completed(jobs):

@@ -2,8 +2,8 @@
 
     python -m accuracy.unchanged [--tasks TASK ...]
 
-Runs one seed of every task, by default and with `--refine`, and compares learning rates, safe range and iterations with
-`results/picks.json`. Exits with 1 if one differs.
+Runs one seed of every task that has kept suggestions, by default and with `--refine`, and compares learning rates,
+safe range and iterations with `results/picks.json`. Exits with 1 if one differs.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ def main() -> None:
     """Compare every task, print each difference, and say how many suggestions are the same."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS), metavar="TASK")
-    units = [(finder, task) for finder in ("lrfind", REFINED) for task in parser.parse_args().tasks]
     kept, changed = read(), 0
+    wanted = parser.parse_args().tasks
+    units = [(finder, task) for finder in ("lrfind", REFINED) for task in wanted if task in kept.get(finder, {})]
     with ProcessPoolExecutor(2) as pool, Progress() as progress:
         for unit, now in zip(units, progress.track(pool.map(suggestion, units), total=len(units)), strict=True):
             finder, task = unit

@@ -107,7 +107,8 @@ def _forest_opinions() -> Samples:
 
 
 @cache
-def _photos() -> tuple[Any, ...]:
+def photos() -> tuple[Any, ...]:
+    """Return the two photos, colours from 0 to 1."""
     return tuple(image / 255 for image in datasets.load_sample_images().images)
 
 
@@ -119,19 +120,19 @@ def _tiles(image: Any, side: int = PATCH) -> Tensor:
 
 
 def _patches() -> Samples:
-    tiles = _tiles(_photos()[0])
+    tiles = _tiles(photos()[0])
     return tiles, tiles
 
 
 def _noisy_patches() -> Samples:
     """Return patches of the other photo with noise on them, and without."""
-    tiles = _tiles(_photos()[1])
+    tiles = _tiles(photos()[1])
     return tiles + 0.1 * torch.randn(tiles.shape, generator=generator()), tiles
 
 
 def _patch_source() -> Samples:
     """Return patches and which of the two photos they are from; each has its mean brightness taken out."""
-    both = [_tiles(photo)[::2] for photo in _photos()]
+    both = [_tiles(photo)[::2] for photo in photos()]
     tiles = torch.cat(both)
     labels = torch.cat([torch.full((len(part),), index) for index, part in enumerate(both)])
     return 4 * (tiles - tiles.mean(1, keepdim=True)), labels
@@ -139,14 +140,14 @@ def _patch_source() -> Samples:
 
 def _half_patches() -> Samples:
     """Return the left half of the patches of both photos, and the right half; standardised together."""
-    tiles = torch.cat([_tiles(photo) for photo in _photos()])
+    tiles = torch.cat([_tiles(photo) for photo in photos()])
     tiles = ((tiles - tiles.mean()) / tiles.std()).view(-1, PATCH, PATCH)
     return tiles[:, :, : PATCH // 2].flatten(1), tiles[:, :, PATCH // 2 :].flatten(1)
 
 
 def _holed_patches() -> Samples:
     """Return 16x16 patches with the 6x6 pixels in the middle blanked, and whole, shape (n, 1, 16, 16)."""
-    tiles = torch.cat([_tiles(photo, 16) for photo in _photos()])
+    tiles = torch.cat([_tiles(photo, 16) for photo in photos()])
     whole = ((tiles - tiles.mean()) / tiles.std()).view(-1, 1, 16, 16)
     holed = whole.clone()
     holed[:, :, 5:11, 5:11] = 0
@@ -155,14 +156,14 @@ def _holed_patches() -> Samples:
 
 def _pixel_rows() -> Samples:
     """Return the brightness of successive pixels in a row of a photo, shape (n, PAST, 1), and of the next one."""
-    grey = floats(_photos()[0].mean(2))[::4]
+    grey = floats(photos()[0].mean(2))[::4]
     windows = ((grey - grey.mean()) / grey.std()).unfold(1, PAST + 1, PAST + 1).flatten(0, 1)
     return windows[:, :PAST, None].contiguous(), windows[:, PAST:].contiguous()
 
 
 def _pixels() -> Samples:
     """Return the place of a pixel, each coordinate in -1 to 1, and its colour."""
-    small = _photos()[1][::8, ::8]
+    small = photos()[1][::8, ::8]
     rows, columns = np.meshgrid(*(np.linspace(-1, 1, size) for size in small.shape[:2]), indexing="ij")
     return floats(np.stack([rows.ravel(), columns.ravel()], 1)), floats(small.reshape(-1, 3))
 

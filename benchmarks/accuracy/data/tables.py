@@ -7,11 +7,18 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from sklearn import datasets
+from torch import Tensor
 
 from accuracy.data.base import Samples, floats, generator, standard
 
 RARE = 40
 """Malignant tumours that are left where they are rare."""
+
+OUTLIERS = 0.03
+"""Share of targets that are wildly wrong."""
+
+MODULUS = 31
+"""Numbers are added modulo this."""
 
 
 def _breast_cancer() -> Samples:
@@ -69,6 +76,47 @@ def _spirals() -> Samples:
     return points + 0.06 * torch.randn(points.shape, generator=random), arms
 
 
+def _house_prices() -> Samples:
+    """Return standardised features of made-up houses, and their prices in dollars: mean 197,000, deviation 38,000."""
+    random = np.random.RandomState(0)
+    area, lot = np.exp(random.normal(7.4, 0.3, 2400)), np.exp(random.normal(8.8, 0.6, 2400))
+    age, distance, quality, baths = (random.uniform(0, top, 2400) for top in (80, 25, 10, 4))
+    value = 55 * area + 3 * lot + 7000 * baths + 900 * quality**2
+    prices = value * np.exp(-0.004 * age - 0.03 * np.abs(distance - 4) + random.normal(0, 0.1, 2400)) + 90_000
+    features = np.stack([area, lot, age, distance, quality, baths], 1)
+    return floats(standard(features)), floats(prices)[:, None]
+
+
+def _log_prices() -> Samples:
+    """Return standardised features of made-up gems, and the log of their prices: mean 8, deviation 0.7."""
+    random = np.random.RandomState(1)
+    carat = np.exp(random.normal(-0.4, 0.55, 3000))
+    grades = [random.randint(0, levels, 3000) for levels in (5, 7, 8)]
+    depth, noise = random.normal(0, 1, 3000), random.normal(0, 0.12, 3000)
+    logs = 1.7 * np.log(carat) + sum(0.05 * grade for grade in grades) - 0.1 * depth**2 * carat + noise
+    features = np.stack([carat, *grades, depth], 1)
+    return floats(standard(features)), floats(8 + 0.7 * standard(logs))[:, None]
+
+
+def with_outliers(targets: Tensor, size: float) -> Tensor:
+    """Return standardised targets, some of which are off by errors with a deviation of `size`."""
+    random = generator()
+    hit = torch.rand(targets.shape, generator=random) < OUTLIERS
+    return targets + hit * size * torch.randn(targets.shape, generator=random)
+
+
+def _outlying_concavity() -> Samples:
+    """Return how concave the worst nuclei are, with outliers, from the other measurements of a tumour."""
+    x = _breast_cancer()[0]
+    return x[:, :20], with_outliers(x[:, 26:27], 8.0)
+
+
+def _sums() -> Samples:
+    """Return all pairs of numbers, and their sum modulo `MODULUS` (Power 2022, arXiv 2201.02177)."""
+    pairs = torch.cartesian_prod(torch.arange(MODULUS), torch.arange(MODULUS))
+    return pairs, pairs.sum(1) % MODULUS
+
+
 SOURCES: dict[str, Callable[[], Samples]] = {
     "breast_cancer": _breast_cancer,
     "tumour_area": _tumour_area,
@@ -79,4 +127,8 @@ SOURCES: dict[str, Callable[[], Samples]] = {
     "diabetes_raw": _diabetes_raw,
     "friedman": _friedman,
     "spirals": _spirals,
+    "house_prices": _house_prices,
+    "log_prices": _log_prices,
+    "outlying_concavity": _outlying_concavity,
+    "sums": _sums,
 }

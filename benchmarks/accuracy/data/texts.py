@@ -51,10 +51,11 @@ def vocabulary() -> int:
 
 def _text() -> Samples:
     """Return samples of the text, and the same shifted by one character."""
-    return _shifted(_characters()[0], SEQUENCE)
+    return shifted(_characters()[0], SEQUENCE)
 
 
-def _shifted(stream: Tensor, length: int) -> Samples:
+def shifted(stream: Tensor, length: int) -> Samples:
+    """Return a stream cut into samples, and each of them moved on by one place."""
     count = (len(stream) - 1) // length
     return stream[: count * length].view(count, length), stream[1 : count * length + 1].view(count, length)
 
@@ -65,14 +66,15 @@ def _contexts() -> Samples:
     return windows[:, :CONTEXT].contiguous(), windows[:, CONTEXT].contiguous()
 
 
-def _sources() -> list[str]:
+def sources() -> list[str]:
+    """Return the source code of each module."""
     return [inspect.getsource(importlib.import_module(module)) for module in MODULES]
 
 
 def _source_bytes() -> Samples:
     """Return windows of source code, 400 from each module, and their module."""
     windows = [
-        torch.tensor(list(source.encode("ascii", "replace"))).unfold(0, WINDOW, WINDOW)[:400] for source in _sources()
+        torch.tensor(list(source.encode("ascii", "replace"))).unfold(0, WINDOW, WINDOW)[:400] for source in sources()
     ]
     return torch.cat(windows), _labels(windows)
 
@@ -82,13 +84,13 @@ def _labels(parts: list[Tensor]) -> Tensor:
 
 
 @cache
-def _source_words() -> tuple[Tensor, ...]:
+def source_words() -> tuple[Tensor, ...]:
     """Return the words of each module by their rank among all modules."""
-    return _ranked([re.findall(r"[a-z]+", source.lower()) for source in _sources()])
+    return _ranked([re.findall(r"[a-z]+", source.lower()) for source in sources()])
 
 
 @cache
-def _english_words() -> Tensor:
+def english_words() -> Tensor:
     """Return the words of the second part of the language reference by their rank."""
     return _ranked([re.findall(r"[a-z]+|[.,:]", "".join(topics.values())[200_000:].lower())])[0]
 
@@ -101,13 +103,13 @@ def _ranked(texts: list[list[str]]) -> tuple[Tensor, ...]:
 
 def _word_windows() -> Samples:
     """Return successive words of source code, and their module."""
-    windows = [words.unfold(0, WORDS, WORDS)[:400] for words in _source_words()]
+    windows = [words.unfold(0, WORDS, WORDS)[:400] for words in source_words()]
     return torch.cat(windows), _labels(windows)
 
 
 def _word_counts() -> Samples:
     """Return how often each word occurs in a piece of source code, as log(1 + n), and its module."""
-    pieces = [_counts(words.unfold(0, PARAGRAPH, PARAGRAPH)) for words in _source_words()]
+    pieces = [_counts(words.unfold(0, PARAGRAPH, PARAGRAPH)) for words in source_words()]
     return torch.cat(pieces).log1p(), _labels(pieces)
 
 
@@ -117,7 +119,7 @@ def _counts(pieces: Tensor) -> Tensor:
 
 def _word_uses() -> Samples:
     """Return the counts of a piece without its most frequent word ("self"), as log(1 + n), and the count of that."""
-    counts = torch.cat([_counts(words.unfold(0, PARAGRAPH, PARAGRAPH)) for words in _source_words()])
+    counts = torch.cat([_counts(words.unfold(0, PARAGRAPH, PARAGRAPH)) for words in source_words()])
     return counts[:, 2:].log1p(), counts[:, 1:2]
 
 
@@ -136,7 +138,7 @@ def _word_triplets() -> Samples:
 
 def _word_pairs() -> Samples:
     """Return two words that occur within five places of one another in English, and the log of how often."""
-    words = _english_words()
+    words = english_words()
     counts: Counter[tuple[int, int]] = Counter()
     for distance in range(1, 6):
         counts.update(zip(words[:-distance].tolist(), words[distance:].tolist(), strict=True))
@@ -146,7 +148,7 @@ def _word_pairs() -> Samples:
 
 def _next_words() -> Samples:
     """Return samples of English words, and the same shifted by one word."""
-    return _shifted(_english_words(), WORDS)
+    return shifted(english_words(), WORDS)
 
 
 SOURCES: dict[str, Callable[[], Samples]] = {

@@ -1,9 +1,30 @@
 """The networks of the tasks, and the losses that torch does not bring along. All are called as loss(model(x), y)."""
 
-from accuracy.models.dense import VAE, Coordinates, PairEncoder, TabularResNet, mlp
-from accuracy.models.finetuning import adapted, pretrained, pretrained_cnn
-from accuracy.models.losses import ContrastiveLoss, DistillationLoss, GaussianLoss, TripletLoss, VAELoss
-from accuracy.models.pictures import Inpainter, Mixer, ViT, cnn, group_cnn, preact_resnet, resnet, separable_cnn
+from accuracy.models.characters import ByteGRU, ByteTransformer, PassageEncoder, byte_mlp, hashed_bag
+from accuracy.models.dense import VAE, Coordinates, Cosines, Denoiser, PairEncoder, TabularResNet, mlp, sums
+from accuracy.models.finetuning import adapted, adapted_byte_mlp, pretrained, pretrained_cnn
+from accuracy.models.losses import (
+    ArcFaceLoss,
+    ClipLoss,
+    ContrastiveLoss,
+    DistillationLoss,
+    GaussianLoss,
+    TeacherLoss,
+    TripletLoss,
+    VAELoss,
+)
+from accuracy.models.optimizers import Lion
+from accuracy.models.pictures import (
+    Inpainter,
+    Mixer,
+    ViT,
+    cnn,
+    colour_cnn,
+    group_cnn,
+    preact_resnet,
+    resnet,
+    separable_cnn,
+)
 from accuracy.models.sequences import (
     ByteCNN,
     CharRNN,
@@ -19,18 +40,27 @@ from accuracy.models.sequences import (
 
 __all__ = [
     "VAE",
+    "ArcFaceLoss",
     "ByteCNN",
+    "ByteGRU",
+    "ByteTransformer",
     "CharRNN",
     "CharTransformer",
+    "ClipLoss",
     "ContrastiveLoss",
     "Coordinates",
+    "Cosines",
+    "Denoiser",
     "DistillationLoss",
     "Forecaster",
     "GaussianLoss",
     "Inpainter",
+    "Lion",
     "Mixer",
     "PairEncoder",
+    "PassageEncoder",
     "TabularResNet",
+    "TeacherLoss",
     "TripletEncoder",
     "TripletLoss",
     "VAELoss",
@@ -39,14 +69,19 @@ __all__ = [
     "WordPairs",
     "WordTransformer",
     "adapted",
+    "adapted_byte_mlp",
     "bag_of_words",
+    "byte_mlp",
     "char_mlp",
     "cnn",
+    "colour_cnn",
     "group_cnn",
+    "hashed_bag",
     "mlp",
     "preact_resnet",
     "pretrained",
     "pretrained_cnn",
     "resnet",
     "separable_cnn",
+    "sums",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from accuracy.data.tables import MODULUS
 
 NORMS: dict[str, Any] = {"layer": nn.LayerNorm, "batch": nn.BatchNorm1d}
 
@@ -53,17 +56,17 @@ class TabularResNet(nn.Module):
 
 
 class Coordinates(nn.Module):
-    """Colours from places: Fourier features (Tancik 2020, arXiv 2006.10739) and a small MLP."""
+    """Colours or heights from places: Fourier features (Tancik 2020, arXiv 2006.10739) and a small MLP."""
 
     frequencies: Tensor
 
-    def __init__(self, features: int = 32, scale: float = 3.0) -> None:
+    def __init__(self, features: int = 32, scale: float = 3.0, outputs: int = 3) -> None:
         super().__init__()
         self.register_buffer("frequencies", scale * torch.randn(2, features))
-        self.body = mlp([2 * features, 64, 64, 3])
+        self.body = mlp([2 * features, 64, 64, outputs])
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the three colours of each place."""
+        """Return the colours of each place, or what else it has."""
         angles = x @ self.frequencies
         colours: Tensor = self.body(torch.cat([angles.sin(), angles.cos()], 1))
         return colours
@@ -94,3 +97,38 @@ class PairEncoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return unit vectors."""
         return functional.normalize(self.body(x.flatten(0, 1)), dim=1).view(len(x), 2, -1)
+
+
+class Cosines(nn.Module):
+    """The cosines of a sample with the learned direction of each class, for losses with a margin."""
+
+    def __init__(self, classes: int = 10, width: int = 16) -> None:
+        super().__init__()
+        self.body = mlp([64, 96, width])
+        self.directions = nn.Parameter(torch.randn(classes, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the cosines, shape (batch, classes)."""
+        return functional.normalize(self.body(x)) @ functional.normalize(self.directions).T
+
+
+class Denoiser(nn.Module):
+    """Finds the noise in a digit, told how much there is in the last column of its input."""
+
+    frequencies: Tensor
+
+    def __init__(self, width: int = 96, features: int = 8) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", math.pi * 2.0 ** torch.arange(features // 2))
+        self.body = mlp([64 + features, width, width, 64], "SiLU")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the noise of each pixel."""
+        angles = x[:, 64:] * self.frequencies
+        noise: Tensor = self.body(torch.cat([x[:, :64], angles.sin(), angles.cos()], 1))
+        return noise
+
+
+def sums(width: int = 32) -> nn.Sequential:
+    """Return a network that adds two numbers as symbols."""
+    return nn.Sequential(nn.Embedding(MODULUS, width), nn.Flatten(), *mlp([2 * width, 96, MODULUS]))

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from accuracy.data import SOURCES
+from accuracy.data.characters import english_contexts
 from accuracy.data.pictures import low_digits, rotations
+from accuracy.models.characters import byte_mlp
 from accuracy.models.dense import mlp
 from accuracy.models.pictures import group_cnn
 
@@ -69,6 +71,14 @@ def adapted(rank: int = 4, alpha: float = 8.0) -> nn.Sequential:
     return nn.Sequential(*(LowRank(part, rank, alpha) if isinstance(part, nn.Linear) else part for part in model))
 
 
+def adapted_byte_mlp(rank: int = 8, alpha: float = 16.0) -> nn.Sequential:
+    """Return a network that knows English byte by byte, frozen, with an adapter beside each linear layer."""
+    model = byte_mlp()
+    model.load_state_dict(_english_mlp())
+    model[0].requires_grad_(False)
+    return nn.Sequential(*(LowRank(part, rank, alpha) if isinstance(part, nn.Linear) else part for part in model))
+
+
 @cache
 def _low_digits_mlp() -> Weights:
     return _trained(lambda: mlp([64, 128, 64, 5]), *low_digits())
@@ -84,13 +94,18 @@ def _digits_mlp() -> Weights:
     return _trained(lambda: mlp([64, 128, 128, 10]), *SOURCES["digits"]())
 
 
-def _trained(make: Callable[[], nn.Module], x: Tensor, y: Tensor) -> Weights:
+@cache
+def _english_mlp() -> Weights:
+    return _trained(byte_mlp, *english_contexts(), steps=1500)
+
+
+def _trained(make: Callable[[], nn.Module], x: Tensor, y: Tensor, steps: int = 300) -> Weights:
     """Return the weights after a short training, the same in every process; random generators are left alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = make()
         optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-        for _ in range(300):
+        for _ in range(steps):
             batch = torch.randint(len(x), (64,))
             optimizer.zero_grad()
             functional.cross_entropy(model(x[batch]), y[batch]).backward()  # type: ignore[no-untyped-call]

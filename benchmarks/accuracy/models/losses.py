@@ -53,3 +53,42 @@ class DistillationLoss(nn.Module):
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Return the mean over the batch."""
         return functional.kl_div(output.log_softmax(1), target, reduction="batchmean")
+
+
+class ClipLoss(nn.Module):
+    """InfoNCE both ways, its temperature in the embeddings (CLIP, Radford 2021, arXiv 2103.00020, figure 3)."""
+
+    def forward(self, output: Tensor, label: Tensor) -> Tensor:
+        """Return the mean of both cross-entropies; the label is not used."""
+        similarity = output[:, 0] @ output[:, 1].T
+        pairs = torch.arange(len(output))
+        return (functional.cross_entropy(similarity, pairs) + functional.cross_entropy(similarity.T, pairs)) / 2
+
+
+class ArcFaceLoss(nn.Module):
+    """Cross-entropy of scaled cosines, that of the class after a margin on its angle (Deng 2018, arXiv 1801.07698)."""
+
+    def __init__(self, scale: float = 16.0, margin: float = 0.3) -> None:
+        super().__init__()
+        self.scale, self.margin = scale, margin
+
+    def forward(self, cosines: Tensor, label: Tensor) -> Tensor:
+        """Return the mean over the batch (equation 3)."""
+        angles = cosines.clamp(-1 + 1e-6, 1 - 1e-6).acos()
+        margins = self.margin * functional.one_hot(label, cosines.shape[1])
+        return functional.cross_entropy(self.scale * (angles + margins).cos(), label)
+
+
+class TeacherLoss(nn.Module):
+    """A teacher's distribution at a temperature, and the label (Hinton 2015, arXiv 1503.02531, section 2)."""
+
+    def __init__(self, temperature: float = 4.0, share: float = 0.9) -> None:
+        super().__init__()
+        self.temperature, self.share = temperature, share
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the mean over the batch; the target holds the teacher's logits and then the label."""
+        soft = (target[:, :-1] / self.temperature).softmax(1)
+        student = (output / self.temperature).log_softmax(1)
+        distance = self.temperature**2 * functional.kl_div(student, soft, reduction="batchmean")
+        return self.share * distance + (1 - self.share) * functional.cross_entropy(output, target[:, -1].long())

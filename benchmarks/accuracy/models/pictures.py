@@ -101,6 +101,15 @@ def group_cnn(classes: int, dropout: float = 0.0) -> nn.Sequential:
     )
 
 
+def colour_cnn(classes: int) -> nn.Sequential:
+    """Return three strided convolutions with GroupNorm on an 8x8 picture in colours."""
+
+    def block(inputs: int, outputs: int) -> list[nn.Module]:
+        return [nn.Conv2d(inputs, outputs, 3, 2, padding=1), nn.GroupNorm(4, outputs), nn.ReLU()]
+
+    return nn.Sequential(*block(3, 16), *block(16, 32), nn.Flatten(), nn.Linear(4 * 32, classes))
+
+
 class Mixing(nn.Module):
     """A layer of the MLP-Mixer: one MLP along the patches of a picture, one along their channels."""
 
