@@ -35,7 +35,7 @@ type: install  ## Check the types
 bench: install  ## Measure the speed against a bare training loop, side by side
 	$(BIN)/python benchmarks/speed.py --save benchmarks/speed.json
 
-bench-accuracy: install  ## Score lrfind and the existing finders against brute force, and refusals (half an hour on two cores)
+bench-accuracy: install  ## Score lrfind and the existing finders against brute force, and refusals (an hour or two on two cores)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
 	for part in truth finders refusals score; do \
 	    OMP_NUM_THREADS=1 PYTHONPATH=benchmarks $(BIN)/python -m accuracy.$$part || exit; \

@@ -45,7 +45,7 @@ else:
 pytestmark = pytest.mark.slow
 
 EXCUSED = {
-    r"make ": "installs, or measures for half an hour; what it would do is printed instead",
+    r"make ": "installs, or measures for an hour; what it would do is printed instead",
     r"pip install ": "needs an index of packages; packages and extras are looked up instead",
     r"torchrun ": "takes several processes; tests/commands/test_run_parallel.py trains in them",
     r"python -m accuracy\.": "shows what `make bench-accuracy` has measured; the module is looked up instead",

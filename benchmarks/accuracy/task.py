@@ -18,6 +18,34 @@ Node = dict[str, Any]
 
 REPORTING_FAMILIES = frozenset(
     {
+        "bag of words",
+        "word embeddings",
+        "word pairs",
+        "word uses",
+        "triplets",
+        "source bytes",
+        "word lstm",
+        "word transformer",
+        "pixel rows",
+        "iris",
+        "rare tumour",
+        "uncertainty",
+        "friedman",
+        "spirals",
+        "half patches",
+        "inpainting",
+        "overlaid digits",
+        "rotations",
+        "mixer",
+        "long tail",
+        "distillation",
+        "rotation pretraining",
+        "linear probe",
+        "adapter",
+    }
+)
+UNSEEN_FAMILIES = frozenset(
+    {
         "house prices",
         "log prices",
         "photon counts",
@@ -55,7 +83,7 @@ class Task:
 
     Attributes:
         name: Short name, also of its files.
-        family: What it has in common with others; a whole family is for tuning or for reporting.
+        family: What it has in common with others; a whole family has one role.
         data: Name of a data set in `accuracy.data`.
         model: `_target_` node of the network.
         optimizer: `_target_` node of the optimizer, without a learning rate.
@@ -79,7 +107,9 @@ class Task:
 
     @property
     def role(self) -> str:
-        """`tuning` or `reporting`."""
+        """`tuning`, `reporting` or `unseen`."""
+        if self.family in UNSEEN_FAMILIES:
+            return "unseen"
         return "reporting" if self.family in REPORTING_FAMILIES else "tuning"
 
     def document(self, seed: int = 0) -> dict[str, Any]:

@@ -1,20 +1,21 @@
 """The tasks: real trainings of a second to a few, as configs of lrfind.
 
-Each belongs to a family, and whole families are either for *tuning* or for *reporting*. Tuning tasks are all those
+Each belongs to a family, and whole families are for *tuning*, for *reporting*, or *unseen*. Tuning tasks are all those
 whose figures were looked at while the analyzer was made. Nothing may be tuned on a reporting task, nor on one of its
-family: only their figures tell how good a suggestion is on a new training.
+family: only their figures tell how good a suggestion is on a new training. Once figures have been acted on, they cannot
+report any more. The unseen tasks then take their place: no finder has been asked about them.
 """
 
 from __future__ import annotations
 
-from accuracy.former_reporting_tasks import FORMER_REPORTING
 from accuracy.reporting_tasks import REPORTING
 from accuracy.task import Task
 from accuracy.tuning_tasks import TUNING
+from accuracy.unseen_tasks import UNSEEN
 
 __all__ = ["LONG", "TASKS", "Task"]
 
-TASKS = {task.name: task for task in (*TUNING, *FORMER_REPORTING, *REPORTING)}
+TASKS = {task.name: task for task in (*TUNING, *REPORTING, *UNSEEN)}
 """Every task by its name."""
 
 LONG = ("softmax_sgd", "mlp_sgd", "cancer_adam", "wine_nadam_b8", "fasttext_sgd", "diabetes_gaussian_adam")
