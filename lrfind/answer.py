@@ -29,7 +29,7 @@ class Answer(Result):
 
     @property
     def suggested_lr(self) -> float | None:
-        """The learning rate to train with, for the schedule asked for; None where none can be trusted."""
+        """The learning rate to train with, for the schedule asked for; None if none can be trusted."""
         return self.analysis.suggested_lr
 
     @property
@@ -59,7 +59,7 @@ class Answer(Result):
 
     @property
     def reason(self) -> Refusal | None:
-        """Why no learning rate is suggested, such as `flat` or `noise`; None where one is."""
+        """Why no learning rate is suggested, such as `flat` or `noise`; None if one is."""
         return self.analysis.reason
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:

@@ -10,7 +10,7 @@ from lrfind.errors import LrfindError, Note
 
 @dataclass(frozen=True)
 class Observer:
-    """What is told to whoever watches a run; each call does nothing unless it is replaced.
+    """Told how a run goes; each call does nothing unless it is replaced.
 
     Attributes:
         on_sweep: Called before each sweep with the number of its steps.

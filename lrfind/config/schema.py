@@ -71,7 +71,7 @@ class DataConfig(Section):
     shuffle: bool = True
     """Whether to draw a map-style data set in random order."""
     collate_fn: Node | None = None
-    """Called with a list of samples, makes a mini-batch of them: where they cannot just be stacked."""
+    """Called with a list of samples, makes a mini-batch of them, if they cannot just be stacked."""
     multiprocessing_context: Literal["fork", "spawn", "forkserver"] | None = None
     """How the worker processes are started; null is the default of the platform."""
 

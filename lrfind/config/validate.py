@@ -252,7 +252,7 @@ def _takes_any(parameters: Mapping[str, inspect.Parameter]) -> bool:
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    """Return the signature of a function, its annotations as types where they can be resolved."""
+    """Return the signature of a function, its annotations as types if they can be resolved."""
     try:
         return inspect.signature(function, eval_str=True)
     except Exception:  # an annotation may name anything, such as what is imported for type checkers alone
@@ -279,7 +279,7 @@ def _takes_only_numbers(parameter: inspect.Parameter) -> bool:
 
 
 def _declared(annotation: Any) -> set[Any]:
-    """Return the types that an annotation allows, beside None; the annotation itself where it is none of a type."""
+    """Return the types that an annotation allows, beside None; the annotation itself if it is no type."""
     if get_origin(annotation) in (Union, types.UnionType, Annotated):
         return set().union(*map(_declared, get_args(annotation)))
     if annotation in (inspect.Parameter.empty, type(None), None):

@@ -24,7 +24,7 @@ class CannotEditError(Exception):
 
 
 def set_value(text: str, path: Sequence[Key], value: Any) -> str:
-    """Return `text` with the value at `path` replaced, or added where there is none.
+    """Return `text` with the value at `path` replaced, or added if there is none.
 
     Whoever sets a value that others share, as one with an anchor, sets it for them as well.
 

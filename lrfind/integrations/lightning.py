@@ -57,13 +57,13 @@ class FindLR(_Base):
     that is what the optimizer was set up with.
     Nothing is logged meanwhile, no callback is called, and of the module's hooks those around a batch alone.
 
-    Where no learning rate can be trusted, or where there is nothing to search with, such as several processes,
+    If no learning rate can be trusted, or if the search cannot run, such as several processes,
     several optimizers or manual optimization, it stays as it is, with a warning that says why. A `fit` that resumes
     from a checkpoint, and `fast_dev_run`, are not searched; every other `fit` is, a second one of the same Trainer as
     well, as it gets an optimizer of its own.
 
     Args:
-        strict: Whether to raise where it would warn.
+        strict: Whether to raise instead of warn.
         search: Arguments of `lrfind.find_lr`, such as `seed`, `num_iter`, `probes`, `schedule`, `progress`.
     """
 
@@ -73,7 +73,7 @@ class FindLR(_Base):
 
     @property
     def result(self) -> Answer | None:
-        """What was found, also where it is no learning rate; None before a search."""
+        """The answer of the last search, also if it refuses; None before a search."""
         return self._search.result
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:

@@ -86,7 +86,7 @@ class Search:
         self._on_note(f"FindLR: {text}")
 
     def _tell(self, note: Note) -> None:
-        """Hand on a note of the search, as a warning where the answer may be wrong for it."""
+        """Pass on a note of the search, as a warning if the answer may be wrong because of it."""
         (self._warn if note.level is Level.WARNING else self._on_note)(f"FindLR: {note.render(PYTHON)}")
 
     def refuse(self, reason: str) -> None:

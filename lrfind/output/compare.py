@@ -107,7 +107,7 @@ def _ruled(above: Axes, below: Axes, named: Sequence[Named], names: Sequence[str
 
 
 def _curve(axes: Axes, result: Result, style: dict[str, Any], marker: str) -> None:
-    """Draw the smoothed curve, or the mini-batches where there is none, with a mark at the suggestion."""
+    """Draw the smoothed curve, or the mini-batches if there is none, with a mark at the suggestion."""
     scale = _scale(result)
     smooth = _scaled(smooth_points(result.sweep, result.analysis.smoothed), scale)
     raw = _scaled(raw_points(result.sweep), scale)

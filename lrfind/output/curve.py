@@ -110,7 +110,7 @@ def headline(result: Result, name_end: str = " ", between: str = ", ") -> str:
 
 
 def lr_ticks(low: float, high: float, at_most: int) -> list[float]:
-    """Return rates to label between `low` and `high`: decades, or finer where there are not three of them."""
+    """Return rates to label between `low` and `high`: decades, or finer if there are not three of them."""
     decades = [float(f"1e{k}") for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
     whole = [lr for lr in decades if low <= lr <= high]
     if len(whole) >= 3:
@@ -150,7 +150,7 @@ def _drawable(loss: float) -> bool:
 def _lr_limits(result: Result) -> tuple[float, float]:
     suggested = result.analysis.suggested_lr
     lrs = [lr for lr in (*result.sweep.lrs, suggested or 0.0) if 0 < lr < math.inf] or [1.0]
-    # A margin of 2 % on each side, and a factor of 2.5 where there is but one rate.
+    # A margin of 2 % on each side, and a factor of 2.5 if there is only one rate.
     margin = max(math.log(max(lrs) / min(lrs)) * 0.02, 1e-5) if max(lrs) > min(lrs) else math.log(2.5)
     return min(lrs) / math.exp(margin), max(lrs) * math.exp(margin)
 

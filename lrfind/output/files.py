@@ -27,7 +27,7 @@ def write_atomically(path: Path, data: bytes, way_out: str = WAY_OUT) -> None:
     Args:
         path: The file.
         data: All that it will hold.
-        way_out: What the user can do where it cannot be written.
+        way_out: What the user can do if it cannot be written.
 
     Raises:
         OutputError: The file cannot be written; the old one, if any, is as it was.
@@ -45,7 +45,7 @@ def check_writable(folder: Path, way_out: str = WAY_OUT) -> None:
 
     Args:
         folder: The folder.
-        way_out: What the user can do where it cannot be written to.
+        way_out: What the user can do if it cannot be written to.
 
     Raises:
         OutputError: It cannot be made, or no file can be written in it.

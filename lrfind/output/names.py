@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def unique(places: Sequence[tuple[str, str]]) -> list[str]:
-    """Return a name for each (folder, name): the name alone where it is the only one of its kind.
+    """Return a name for each (folder, name): the name alone if it is the only one of its kind.
 
     What the folder does not tell apart either is numbered.
     """

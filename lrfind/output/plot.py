@@ -49,7 +49,7 @@ def save_plot(result: Result, path: Path, way_out: str = WAY_OUT) -> None:
     Args:
         result: What is drawn.
         path: The file.
-        way_out: What the user can do where it cannot be written.
+        way_out: What the user can do if it cannot be written.
 
     Raises:
         OutputError: The suffix is another one, or the file cannot be written.

@@ -50,7 +50,7 @@ _DOT_BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 def sketch(result: Result, width: int, height: int, ascii_only: bool = False) -> Text:
     """Return a small loss-vs-LR curve with its axes, the suggestion, the safe range and the diverged zone.
 
-    The curve is the smoothed loss; where there is none, the loss of the mini-batches.
+    The curve is the smoothed loss; if there is none, the loss of the mini-batches.
 
     Args:
         result: What to draw.

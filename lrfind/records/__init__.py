@@ -1,1 +1,1 @@
-"""What the stages hand on to each other: its types, its JSON, reading it, and the curves of other tools."""
+"""What the stages pass to each other: its types, its JSON, reading it, and the curves of other tools."""

@@ -34,7 +34,7 @@ class SweepEntry(Sweep):
     """A sweep of a record, with its smoothed curve."""
 
     smoothed: tuple[Loss, ...]
-    """Smoothed loss after the update at `lrs[i]`; null where there is none."""
+    """Smoothed loss after the update at `lrs[i]`; null if there is none."""
     used: Flag
     """Whether the suggestion comes from this sweep; it does from exactly one."""
 
@@ -120,9 +120,9 @@ class Record(BaseModel):
     title: Text
     """What was swept, in one line."""
     source: Text | None = None
-    """The config as it was named on the command line; null where there was none."""
+    """The config as it was named on the command line; null if there was none."""
     config: _Settings
-    """The resolved config; empty where there was none."""
+    """The resolved config; empty if there was none."""
     settings: _Settings = _Settings()
     """How it was swept, probed and read; empty in records from before it was kept."""
     environment: dict[str, Any]

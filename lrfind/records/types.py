@@ -1,4 +1,4 @@
-"""What the stages hand on to each other: `Sweep` -> `Analysis` -> `Result`."""
+"""What the stages pass to each other: `Sweep` -> `Analysis` -> `Result`."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class Analysis:
         confidence: 0 to 1; 0 without a suggestion.
         candidates: One entry per method.
         landmarks: Features of the curve; None when there were too few points to find any.
-        smoothed: Smoothed loss after an update at `lrs[i]`, shape `(n,)`; NaN where there is none.
+        smoothed: Smoothed loss after an update at `lrs[i]`, shape `(n,)`; NaN if there is none.
     """
 
     status: Status
@@ -203,7 +203,7 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Repeat:
-    """What the run of one seed suggested: None where it gave no learning rate."""
+    """What the run of one seed suggested: None if it gave no learning rate."""
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = _DESCRIBED
 
@@ -222,7 +222,7 @@ class Result:
         used: Index of the sweep that the suggestion comes from.
         analysis: What was read from that sweep.
         title: One line that says what was swept (model, optimizer, batch size, device).
-        source: The config as the user named it; None where there was none.
+        source: The config as the user named it; None if there was none.
         config: The resolved config; empty for the objects of a script, which have none.
         environment: Versions, device and seed.
         timing: Seconds, by stage.

@@ -102,7 +102,7 @@ def group_scales(groups: Sequence[Mapping[str, Any]]) -> list[float]:
 
 
 def set_lr(group: dict[str, Any], name: str, lr: float) -> None:
-    """Set a learning rate of a group, in place where it is a tensor."""
+    """Set a learning rate of a group, in place if it is a tensor."""
     if isinstance(group[name], Tensor):
         group[name].fill_(lr)
     else:
@@ -124,7 +124,7 @@ class GroupRates:
         ]
 
     def set(self, lr: float) -> None:
-        """Set every group that is swept to its multiple of `lr`, in place where it is a tensor."""
+        """Set every group that is swept to its multiple of `lr`, in place if it is a tensor."""
         for group, scale in self._swept:
             set_lr(group, "lr", scale * lr)
 

@@ -17,7 +17,7 @@ from lrfind.training.snapshot import PutBack
 class LoaderState:
     """The state of a loader between two passes, so that each training reads it from the same place.
 
-    What other kinds of loaders and data sets keep for themselves, such as a position, is theirs.
+    The state inside other kinds of loaders and data sets, such as a position, is not restored.
     """
 
     def __init__(self, loader: Any) -> None:

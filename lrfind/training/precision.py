@@ -81,7 +81,7 @@ class LossScale:
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
 
     def unscale(self) -> list[Tensor]:
-        """Make the gradients those of the loss itself; return what is above 0 where one of them is not finite."""
+        """Make the gradients those of the loss itself; return a number above 0 if one of them is not finite."""
         self._scaler.unscale_(self._optimizer)
         state = self._scaler._per_optimizer_states[id(self._optimizer)]
         return list(state["found_inf_per_device"].values())

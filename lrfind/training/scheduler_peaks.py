@@ -48,7 +48,7 @@ def set_lrs(optimizer: Optimizer, lrs: Sequence[float]) -> None:
 def set_peaks(optimizer: Optimizer, lrs: Sequence[float], schedulers: Sequence[Any]) -> None:
     """Multiply the schedule of each group by new over old peak.
 
-    That goes for whatever is a learning rate in it, the lowest one as well, and at any time in a training: what follows
+    That goes for every learning rate in it, the lowest one as well, and at any time in a training: what follows
     is what would have followed, times that factor.
 
     Args:
@@ -73,9 +73,9 @@ def set_peaks(optimizer: Optimizer, lrs: Sequence[float], schedulers: Sequence[A
 
 
 def schedule_of(schedulers: Sequence[Any]) -> str:
-    """Return the schedule, as a search knows it, that schedulers come nearest to; `constant` where none is known.
+    """Return the schedule, as a search knows it, that schedulers come nearest to; `constant` if none is known.
 
-    A linear one counts where it decays: `LinearLR` by itself is a warm-up.
+    A linear one counts if it decays: `LinearLR` by itself is a warm-up.
     """
     for scheduler in reversed(list(_all(schedulers))):
         for name in _names(scheduler):

@@ -19,13 +19,13 @@ A list is a tuple; so is a namedtuple, whose target is the field with a target's
 mapping of its fields.
 
 [1] As one argument, model((x1, x2)) or model({a: x1, b: x2}), where `forward` takes only one, of another name.
-[2] A single value goes to a `forward` of one argument whatever the two are called: {image: x, label: y} as model(x).
+[2] A single value goes to a `forward` of one argument whatever their names: {image: x, label: y} as model(x).
 [3] `label`, `labels`, `target`, `targets` or `y`. In a mapping, where `forward` has an argument of that name, the
     target goes to the model with the rest, and the loss is the model's own; if it has none, it is loss(output, y).
 
 Without a loss, the model's output has to carry one: `.loss`, `["loss"]`, the sum of a dict of losses (all its tensors
 that have a gradient, each a scalar), the first of a tuple if that is a scalar, or the output itself, a scalar. With a
-loss, an output with `.logits` hands on those. Whatever the table lacks is an error that says so; `step` is the way out.
+loss, an output with `.logits` hands on those. A pair that it lacks is an error that says so; `step` is the way out.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Launch:
 
 
 def is_first(environ: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether this is the process that speaks and writes for all; yes, where there is but one."""
+    """Tell whether this is the process that speaks and writes for all; yes, if there is only one."""
     return is_alone(environ) or environ.get("RANK", "0") == "0"
 
 

@@ -24,7 +24,7 @@ class Parcel:
 class Whole(nn.Module):
     """All that a step computes with a model, as one forward.
 
-    DDP and FSDP act when their `forward` is called. So whatever a step does with the model - a `training_step`, a
+    DDP and FSDP act when their `forward` is called. So all that a step does with the model - a `training_step`, a
     method of its own, several calls - is done in here, with the model itself.
     """
 
@@ -42,7 +42,7 @@ class Whole(nn.Module):
 
 
 def through_forward(model: nn.Module, batch: Any) -> Tensor:
-    """Do the step of a `Whole`, whatever wraps it."""
+    """Do the step of a `Whole`, wrapped or not."""
     loss: Tensor = model(Parcel(batch))
     return loss
 
