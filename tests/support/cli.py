@@ -53,6 +53,8 @@ def on_step(act):
 """The user's module. `on_step(act)` is a loss whose value is `act(step, mean squared error)`."""
 
 PACKAGE = str(Path(lrfind.__file__).parent)
+INSTALLED = (str(Path(__file__).parents[2]), sys.prefix)
+"""The clone and its virtual environment."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,13 @@ def open_project(folder: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Pr
 
 
 def _forget_user_modules() -> None:
-    """Forget the modules that were imported from folders of tests."""
+    """Forget the modules that were imported from folders of tests.
+
+    A clone, and its virtual environment, may stand among the temporary files as well: what they hold stays.
+    """
     for name, module in list(sys.modules.items()):
-        if tempfile.gettempdir() in str(getattr(module, "__file__", None) or ""):
+        file = str(getattr(module, "__file__", None) or "")
+        if file.startswith(tempfile.gettempdir()) and not file.startswith(INSTALLED):
             del sys.modules[name]
 
 
