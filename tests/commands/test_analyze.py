@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from cli import Outcome, Project, command, process, shell, strict_json
+from cli import Outcome, Project, process, shell, strict_json
 from helpers import MINIMUM_LR, STEEPEST_LR, example_result, example_sweep, refused_result
 
 from lrfind.records.json_format import to_json
@@ -226,7 +225,7 @@ def test_empty_stdin_is_said() -> None:
     outcome.says("stdin", "empty file")
 
 
-def test_no_torch_is_loaded_and_half_a_second_is_enough(history: Path) -> None:
+def test_no_torch_is_loaded(history: Path) -> None:
     code = (
         "import sys; from lrfind.commands.app import main; code = main(sys.argv[1:]); "
         "heavy = {'torch', 'matplotlib', 'hydra', 'omegaconf'} & set(sys.modules); "
@@ -234,12 +233,6 @@ def test_no_torch_is_loaded_and_half_a_second_is_enough(history: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, "analyze", str(history)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        subprocess.run(command("analyze", str(history)), capture_output=True, check=True)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 1.0  # 0.2 s on a machine that does nothing else
 
 
 def test_help_has_examples(project: Project) -> None:
