@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import enum
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, get_args
 
 import typer
 
@@ -15,37 +14,9 @@ from lrfind.errors import ConfigError, ExitCode, Fault
 from lrfind.output.files import check_writable
 from lrfind.output.formats import Format, PlotFormat, one_format, read_code, save, show, tell_files
 from lrfind.output.streams import print_result, tell
-from lrfind.records.external import Tool as ToolName
+from lrfind.records.external import Tool
 from lrfind.records.types import Result
-from lrfind.settings import Method as MethodName
-from lrfind.settings import Schedule as ScheduleName
-
-
-class Method(str, enum.Enum):
-    """The method whose candidate is suggested."""
-
-    AUTO = "auto"
-    STEEPEST = "steepest"
-    DESCENT_END = "descent_end"
-    VALLEY = "valley"
-    MINIMUM = "minimum"
-
-
-class Schedule(str, enum.Enum):
-    """What the learning rate is for."""
-
-    CONSTANT = "constant"
-    COSINE = "cosine"
-    LINEAR = "linear"
-    ONECYCLE = "onecycle"
-
-
-class Tool(str, enum.Enum):
-    """A finder that writes a running average of its losses."""
-
-    TORCH_LR_FINDER = "torch-lr-finder"
-    IGNITE = "ignite"
-    LIGHTNING = "lightning"
+from lrfind.settings import Method, Schedule
 
 
 def analyze(
@@ -54,7 +25,9 @@ def analyze(
     ] = None,
     method: Annotated[
         Method | None,
-        typer.Option(metavar="METHOD", help=f"{', '.join(Method)}; default: as the record.", show_default=False),
+        typer.Option(
+            metavar="METHOD", help=f"{', '.join(get_args(Method))}; default: as the record.", show_default=False
+        ),
     ] = None,
     schedule: Annotated[
         Schedule | None,
@@ -100,11 +73,11 @@ def analyze(
         raise ConfigError("lrfind analyze", [Fault("RECORD", expected="a file or - for stdin", got="nothing")])
 
     form = one_format(record, form, as_json=as_json)
-    source = load(record, cast("ToolName | None", tool and tool.value), after_update=after_update)
+    source = load(record, tool, after_update=after_update)
     result = reanalyze(
         source.result,
-        cast("MethodName | None", method and method.value),
-        cast("ScheduleName | None", schedule and schedule.value),
+        method,
+        schedule,
     )
     files, fault = _save(result, source.name, out, plot)
     if not quiet:

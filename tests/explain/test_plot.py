@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from explained import ALPHA, GOOD, SLOW, bouncing, decay, example_explanation, exploding, probe, still
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from legible import check_legible
 
 from lrfind.explain.plot import explanation_figure, save_explanation
 from lrfind.explain.types import Explanation
@@ -48,21 +46,6 @@ CASES = {
     "many steps": long(20_000),
     "tiny rates": example_explanation(probe(1.23e-17, SLOW), probe(1.23e5, SLOW)),
 }
-
-
-def check_legible(picture: Figure) -> None:
-    canvas = FigureCanvasAgg(picture)
-    canvas.draw()
-    axes = picture.axes[0]
-    texts = [*picture.texts, axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()]
-    texts += picture.legends[0].get_texts()
-    boxes = [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in texts if t.get_text().strip()]
-    page = picture.bbox
-    for text, box in boxes:
-        assert page.x0 <= box.x0 < box.x1 <= page.x1, text
-        assert page.y0 <= box.y0 < box.y1 <= page.y1, text
-    for (one, a), (other, b) in itertools.combinations(boxes, 2):
-        assert not a.overlaps(b), (one, other)
 
 
 @pytest.mark.parametrize("said", CASES.values(), ids=CASES.keys())

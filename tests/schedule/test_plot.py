@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from legible import check_legible
 
 from lrfind.schedule.kinds import KINDS, Length, set_up
 from lrfind.schedule.learning_rates import LearningRates
@@ -18,22 +16,6 @@ pytestmark = pytest.mark.slow
 RATES = LearningRates({"constant": 0.04, "cosine": 0.08, "linear": 0.08, "onecycle": 0.079}, low=0.008, high=0.2)
 TINY = LearningRates({key: lr * 3.456e-5 for key, lr in RATES.suggested.items()}, low=1.23e-7, high=1.23e-5)
 LENGTHS = [Length(1, 1), Length(3, 2), Length(90, 5004), Length(1000, 10)]
-
-
-def check_legible(picture: Figure) -> None:
-    canvas = FigureCanvasAgg(picture)
-    canvas.draw()
-    texts = [*picture.texts]
-    for axes in picture.axes:
-        texts += [axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()]
-        texts += [axes._left_title]  # type: ignore[attr-defined]
-    boxes = [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in texts if t.get_text().strip()]
-    page = picture.bbox
-    for text, box in boxes:
-        assert page.x0 <= box.x0 < box.x1 <= page.x1, text
-        assert page.y0 <= box.y0 < box.y1 <= page.y1, text
-    for (one, a), (other, b) in itertools.combinations(boxes, 2):
-        assert not a.overlaps(b), (one, other)
 
 
 @pytest.mark.parametrize("rates", [RATES, TINY], ids=["common", "tiny"])
