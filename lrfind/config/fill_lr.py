@@ -15,9 +15,7 @@ from lrfind.config.load import find_checkpoint, parse, read_text
 from lrfind.config.schema import Config
 from lrfind.config.validate import first_parameter, resolve, takes, target_nodes
 from lrfind.config.yaml_edit import CannotEditError, Key, differences, set_value
-from lrfind.errors import ConfigError, Fault
-
-FLAG = "--write-config"
+from lrfind.errors import Fault, MisfitError, blamed_on
 
 
 @dataclass(frozen=True)
@@ -51,22 +49,25 @@ class Draft:
     def filled(self, lr: float) -> str:
         """Return the text with `optimizer.lr` set, the lr of parameter groups at their ratios to it, and the overrides.
 
-        Read back, it says what was swept with, these learning rates apart and what refers to them (`${optimizer.lr}`).
+        The result describes the training that was swept, apart from these learning rates and the references to them
+        (`${optimizer.lr}`).
 
         Raises:
-            ConfigError: That cannot be reached by changing these values alone.
+            ConfigError: Changing these values alone cannot do it.
         """
-        wanted, text = self._wanted(lr), self.text
+        text = self.text
         path: tuple[Key, ...] = ()
-        try:
-            for path, value in differences(_values(self.text, self.path), wanted):
-                text = set_value(text, path, value)
-            written = _values(text, self.path)
-        except (CannotEditError, yaml.YAMLError, ConfigError) as error:
-            raise self._error(f"cannot set {_dotted(path)} in the file: {error}", "write it there by hand") from error
-        for path, _ in (*differences(wanted, written), *differences(written, wanted)):
-            problem = f"cannot set the learning rate without changing {_dotted(path)}"
-            raise self._error(problem, "write both out, without an anchor")
+        with blamed_on(str(self.path)):
+            wanted = self._wanted(lr)
+            try:
+                for path, value in differences(_values(text), wanted):
+                    text = set_value(text, path, value)
+                written = _values(text)
+            except (CannotEditError, yaml.YAMLError, MisfitError) as error:
+                raise _misfit(f"cannot set {_dotted(path)} in the file: {error}", "write it there by hand") from error
+            for path, _ in (*differences(wanted, written), *differences(written, wanted)):
+                problem = f"cannot set the learning rate without changing {_dotted(path)}"
+                raise _misfit(problem, "write both out, without an anchor")
         return text
 
     def _wanted(self, lr: float) -> Any:
@@ -76,24 +77,20 @@ class Draft:
         for index, group in enumerate(config.param_groups):
             if group.lr is not None and old:
                 if not isinstance(wanted["param_groups"], list) or not isinstance(wanted["param_groups"][index], dict):
-                    raise self._error(f"param_groups.{index}.lr comes from elsewhere by a reference", "write it out")
+                    raise _misfit(f"param_groups.{index}.lr comes from elsewhere by a reference", "write it out")
                 # Twelve digits hold the ratio, and none of them shows that it was multiplied.
                 wanted["param_groups"][index]["lr"] = float(f"{group.lr / old * lr:.12g}")
         return wanted
 
     def _swept_with(self) -> Any:
-        values = _values(self.text, self.path, self.overrides)
+        values = _values(self.text, self.overrides)
         if not isinstance(values.get("optimizer"), dict):
-            problem = f"the file has no node optimizer, but {values.get('optimizer')}"
-            raise self._error(problem, "write it out there")
+            raise _misfit(f"the file has no node optimizer, but {values.get('optimizer')}", "write it out there")
         return values
-
-    def _error(self, problem: str, fix: str) -> ConfigError:
-        return ConfigError(str(self.path), [Fault(FLAG, problem=problem, fix=fix)])
 
 
 def read_draft(path: Path, overrides: Sequence[str], config: Config, out: Path) -> Draft:
-    """Return the config at `path` as a draft, once it is sure that `out` can be made of it.
+    """Return the config at `path` as a draft, after checking that `out` can be made from it.
 
     Args:
         path: The config.
@@ -105,52 +102,47 @@ def read_draft(path: Path, overrides: Sequence[str], config: Config, out: Path) 
         ConfigError: The training takes its learning rate from elsewhere than the config, the text cannot be changed in
             that place alone, or the config would lose what lies beside it.
     """
+    with blamed_on(str(path)):
+        if config.optimizer is None:
+            problem = "the config has no optimizer to set lr of"
+            raise _misfit(problem, "drop the flag, and set it in configure_optimizers")
+        target = config.optimizer["_target_"]
+        if not takes(resolve(target, "optimizer"), "lr"):
+            problem = f"{target} takes no argument lr, so optimizer.lr does nothing"
+            raise _misfit(problem, "give it one, or drop the flag")
+        draft = Draft(path, read_text(path), tuple(overrides), config)
+        draft.filled(config.sweep.start_lr)
+        if lost := list(_left_behind(draft, out)):
+            problem = f"the config finds {', '.join(lost)} in its own folder, but {out} lies in another"
+            raise _misfit(problem, f"name {path.parent / out.name}")
+        return draft
 
-    def error(problem: str, fix: str) -> ConfigError:
-        return ConfigError(str(path), [Fault(FLAG, problem=problem, fix=fix)])
 
-    if config.optimizer is None:
-        raise error("the config has no optimizer to set lr of", "drop the flag, and set it in configure_optimizers")
-    target = config.optimizer["_target_"]
-    if not takes(resolve(target, "optimizer"), "lr"):
-        raise error(f"{target} takes no argument lr, so optimizer.lr does nothing", "give it one, or drop the flag")
-    draft = Draft(path, read_text(path), tuple(overrides), config)
-    draft.filled(config.sweep.start_lr)
-    if lost := list(_left_behind(draft, out)):
-        beside = path.parent / out.name
-        raise error(
-            f"the config finds {', '.join(lost)} in its own folder, but {out} lies in another", f"name {beside}"
-        )
-    return draft
+def _misfit(problem: str, fix: str) -> MisfitError:
+    return MisfitError(Fault("--write-config", problem=problem, fix=fix))
 
 
 def _left_behind(draft: Draft, out: Path) -> Iterator[str]:
-    """Yield what the config takes from its own folder, and would not find in that of `out`."""
+    """Yield what the config finds in its own folder, and would not find in the folder of `out`."""
     here, there = draft.path.resolve().parent, out.resolve().parent
+    if here == there:
+        return
     targets = {node["_target_"] for _, node in target_nodes(draft.config.model_dump())}
     for name in sorted({target.partition(".")[0] for target in targets}):
-        if here != there and here in _folders(name):
+        spec = importlib.util.find_spec(name)
+        places = [] if spec is None else spec.submodule_search_locations or [spec.origin or ""]
+        if here in [Path(place).resolve().parent for place in places]:
             yield f"the module {name}"
-    given = OmegaConf.select(parse(draft.text, draft.path, draft.overrides), "train.checkpoint")
-    if given is not None and _file(given, draft.path) != _file(given, out):
-        yield f"the checkpoint {given}"
+    given = OmegaConf.select(parse(draft.text, draft.overrides), "train.checkpoint")
+    if given is not None:
+        file, file_there = find_checkpoint(given, draft.path), find_checkpoint(given, out)
+        if file and not (file_there and file_there.samefile(file)):
+            yield f"the checkpoint {given}"
 
 
-def _folders(module: str) -> list[Path]:
-    """Return the folders that a module was found in."""
-    spec = importlib.util.find_spec(module)
-    places = [] if spec is None else spec.submodule_search_locations or [spec.origin or ""]
-    return [Path(place).resolve().parent for place in places]
-
-
-def _file(checkpoint: str, config: Path) -> Path | None:
-    found = find_checkpoint(checkpoint, config)
-    return found and found.resolve()
-
-
-def _values(text: str, path: Path, overrides: Sequence[str] = ()) -> Any:
-    """Return what a config says, references as they are written."""
-    return OmegaConf.to_container(parse(text, path, overrides))
+def _values(text: str, overrides: Sequence[str] = ()) -> Any:
+    """Return the values of a config, its references unresolved."""
+    return OmegaConf.to_container(parse(text, overrides))
 
 
 def _dotted(path: Sequence[Key]) -> str:

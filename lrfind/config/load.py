@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from lrfind.config.schema import Config
-from lrfind.errors import CONFIG, ConfigError, Fault, MisfitError, first_line, short
+from lrfind.errors import CONFIG, ConfigError, Fault, MisfitError, blamed_on, first_line, short
 from lrfind.settings import range_of
 
 _SHALLOW = "values that are not nested in themselves, nor a thousand deep"
@@ -37,15 +37,15 @@ def load_config(
         ConfigError: The file cannot be read, or any key or value in it is at fault.
     """
     flags = flags or {}
-    source = str(path)
-    document = parse(read_text(path), path, overrides, {key: value for key, (_, value) in flags.items()})
-    make_importable(path)
-    try:
-        resolved = OmegaConf.to_container(document, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        key = getattr(error, "full_key", None) or ""
-        raise ConfigError(source, [Fault(key, problem=first_line(error))]) from error
-    return _place_checkpoint(validated(resolved, source, {key: flag for key, (flag, _) in flags.items()}), path)
+    with blamed_on(str(path)):
+        document = parse(read_text(path), overrides, {key: value for key, (_, value) in flags.items()})
+        make_importable(path)
+        try:
+            resolved = OmegaConf.to_container(document, resolve=True, throw_on_missing=True)
+        except OmegaConfBaseException as error:
+            key = getattr(error, "full_key", None) or ""
+            raise MisfitError(Fault(key, problem=first_line(error))) from error
+        return _place_checkpoint(validated(resolved, str(path), {key: flag for key, (flag, _) in flags.items()}), path)
 
 
 def validated(document: Any, source: str, names: Mapping[str, str] | None = None) -> Config:
@@ -68,81 +68,71 @@ def validated(document: Any, source: str, names: Mapping[str, str] | None = None
 
 
 def read_text(path: Path) -> str:
-    """Return the text of the config at `path`, line ends and byte order mark as they are.
+    """Return the text of the config at `path`, line ends and byte order mark included.
 
     Raises:
-        ConfigError: There is no such file, or it is no text.
+        MisfitError: The file does not exist, or is not text.
     """
-    source = str(path)
     try:
         return path.read_bytes().decode()
     except FileNotFoundError as error:
-        near = difflib.get_close_matches(path.stem, _neighbours(path), n=1)
-        fix = f"did you mean {_neighbours(path)[near[0]]}?" if near else "check the path"
-        raise ConfigError(source, [Fault(problem="no such file", fix=fix)]) from error
+        neighbours = {file.stem: file for file in path.parent.glob("*.y*ml")} if path.parent.is_dir() else {}
+        near = difflib.get_close_matches(path.stem, neighbours, n=1)
+        fix = f"did you mean {neighbours[near[0]]}?" if near else "check the path"
+        raise MisfitError(Fault(problem="no such file", fix=fix)) from error
     except IsADirectoryError as error:
-        raise ConfigError(source, [Fault(problem="is a folder", fix="name a YAML file")]) from error
+        raise MisfitError(Fault(problem="is a folder", fix="name a YAML file")) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(source, [Fault(problem=f"cannot be read as UTF-8 text: {error}")]) from error
+        raise MisfitError(Fault(problem=f"cannot be read as UTF-8 text: {error}")) from error
 
 
-def parse(text: str, path: Path, overrides: Sequence[str] = (), flags: Mapping[str, Any] | None = None) -> DictConfig:
-    """Return the document that `text`, the config at `path`, holds, with overrides and then flags applied.
+def parse(text: str, overrides: Sequence[str] = (), flags: Mapping[str, Any] | None = None) -> DictConfig:
+    """Return the document in the text of a config, with overrides and then flags applied.
 
     Raises:
-        ConfigError: The text is no YAML mapping, or an override cannot be applied.
+        MisfitError: The text is not a YAML mapping, or an override cannot be applied.
     """
-    source = str(path)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(root, yaml.MappingNode):
             got = "an empty file" if root is None else f"a {type(root).__name__[:-4].lower()}"
-            raise ConfigError(source, [Fault(expected="a mapping of config keys at the top", got=got)])
+            raise MisfitError(Fault(expected="a mapping of config keys at the top", got=got))
         if {"schema", "sweeps"} <= {key.value for key, _ in root.value if isinstance(key, yaml.ScalarNode)}:
-            raise ConfigError(source, [Fault(expected="a config", got="a record", fix="name the config of its run")])
+            raise MisfitError(Fault(expected="a config", got="a record", fix="name the config of its run"))
         document = cast(DictConfig, OmegaConf.create(text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(source, [Fault(where, problem=f"not valid YAML: {error.problem}")]) from error
+        raise MisfitError(Fault(where, problem=f"not valid YAML: {error.problem}")) from error
     except (yaml.YAMLError, OmegaConfBaseException) as error:
-        raise ConfigError(source, [Fault(problem=f"not valid YAML: {first_line(error)}")]) from error
+        raise MisfitError(Fault(problem=f"not valid YAML: {first_line(error)}")) from error
     except RecursionError as error:
-        raise ConfigError(source, [Fault(expected=_SHALLOW, got="others")]) from error
-    return _override(document, source, overrides, flags or {})
-
-
-def _neighbours(path: Path) -> dict[str, Path]:
-    return {file.stem: file for file in path.parent.glob("*.y*ml")} if path.parent.is_dir() else {}
-
-
-def _override(document: DictConfig, source: str, overrides: Sequence[str], flags: Mapping[str, Any]) -> DictConfig:
+        raise MisfitError(Fault(expected=_SHALLOW, got="others")) from error
     for override in overrides:
-        if fault := _apply(document, override):
-            raise ConfigError(source, [fault])
-    for key, value in flags.items():
+        _apply(document, override)
+    for key, value in (flags or {}).items():
         section = key.rpartition(".")[0]
         if not section or section not in document or isinstance(document[section], DictConfig):
-            OmegaConf.update(document, key, value, force_add=True)  # else the section is at fault, and will be named
+            OmegaConf.update(document, key, value, force_add=True)  # else `validated` finds the section at fault
     return document
 
 
-def _apply(document: DictConfig, override: str) -> Fault | None:
-    """Apply one `key=value`; return what is wrong with it, if anything is."""
+def _apply(document: DictConfig, override: str) -> None:
+    """Apply one `key=value` to a document."""
     key, equals, value = override.partition("=")
     if not (key and equals):
-        return Fault(override, expected="an override of the form key=value, such as sweep.num_iter=200")
+        expected = "an override of the form key=value, such as sweep.num_iter=200"
+        raise MisfitError(Fault(override, expected=expected))
     try:
         document.merge_with_dotlist([override])
     except yaml.MarkedYAMLError as error:
-        return Fault(override, problem=f"cannot be applied: not valid YAML: {error.problem}")
-    except RecursionError:
-        return Fault(key, expected=_SHALLOW, got="others")
-    except TypeError:  # OmegaConf cannot merge a mapping with anything else
-        return Fault(key, expected="a mapping of keys", got=value)
+        raise MisfitError(Fault(override, problem=f"cannot be applied: not valid YAML: {error.problem}")) from error
+    except RecursionError as error:
+        raise MisfitError(Fault(key, expected=_SHALLOW, got="others")) from error
+    except TypeError as error:  # OmegaConf cannot merge a mapping with anything else
+        raise MisfitError(Fault(key, expected="a mapping of keys", got=value)) from error
     except (OmegaConfBaseException, ValueError) as error:
-        return Fault(override, problem=f"cannot be applied: {first_line(error)}")
-    return None
+        raise MisfitError(Fault(override, problem=f"cannot be applied: {first_line(error)}")) from error
 
 
 def make_importable(path: Path) -> None:
@@ -159,8 +149,7 @@ def _place_checkpoint(config: Config, path: Path) -> Config:
     found = find_checkpoint(config.train.checkpoint, path)
     if found is None:
         places = " or ".join(map(str, _places(config.train.checkpoint, path)))
-        fault = Fault("train.checkpoint", expected="a file", got=f"none at {places}", fix="correct the path")
-        raise ConfigError(str(path), [fault])
+        raise MisfitError(Fault("train.checkpoint", expected="a file", got=f"none at {places}", fix="correct the path"))
     return with_checkpoint(config, found)
 
 

@@ -23,6 +23,7 @@ from lrfind.errors.tree import (
     RecordError,
     StoppedError,
     UserCodeError,
+    blamed_on,
 )
 from lrfind.errors.user_code import is_out_of_memory, user_code
 
@@ -42,6 +43,7 @@ __all__ = [
     "StoppedError",
     "UserCodeError",
     "Words",
+    "blamed_on",
     "first_line",
     "is_out_of_memory",
     "short",

@@ -44,7 +44,7 @@ class Fault:
 
 
 class MisfitError(ValueError):
-    """A value is not as expected, or two do not go together; whoever collects faults catches it."""
+    """A value is not as expected, or two values do not go together. The caller that knows the source catches it."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(str(fault))

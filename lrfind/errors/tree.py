@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lrfind.errors.fault import Fault
+from lrfind.errors.fault import Fault, MisfitError
 from lrfind.errors.setting_names import CONFIG, Words
 
 
@@ -92,6 +93,15 @@ class ConfigError(LrfindError):
 
     def __init__(self, source: str, faults: Sequence[Fault]) -> None:
         super().__init__(*faults, source=source)
+
+
+@contextlib.contextmanager
+def blamed_on(source: str) -> Iterator[None]:
+    """Raise a `MisfitError` of the enclosed code as a `ConfigError` about `source`."""
+    try:
+        yield
+    except MisfitError as misfit:
+        raise ConfigError(source, [misfit.fault]) from misfit
 
 
 class RecordError(LrfindError):

@@ -15,8 +15,7 @@ MOST_BYTES = 100 * 2**20
 
 Content = Any
 """What a file holds: parsed JSON, or the text of a table."""
-_NEXT = re.compile(r"[\s,]*")
-_NAME_IT = "name the record, CONFIG.lrfind.json"
+_NEXT = re.compile(r"[^\s,]")
 
 
 def read_text(name: str, stream: BinaryIO | None = None) -> str:
@@ -43,14 +42,11 @@ def read_text(name: str, stream: BinaryIO | None = None) -> str:
     if len(data) > MOST_BYTES:
         expected = "a record or a table of lr and loss"
         raise RecordError(Fault(expected=expected, got="more than 100 MB"), source=name)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        fault = Fault(expected="text in UTF-8 (JSON or CSV)", got="binary data", fix=_NAME_IT)
-        raise RecordError(fault, source=name)
-    return text
+    with contextlib.suppress(UnicodeDecodeError):
+        if b"\0" not in data:
+            return data.decode("utf-8-sig")
+    fault = Fault(expected="text in UTF-8 (JSON or CSV)", got="binary data", fix="name the record, CONFIG.lrfind.json")
+    raise RecordError(fault, source=name)
 
 
 def parse(text: str, source: str) -> list[Content]:
@@ -78,18 +74,13 @@ def _values(text: str, source: str) -> list[Any]:
     """Return the JSON values of a text, one after the other."""
     decoder, values, end = json.JSONDecoder(), [], 0
     try:
-        while (start := _end_of_space(text, end)) < len(text):
-            value, end = decoder.raw_decode(text, start)
+        while start := _NEXT.search(text, end):
+            value, end = decoder.raw_decode(text, start.start())
             values.append(value)
     except (ValueError, RecursionError) as error:
         fault = Fault(expected="JSON", got=f"a fault in it: {error}", fix="is the file whole?")
         raise RecordError(fault, source=source) from error
     return values
-
-
-def _end_of_space(text: str, start: int) -> int:
-    found = _NEXT.match(text, start)
-    return found.end() if found else start
 
 
 def is_record(content: Content) -> bool:

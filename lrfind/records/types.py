@@ -13,8 +13,11 @@ from lrfind.errors.fault import Fault
 from lrfind.errors.setting_names import Words
 from lrfind.records.values import Amount, Count, LearningRate, Loss, Number, Seed, Share, Text, is_lr
 
-_DESCRIBED = {"use_attribute_docstrings": True}
-"""Lets the JSON Schema take the descriptions of fields from here."""
+
+class _Described:
+    """Lets the JSON Schema take the descriptions of fields from the dataclasses below."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"use_attribute_docstrings": True}
 
 
 class StopReason(str, enum.Enum):
@@ -60,10 +63,8 @@ class Refusal(str, enum.Enum):
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Sweep(_Described):
     """One learning-rate sweep as it was measured."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = _DESCRIBED
 
     seed: Seed
     """Seed of the weights and the batch order."""
@@ -77,10 +78,8 @@ class Sweep:
 
 
 @dataclass(frozen=True)
-class Probe:
+class Probe(_Described):
     """A short training from the start at one learning rate."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = _DESCRIBED
 
     lr: LearningRate
     """The learning rate of all its updates."""
@@ -105,10 +104,8 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Group:
+class Group(_Described):
     """A parameter group of the optimizer: a multiple of the learning rate that is swept, or one of its own."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = _DESCRIBED
 
     name: Text
     """Its name in the config or the optimizer."""
@@ -123,10 +120,8 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Candidate(_Described):
     """The learning rate that one reading method proposes; `lr` is None where the method finds nothing."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = _DESCRIBED
 
     method: Text
     lr: LearningRate | None
@@ -134,10 +129,8 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Landmarks:
+class Landmarks(_Described):
     """The features of a smoothed loss-vs-LR curve."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = _DESCRIBED
 
     plateau_loss: Number
     """Loss before the learning rate is large enough to matter."""
@@ -202,10 +195,8 @@ class Analysis:
 
 
 @dataclass(frozen=True)
-class Repeat:
+class Repeat(_Described):
     """What the run of one seed suggested: None if it gave no learning rate."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = _DESCRIBED
 
     seed: Seed
     suggested_lr: LearningRate | None
