@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from lrfind.config.schema import Config
-from lrfind.errors import CONFIG, ConfigError, Fault, MisfitError, blamed_on, first_line, short
+from lrfind.errors import CONFIG, ConfigError, Fault, MisfitError, blamed_on, did_you_mean, first_line, short
 from lrfind.settings import range_of
 
 _SHALLOW = "values that are not nested in themselves, nor a thousand deep"
@@ -227,8 +227,7 @@ def _nearest(location: tuple[int | str, ...]) -> str:
     key, known, sections = str(last), _keys(_section(parents)), get_type_hints(Config)
     if elsewhere := [] if parents else [f"{name}.{key}" for name in known if key in _keys(sections[name])]:
         return f"did you mean {elsewhere[0]}?"
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+    return did_you_mean(key, known, f"known here: {', '.join(known)}")
 
 
 def _keys(section: Any) -> list[str]:

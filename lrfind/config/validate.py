@@ -6,6 +6,7 @@ argument is found in a second, not after the data set has loaded.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import importlib.util
@@ -13,11 +14,11 @@ import inspect
 import pkgutil
 import sys
 import types
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from lrfind.config.schema import Config
-from lrfind.errors import ConfigError, Fault, short, user_code
+from lrfind.errors import ConfigError, Fault, did_you_mean, short, user_code
 
 HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
 """Keys of a node that steer Hydra's `instantiate` and are no arguments."""
@@ -36,12 +37,12 @@ def check_targets(config: Config, source: str) -> Config:
             All such faults are listed.
     """
     document = config.model_dump(exclude_unset=True)
-    faults: list[Fault] = []
-    for key, node in list(target_nodes({key: value for key, value in document.items() if key != "scheduler"})):
-        faults.extend(_check_node(key, node))
-    if config.optimizer is not None and "optimizer._target_" not in {fault.key for fault in faults}:
+    nodes = list(target_nodes({key: value for key, value in document.items() if key != "scheduler"}))
+    faults = [fault for key, node in nodes for fault in _check_node(key, node)]
+    at_fault = {fault.key for fault in faults}
+    if config.optimizer is not None and "optimizer._target_" not in at_fault:
         faults.extend(_check_groups(config, resolve(config.optimizer["_target_"], "optimizer")))
-    if config.optimizer is None and "model._target_" not in {fault.key for fault in faults}:
+    if config.optimizer is None and "model._target_" not in at_fault:
         faults.extend(_check_own_optimizer(config.model["_target_"]))
     if faults:
         raise ConfigError(source, faults)
@@ -62,17 +63,17 @@ def resolve(path: str, key: str) -> Any:
     parts = path.split(".")
     if not all(part.isidentifier() for part in parts):
         raise LookupError(f"expected a dotted path such as torch.optim.SGD, got {path!r}")
-    found: Any = None
+    target: Any = None
     for depth, part in enumerate(parts):
         prefix = ".".join(parts[: depth + 1])
-        if found is not None and hasattr(found, part):
-            found = getattr(found, part)
-        elif (found is None or inspect.ismodule(found)) and _is_module(prefix):
+        if target is not None and hasattr(target, part):
+            target = getattr(target, part)
+        elif (target is None or inspect.ismodule(target)) and _is_module(prefix):
             with user_code(f"importing {prefix}", key=key):
-                found = importlib.import_module(prefix)
+                target = importlib.import_module(prefix)
         else:
-            raise LookupError(_not_found(found, part, ".".join(parts[:depth])))
-    return found
+            raise LookupError(_not_found(target, part, ".".join(parts[:depth])))
+    return target
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:
@@ -106,8 +107,7 @@ def _not_found(parent: Any, name: str, parent_path: str) -> str:
     if hasattr(parent, "__path__"):
         known += [module.name for module in pkgutil.iter_modules(parent.__path__)]
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {parent_path}.{near[0]}?" if near else ""
-    return f"{parent_path} has no {name}{hint}"
+    return f"{parent_path} has no {name}" + (f"; did you mean {parent_path}.{near[0]}?" if near else "")
 
 
 def target_nodes(document: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -153,29 +153,30 @@ def _check_own_optimizer(model: str) -> Iterator[Fault]:
 
 def _check_groups(config: Config, optimizer: Callable[..., Any]) -> Iterator[Fault]:
     """Find fault with parameter groups whose options the optimizer does not know, or that it makes itself."""
+    name = str(getattr(optimizer, "__qualname__", optimizer))
+    split_decay = "no_decay_on_bias_and_norm"
     if first_parameter(optimizer) == "model":
-        for key in ("param_groups", "no_decay_on_bias_and_norm"):
+        for key in ("param_groups", split_decay):
             if getattr(config, key):
-                problem = f"does nothing: {_name(optimizer)} takes the model and makes its own groups"
+                problem = f"does nothing: {name} takes the model and makes its own groups"
                 yield Fault(key, problem=problem, fix="drop it")
         return
-    for index, group in enumerate(config.param_groups):
-        for option in group.model_extra or {}:
-            if not takes(optimizer, option):
-                yield _no_argument(f"param_groups.{index}.{option}", optimizer, option)
-    if config.no_decay_on_bias_and_norm and not takes(optimizer, "weight_decay"):
-        yield _no_argument("no_decay_on_bias_and_norm", optimizer, "weight_decay")
-
-
-def _no_argument(key: str, optimizer: Callable[..., Any], name: str) -> Fault:
+    options = [
+        (f"param_groups.{i}.{option}", option)
+        for i, group in enumerate(config.param_groups)
+        for option in group.model_extra or {}
+    ]
+    options += [(split_decay, "weight_decay")] if config.no_decay_on_bias_and_norm else []
     known = [*(_parameters(optimizer) or {})][1:]
-    near = difflib.get_close_matches(name, [*known, "lr_scale", "fixed_lr", "name"], n=1)
-    fix = f"did you mean {near[0]}?" if near else f"it takes: {', '.join(known)}"
-    return Fault(key, problem=f"{_name(optimizer)} takes no argument {name}", fix=fix)
+    for key, option in options:
+        if not takes(optimizer, option):
+            yield _no_argument(key, name, option, known, own=("lr_scale", "fixed_lr", "name"))
 
 
-def _name(function: Callable[..., Any]) -> str:
-    return str(getattr(function, "__qualname__", function))
+def _no_argument(key: str, target: str, name: str, known: Sequence[str], own: Sequence[str] = ()) -> Fault:
+    """Return the fault of an argument that a target does not take; `own` are names that lrfind takes beside it."""
+    fix = did_you_mean(name, [*known, *own], f"it takes: {', '.join(known) or 'nothing'}")
+    return Fault(key, problem=f"{target} takes no argument {name}", fix=fix)
 
 
 def _check_arguments(key: str, node: dict[str, Any], function: Callable[..., Any]) -> Iterator[Fault]:
@@ -198,9 +199,7 @@ def _check_arguments(key: str, node: dict[str, Any], function: Callable[..., Any
                 yield Fault(f"{key}.{name}", expected="a number", got=short(value))
     unknown = [] if _takes_any(parameters) else [name for name in arguments if name not in parameters]
     for name in unknown:
-        near = difflib.get_close_matches(name, list(parameters), n=1)
-        fix = f"did you mean {near[0]}?" if near else f"it takes: {', '.join(parameters) or 'nothing'}"
-        yield Fault(f"{key}.{name}", problem=f"{node['_target_']} takes no argument {name}", fix=fix)
+        yield _no_argument(f"{key}.{name}", node["_target_"], name, list(parameters))
     if not unknown and not node.get("_partial_"):
         yield from _check_missing(key, node, function, arguments)
 
@@ -266,10 +265,8 @@ def _as_number(value: str, parameter: inspect.Parameter) -> Any:
     if str in declared or not (by_default or declared & {int, float}):
         return value
     for number in (int, float):
-        try:
+        with contextlib.suppress(ValueError):
             return number(value)
-        except ValueError:
-            continue
     return value
 
 

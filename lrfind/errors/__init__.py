@@ -12,7 +12,7 @@ A `Fault` says what was expected, what was got, and the way out; a `Note` is wor
 rendered once, in the `Words` of who reads them: config keys, flags, or the arguments of a Python function.
 """
 
-from lrfind.errors.fault import Fault, Level, MisfitError, Note, first_line, short, some
+from lrfind.errors.fault import Fault, Level, MisfitError, Note, did_you_mean, first_line, short, some
 from lrfind.errors.setting_names import CONFIG, PYTHON, Words
 from lrfind.errors.tree import (
     ConfigError,
@@ -44,6 +44,7 @@ __all__ = [
     "UserCodeError",
     "Words",
     "blamed_on",
+    "did_you_mean",
     "first_line",
     "is_out_of_memory",
     "short",
