@@ -282,7 +282,7 @@ def print_ranks(rounds: int) -> None:
     """Time DDP in this process of several; the first prints the ratios of all recipes as JSON."""
     launch = read_launch("ddp", 1, "benchmark")
     assert launch is not None  # torchrun started it
-    processes = join_process_group("ddp", launch, DEVICE, "benchmark", find_unused=False)
+    processes = join_process_group("ddp", launch, DEVICE, find_unused=False)
     figures = {}
     for recipe in RECIPES:
         times = rank_times(recipe, rounds, processes)

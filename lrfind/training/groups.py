@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lrfind.errors import Fault, MisfitError, some
 from lrfind.records.types import Group
 
 
@@ -30,19 +33,23 @@ class Selection:
     options: Mapping[str, Any]
 
 
-def freeze(model: nn.Module, patterns: Sequence[str]) -> list[str]:
-    """Stop training the parameters in whose names a pattern is found; return the patterns that are found in none."""
-    named = dict(model.named_parameters())
-    found = {pattern: [name for name in named if re.search(pattern, name)] for pattern in patterns}
-    for name in {name for names in found.values() for name in names}:
-        named[name].requires_grad_(False)
-    return [pattern for pattern, names in found.items() if not names]
+def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
+    """Stop training the parameters in whose names a pattern is found.
+
+    Raises:
+        MisfitError: A pattern is found in no name.
+    """
+    named = list(model.named_parameters())
+    matches = {pattern: [each for name, each in named if re.search(pattern, name)] for pattern in patterns}
+    for parameter in chain.from_iterable(matches.values()):
+        parameter.requires_grad_(False)
+    for pattern, parameters in matches.items():
+        if not parameters:
+            raise _no_match("train.freeze", pattern, model)
 
 
-def make_groups(
-    model: nn.Module, selections: Sequence[Selection], *, split_decay: bool
-) -> tuple[list[dict[str, Any]], list[Selection]]:
-    """Return the groups of the trainable parameters, each in its first selection, and the selections without any.
+def make_groups(model: nn.Module, selections: Sequence[Selection], *, split_decay: bool) -> list[dict[str, Any]]:
+    """Return the groups of the trainable parameters, each in its first selection.
 
     What no selection takes makes the first group, `default`. Every group lists its parameters in the model's order.
 
@@ -51,6 +58,9 @@ def make_groups(
         selections: In order of precedence.
         split_decay: Whether to keep biases and norms (names that end in `bias`, and parameters of at most one
             dimension) from weight decay, in groups of their own.
+
+    Raises:
+        MisfitError: A selection takes no parameter.
     """
     rest = Selection("default", "", {})
     chosen: dict[tuple[int, bool], list[nn.Parameter]] = {}
@@ -59,19 +69,21 @@ def make_groups(
             index = next((i for i, selection in enumerate(selections) if re.search(selection.pattern, name)), -1)
             spared = split_decay and (parameter.ndim < 2 or name.endswith("bias"))
             chosen.setdefault((index, spared), []).append(parameter)
-    groups = [
-        _group((rest if index < 0 else selections[index]), chosen[index, spared], spared=spared)
-        for index, spared in sorted(chosen)
-    ]
-    taken = {index for index, _ in chosen}
-    return groups, [selection for index, selection in enumerate(selections) if index not in taken]
+    for index, selection in enumerate(selections):
+        if not {(index, False), (index, True)} & chosen.keys():
+            raise _no_match("param_groups", selection.pattern, model)
+    groups = []
+    for (index, spared), parameters in sorted(chosen.items(), key=itemgetter(0)):
+        selection = rest if index < 0 else selections[index]
+        group = {"params": parameters, "name": selection.name, "lr_scale": 1.0, **selection.options}
+        groups.append(group | {"name": f"{selection.name} (no decay)", "weight_decay": 0.0} if spared else group)
+    return groups
 
 
-def _group(selection: Selection, parameters: list[nn.Parameter], *, spared: bool) -> dict[str, Any]:
-    name = f"{selection.name} (no decay)" if spared else selection.name
-    return {"params": parameters, "name": name, "lr_scale": 1.0, **selection.options} | (
-        {"weight_decay": 0.0} if spared else {}
-    )
+def _no_match(key: str, pattern: str, model: nn.Module) -> MisfitError:
+    names = some([name for name, parameter in model.named_parameters() if parameter.requires_grad])
+    expected, got = "a pattern that matches the name of a parameter", f"{pattern!r}; not matched yet: {names}"
+    return MisfitError(Fault(key, expected=expected, got=got))
 
 
 def describe_groups(optimizer: torch.optim.Optimizer) -> tuple[Group, ...]:

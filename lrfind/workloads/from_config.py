@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import hydra.errors
 import hydra.utils
@@ -20,12 +20,12 @@ from torch.utils.data import IterableDataset
 
 from lrfind.config.schema import Config, DataConfig, ParamGroup
 from lrfind.config.validate import NO_OPTIMIZER, default_of, first_parameter, resolve, takes
-from lrfind.errors import ConfigError, Fault, Note, UserCodeError, some, user_code
+from lrfind.errors import Fault, MisfitError, Note, UserCodeError, blamed_on, some, user_code
 from lrfind.training.checkpoint import Checkpoint, read_checkpoint
 from lrfind.training.data import batches_of, check_size
 from lrfind.training.device import find_device
 from lrfind.training.distributed.launch import read_launch
-from lrfind.training.distributed.process_group import ProcessGroup, join_process_group
+from lrfind.training.distributed.process_group import join_process_group
 from lrfind.training.groups import Selection, freeze, make_groups
 from lrfind.training.minibatches import ALL, Share
 from lrfind.training.precision import allow_tf32, unsupported
@@ -65,6 +65,10 @@ class ConfigWorkload(Workload):
 
     def fresh(self, on_note: OnNote = lambda note: None) -> Fresh:
         """Build what is trained. The user's own loader is not made again: it goes on as from epoch to epoch."""
+        with blamed_on(self.source):
+            return self._built(on_note)
+
+    def _built(self, on_note: OnNote) -> Fresh:
         seed_everything(self.config.seed)
         model = self._model(on_note)
         whole = self.processes.prepare(model) if self.processes else None
@@ -82,8 +86,7 @@ class ConfigWorkload(Workload):
         model = build_model(self.config, self.device)
         if self.checkpoint and (misfits := self.checkpoint.load_weights(model, strict=self.config.train.strict)):
             self.tell(Note("", literal=misfits), on_note)
-        if idle := freeze(model, self.config.train.freeze):
-            self._no_match("train.freeze", idle[0], model)
+        freeze(model, self.config.train.freeze)
         check_model(model)
         if self.config.compile:
             model.compile()
@@ -93,12 +96,10 @@ class ConfigWorkload(Workload):
         if self.config.optimizer is None:
             optimizer = self._own_optimizer(model, on_note)
         else:
-            optimizer, idle = build_optimizer(self.config, model)
-            if idle:
-                self._no_match("param_groups", idle[0].pattern, model)
+            optimizer = build_optimizer(self.config, model)
         check_optimizer(optimizer, model)
         if fault := why_not_swept(optimizer):
-            raise ConfigError(self.source, [fault])
+            raise MisfitError(fault)
         self.take(optimizer, model, on_note)
         if self.config.scheduler is not None:
             self.tell(Note("The scheduler is ignored: a sweep sets the learning rate of every step itself."), on_note)
@@ -108,7 +109,7 @@ class ConfigWorkload(Workload):
 
     def _own_optimizer(self, model: nn.Module, on_note: OnNote) -> torch.optim.Optimizer:
         if not lightning_module.is_lightning(model):
-            raise ConfigError(self.source, [NO_OPTIMIZER])
+            raise MisfitError(NO_OPTIMIZER)
         optimizer, scheduler = lightning_module.own_optimizer(model)
         if scheduler:
             text = f"The {scheduler} of configure_optimizers is ignored: a sweep sets every learning rate itself."
@@ -120,15 +121,10 @@ class ConfigWorkload(Workload):
             return build_step(self.config, self.device, lambda note: self.tell(note, on_note))
         if self.config.loss is not None:
             problem = "does nothing beside a LightningModule, whose training_step computes its own"
-            raise ConfigError(self.source, [Fault("loss", problem=problem, fix="drop it")])
+            raise MisfitError(Fault("loss", problem=problem, fix="drop it"))
         if hooks := lightning_module.idle_hooks(model):
             self.tell(Note(f"The sweep trains with training_step alone, without {some(hooks)}."), on_note)
         return lightning_module.own_step(model)
-
-    def _no_match(self, key: str, pattern: str, model: nn.Module) -> NoReturn:
-        names = some([name for name, parameter in model.named_parameters() if parameter.requires_grad])
-        expected, got = "a pattern that matches the name of a parameter", f"{pattern!r}; not matched yet: {names}"
-        raise ConfigError(self.source, [Fault(key, expected=expected, got=got)])
 
 
 def _class_of(node: dict[str, Any]) -> str:
@@ -144,26 +140,23 @@ def build_workload(config: Config, source: str) -> ConfigWorkload:
         UserCodeError: A target raises, or returns what cannot be used.
     """
     launch = read_launch(config.parallel, config.train.world_size, source)
-    device = find_device(config.device, source, launch)
-    if fault := unsupported(config.precision, device):
-        raise ConfigError(source, [fault])
-    allow_tf32(config.tf32)
-    if launch is None or config.parallel is None:
-        return _workload(config, device, source, None)
-    if config.parallel == "fsdp" and config.train.optimizer_state:
-        fault = Fault("train.optimizer_state", problem="cannot be read into shards", fix="use parallel=ddp")
-        raise ConfigError(source, [fault])
-    find_unused = config.train.find_unused_parameters
-    processes = join_process_group(config.parallel, launch, device, source, find_unused=find_unused)
-    with processes.faults_settled():
-        return _workload(config, device, source, processes)
-
-
-def _workload(config: Config, device: torch.device, source: str, processes: ProcessGroup | None) -> ConfigWorkload:
-    checkpoint = read_checkpoint(config.train.checkpoint, source) if config.train.checkpoint else None
-    seed_everything(config.seed)
-    with processes.in_turn(config.data.dataset) if processes else contextlib.nullcontext():
-        data = build_source(config.data)
+    processes = None
+    with blamed_on(source):
+        device = find_device(config.device, launch)
+        if fault := unsupported(config.precision, device):
+            raise MisfitError(fault)
+        allow_tf32(config.tf32)
+        if launch and config.parallel:
+            if config.parallel == "fsdp" and config.train.optimizer_state:
+                problem = "cannot be read into shards"
+                raise MisfitError(Fault("train.optimizer_state", problem=problem, fix="use parallel=ddp"))
+            find_unused = config.train.find_unused_parameters
+            processes = join_process_group(config.parallel, launch, device, find_unused=find_unused)
+    with processes.faults_settled() if processes else contextlib.nullcontext(), blamed_on(source):
+        checkpoint = read_checkpoint(config.train.checkpoint) if config.train.checkpoint else None
+        seed_everything(config.seed)
+        with processes.in_turn(config.data.dataset) if processes else contextlib.nullcontext():
+            data = build_source(config.data)
     return ConfigWorkload(
         settings=config.settings,
         config=config,
@@ -182,7 +175,7 @@ def build_source(config: DataConfig) -> Any:
         if not isinstance(loader, Iterable):
             raise UserCodeError(Fault("data.loader", expected="an iterable of mini-batches", got=type(loader).__name__))
         return loader
-    assert config.dataset is not None  # what DataConfig checks
+    assert config.dataset is not None  # DataConfig makes sure of it
     dataset = _instantiate("data.dataset", config.dataset)
     if not isinstance(dataset, IterableDataset):
         check_size(dataset)
@@ -218,34 +211,32 @@ def build_model(config: Config, device: torch.device) -> nn.Module:
     check_model(model)
     with user_code(f"moving the model to {device}"):
         model = model.to(device).train()
-        # The convolutions take over the layout of their weights, whatever that of the images.
+        # Convolutions compute in the layout of their weights, also if the images come in another one.
         return model.to(memory_format=torch.channels_last) if config.channels_last else model
 
 
-def build_optimizer(config: Config, model: nn.Module) -> tuple[torch.optim.Optimizer, list[Selection]]:
-    """Return the optimizer over the trainable parameters of `model`, and the groups of the config that match none.
+def build_optimizer(config: Config, model: nn.Module) -> Any:
+    """Return what the target of the optimizer makes of the trainable parameters of `model`.
 
-    A function of the user's own whose first argument is named `model` is given that instead of the parameters.
+    A target whose first argument is named `model` gets the model instead of the parameters.
+
+    Raises:
+        MisfitError: A parameter group takes no parameter.
     """
-    assert config.optimizer is not None  # what the check of the targets makes sure of
+    assert config.optimizer is not None  # `check_targets` makes sure of it
     node = {key: value for key, value in config.optimizer.items() if key != "_partial_"}  # Hydra projects have it
     target = resolve(node["_target_"], "optimizer")
-    # The sweep sets the learning rate anyway, but some insist on one; who sets it by relative_step takes none.
-    if takes(target, "lr") and not _relative(target, node):
+    # The sweep sets the learning rate anyway, but some optimizers need one to be built. Those of transformers that
+    # choose it themselves (relative_step) accept none.
+    if takes(target, "lr") and not node.get("relative_step", default_of(target, "relative_step")):
         node.setdefault("lr", config.sweep.start_lr)
     if first_parameter(target) == "model":
-        return _instantiate("optimizer", node, model), []
+        return _instantiate("optimizer", node, model)
     parameters: list[Any] = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    idle: list[Selection] = []
     if config.param_groups or config.no_decay_on_bias_and_norm:
         selections = [_selection(group, node.get("lr")) for group in config.param_groups]
-        parameters, idle = make_groups(model, selections, split_decay=config.no_decay_on_bias_and_norm)
-    return _instantiate("optimizer", node, parameters), idle
-
-
-def _relative(target: Any, node: dict[str, Any]) -> bool:
-    """Tell whether an optimizer of transformers chooses its learning rates itself, and takes none."""
-    return bool(node.get("relative_step", default_of(target, "relative_step")))
+        parameters = make_groups(model, selections, split_decay=config.no_decay_on_bias_and_norm)
+    return _instantiate("optimizer", node, parameters)
 
 
 def _selection(group: ParamGroup, lr: float | None) -> Selection:

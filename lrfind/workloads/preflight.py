@@ -49,45 +49,37 @@ def check_optimizer(optimizer: Any, model: nn.Module) -> None:
 
 def foreign_parameters(parameters: Iterable[torch.Tensor], optimizer: torch.optim.Optimizer) -> int:
     """Return how many parameters an optimizer holds that are none of `parameters`."""
-    own = {id(parameter) for parameter in parameters}
-    return sum(id(parameter) not in own for parameter in _held(optimizer))
+    own = set(parameters)
+    return sum(parameter not in own for parameter in _held(optimizer))
 
 
 def why_not_swept(optimizer: torch.optim.Optimizer) -> Fault | None:
     """Return why no learning rate of the optimizer can be swept, and the way out; None if one can."""
-    if reason := _reason(optimizer):
-        problem, fix = reason
-        return Fault("optimizer", problem=f"{type(optimizer).__name__} {problem}", fix=fix)
-    return None
-
-
-def _reason(optimizer: torch.optim.Optimizer) -> tuple[str, str] | None:
     groups = optimizer.param_groups
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty:
-        return (
-            "needs a closure, to evaluate the loss several times in a step: no sweep covers that",
-            "use SGD or AdamW",
-        )
-    if hasattr(optimizer, "first_step"):
-        return "makes a step in two passes, which no sweep covers", "sweep the optimizer that it is built on"
-    if any(group.get("relative_step") for group in groups):
-        return "chooses its own learning rate (relative_step)", "add relative_step: false to sweep one"
-    if any("d" in group and ("d0" in group or "growth_rate" in group) for group in groups):  # Prodigy, D-Adaptation
-        return "estimates its own learning rate, so there is none to sweep", "leave its lr at 1"
-    if not all("lr" in group for group in groups):
-        return "has no learning rate to sweep: its parameter groups carry no lr", ""
-    if all(group.get("fixed_lr") for group in groups):
-        return "has no group whose learning rate is swept: every one has a fixed_lr", "drop one of them"
-    return None
+        problem = "needs a closure, to evaluate the loss several times in a step: no sweep covers that"
+        fix = "use SGD or AdamW"
+    elif hasattr(optimizer, "first_step"):
+        problem, fix = "makes a step in two passes, which no sweep covers", "sweep the optimizer that it is built on"
+    elif any(group.get("relative_step") for group in groups):
+        problem, fix = "chooses its own learning rate (relative_step)", "add relative_step: false to sweep one"
+    elif any("d" in group and ("d0" in group or "growth_rate" in group) for group in groups):  # Prodigy, D-Adaptation
+        problem, fix = "estimates its own learning rate, so there is none to sweep", "leave its lr at 1"
+    elif not all("lr" in group for group in groups):
+        problem, fix = "has no learning rate to sweep: its parameter groups carry no lr", ""
+    elif all(group.get("fixed_lr") for group in groups):
+        problem, fix = "has no group whose learning rate is swept: every one has a fixed_lr", "drop one of them"
+    else:
+        return None
+    return Fault("optimizer", problem=f"{type(optimizer).__name__} {problem}", fix=fix)
 
 
 def untrained_parameters(optimizer: torch.optim.Optimizer, model: nn.Module) -> list[str]:
     """Return the names of the trainable parameters of `model` that no group of the optimizer holds."""
-    held = {id(parameter) for parameter in _held(optimizer)}
-    return [
-        name for name, parameter in model.named_parameters() if parameter.requires_grad and id(parameter) not in held
-    ]
+    trainable = ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)
+    held = set(_held(optimizer))
+    return [name for name, parameter in trainable if parameter not in held]
 
 
 def _held(optimizer: torch.optim.Optimizer) -> Iterable[torch.Tensor]:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from lrfind.errors import ConfigError, ExitCode, LrfindError
+from lrfind.errors import ExitCode, LrfindError, MisfitError
 from lrfind.training.checkpoint import Checkpoint, read_checkpoint
 
 
@@ -24,7 +24,7 @@ def network(outputs: int = 1, seed: int = 0) -> nn.Sequential:
 
 def read(path: Path, content: Any) -> Checkpoint:
     torch.save(content, path / "c.pt")
-    return read_checkpoint(str(path / "c.pt"), "c.yaml")
+    return read_checkpoint(str(path / "c.pt"))
 
 
 def prefixed(prefix: str, state: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def test_the_weights_of_every_form_are_those_that_were_saved(
     trained = network(seed=1)
     torch.save(form(trained.state_dict()), tmp_path / "c.pt", _use_new_zipfile_serialization=new_format)
     model = network()
-    assert read_checkpoint(str(tmp_path / "c.pt"), "c.yaml").load_weights(model, strict=True) is None
+    assert read_checkpoint(str(tmp_path / "c.pt")).load_weights(model, strict=True) is None
     for value, expected in zip(model.state_dict().values(), trained.state_dict().values(), strict=True):
         assert torch.equal(value, expected)
 
@@ -68,11 +68,11 @@ def test_safetensors(tmp_path: Path) -> None:
     save_file = pytest.importorskip("safetensors.torch").save_file
     save_file(network(seed=1).state_dict(), tmp_path / "c.safetensors")
     model = network()
-    assert read_checkpoint(str(tmp_path / "c.safetensors"), "c.yaml").load_weights(model, strict=True) is None
+    assert read_checkpoint(str(tmp_path / "c.safetensors")).load_weights(model, strict=True) is None
     assert torch.equal(model[0].weight, network(seed=1)[0].weight)
     (tmp_path / "c.safetensors").write_text("no tensors")
-    with pytest.raises(ConfigError, match=r"train\.checkpoint: .*c\.safetensors is no safetensors file"):
-        read_checkpoint(str(tmp_path / "c.safetensors"), "c.yaml")
+    with pytest.raises(MisfitError, match=r"train\.checkpoint: .*c\.safetensors is no safetensors file"):
+        read_checkpoint(str(tmp_path / "c.safetensors"))
 
 
 class Tied(nn.Module):
@@ -94,10 +94,10 @@ def test_what_does_not_fit_is_an_error_that_names_it(tmp_path: Path) -> None:
     state["extra"] = torch.zeros(1)
     del state["0.bias"]
     checkpoint = read(tmp_path, state)
-    with pytest.raises(ConfigError) as error:
+    with pytest.raises(MisfitError) as error:
         checkpoint.load_weights(network(), strict=True)
     assert str(error.value) == (
-        f"c.yaml: train.checkpoint: expected the weights of the model, got {tmp_path / 'c.pt'}, which lacks 0.bias; "
+        f"train.checkpoint: expected the weights of the model, got {tmp_path / 'c.pt'}, which lacks 0.bias; "
         "has in excess extra; has in another shape 2.weight (5, 3) for (1, 3), 2.bias (5,) for (1,); "
         "train.strict=false starts from what fits"
     )
@@ -112,7 +112,7 @@ def test_what_does_not_fit_is_an_error_that_names_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("strict", [True, False])
 def test_weights_of_another_model_are_an_error_in_any_case(tmp_path: Path, strict: bool) -> None:
-    with pytest.raises(ConfigError, match=r"lacks 0\.weight, .* and 4 more; has in excess a; is it of another model"):
+    with pytest.raises(MisfitError, match=r"lacks 0\.weight, .* and 4 more; has in excess a; is it of another model"):
         read(tmp_path, {"a": torch.zeros(1)}).load_weights(network(), strict=strict)
 
 
@@ -132,7 +132,7 @@ def test_weights_without_plain_values_are_named(tmp_path: Path, device: str) -> 
     state = network().state_dict()
     state["0.weight"] = state["0.weight"].to_sparse() if device == "sparse" else state["0.weight"].to(device)
     checkpoint = read(tmp_path, state)
-    with pytest.raises(ConfigError, match=r"has as meta, sparse or quantized tensors 0\.weight; train\.strict=false"):
+    with pytest.raises(MisfitError, match=r"has as meta, sparse or quantized tensors 0\.weight; train\.strict=false"):
         checkpoint.load_weights(network(), strict=True)
     note = checkpoint.load_weights(network(), strict=False)
     assert note is not None
@@ -178,8 +178,8 @@ def test_what_is_no_checkpoint_is_told_and_its_code_is_not_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "c.pt")
-    with pytest.raises(ConfigError, match=f"(?s)c.yaml: train.checkpoint: .*{words}"):
-        read_checkpoint("c.pt", "c.yaml")
+    with pytest.raises(MisfitError, match=f"(?s)train.checkpoint: .*{words}"):
+        read_checkpoint("c.pt")
     assert not Path("ran").exists()
 
 
@@ -239,10 +239,10 @@ def test_a_sweep_does_not_change_the_state_that_the_next_one_starts_with(tmp_pat
 def test_a_state_that_is_absent_or_of_another_optimizer_is_told(tmp_path: Path) -> None:
     model = network()
     optimizer = torch.optim.Adam([{"params": [model[0].weight]}, {"params": [model[2].weight]}], lr=0.1)
-    with pytest.raises(ConfigError, match=r"train\.optimizer_state: .* got none; set train\.optimizer_state=false"):
+    with pytest.raises(MisfitError, match=r"train\.optimizer_state: .* got none; set train\.optimizer_state=false"):
         read(tmp_path, {"model": model.state_dict()}).load_optimizer(optimizer)
     saved = {"model": model.state_dict(), "optimizer": trained_optimizer(model).state_dict()}
-    with pytest.raises(ConfigError, match=r"train\.optimizer_state: .*parameter groups"):
+    with pytest.raises(MisfitError, match=r"train\.optimizer_state: .*parameter groups"):
         read(tmp_path, saved).load_optimizer(optimizer)
 
 

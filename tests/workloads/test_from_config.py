@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from lrfind.config.schema import Config
-from lrfind.errors import ConfigError, DataError, Note, UserCodeError
+from lrfind.errors import ConfigError, DataError, MisfitError, Note, UserCodeError
 from lrfind.records.types import Group
 from lrfind.training.device import find_device
 from lrfind.training.minibatches import TensorBatches
@@ -222,9 +222,9 @@ def test_a_step_of_ones_own_takes_its_arguments_from_the_config() -> None:
 
 
 def test_a_device_that_is_absent_is_named() -> None:
-    assert find_device("cpu", "c.yaml") == torch.device("cpu")
-    with pytest.raises(ConfigError, match=r"device: expected cuda:99, got these accelerators: .*; use auto"):
-        find_device("cuda:99", "c.yaml")
+    assert find_device("cpu") == torch.device("cpu")
+    with pytest.raises(MisfitError, match=r"device: expected cuda:99, got these accelerators: .*; use auto"):
+        find_device("cuda:99")
 
 
 @pytest.mark.parametrize("name", ["tensors", "Plain"])

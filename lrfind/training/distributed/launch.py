@@ -50,46 +50,46 @@ def read_launch(
     Raises:
         ConfigError: The environment is not whole, or does not fit the config.
     """
+    if fault := _misfit(parallel, world_size, environ):
+        raise ConfigError(source, [fault])
+    if is_alone(environ):
+        return None
+    return Launch(int(environ["RANK"]), int(environ["LOCAL_RANK"]), int(environ["WORLD_SIZE"]))
+
+
+def _misfit(parallel: str | None, world_size: int, environ: Mapping[str, str]) -> Fault | None:
+    """Return what is wrong with the environment, or does not fit the config; None if a training can start."""
     given = environ.get("WORLD_SIZE")
     if given is None:
-        if parallel and world_size == 1:
-            fix = f"start them with {TORCHRUN}, or let one stand for N with train.world_size=N, or set parallel=null"
-            raise ConfigError(source, [Fault("parallel", expected="several processes", got="one", fix=fix)])
-        return None
+        fix = f"start them with {TORCHRUN}, or let one stand for N with train.world_size=N, or set parallel=null"
+        fault = Fault("parallel", expected="several processes", got="one", fix=fix)
+        return fault if parallel and world_size == 1 else None
     size = _whole(given)
     if not size:
-        fault = Fault(
-            "WORLD_SIZE", expected="the number of processes", got=repr(given), fix=f"start them with {TORCHRUN}"
-        )
-        raise ConfigError(source, [fault])
+        fix = f"start them with {TORCHRUN}"
+        return Fault("WORLD_SIZE", expected="the number of processes", got=repr(given), fix=fix)
     if size == 1:
         return None
     if not parallel:
         fix = "set parallel: ddp, or start one process"
-        fault = Fault("parallel", expected=f"ddp or fsdp, as WORLD_SIZE is {size}", got="null", fix=fix)
-        raise ConfigError(source, [fault])
+        return Fault("parallel", expected=f"ddp or fsdp, as WORLD_SIZE is {size}", got="null", fix=fix)
     if world_size not in (1, size):
         fix = f"drop it, or start {world_size} processes"
-        fault = Fault("train.world_size", expected=f"the {size} processes that run", got=str(world_size), fix=fix)
-        raise ConfigError(source, [fault])
-    return _place(size, environ, source)
-
-
-def _place(size: int, environ: Mapping[str, str], source: str) -> Launch:
+        return Fault("train.world_size", expected=f"the {size} processes that run", got=str(world_size), fix=fix)
     names = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-    missing = [name for name in names if not environ.get(name)]
-    rank, local_rank = _whole(environ.get("RANK", "")), _whole(environ.get("LOCAL_RANK", ""))
-    if missing:
-        key, expected, got = missing[0], f"it in the environment beside WORLD_SIZE={size}", "none"
-    elif rank is None or rank >= size:
-        key, expected, got = "RANK", f"a number from 0 to {size - 1}", repr(environ["RANK"])
-    elif local_rank is None or local_rank > rank:
-        key, expected, got = "LOCAL_RANK", f"a number from 0 to RANK={rank}", repr(environ["LOCAL_RANK"])
-    elif _whole(environ["MASTER_PORT"]) is None:
-        key, expected, got = "MASTER_PORT", "a port", repr(environ["MASTER_PORT"])
-    else:
-        return Launch(rank, local_rank, size)
-    raise ConfigError(source, [Fault(key, expected=expected, got=got, fix=f"start it with {TORCHRUN}")])
+    rank, local_rank, _, port = (_whole(environ.get(name, "")) for name in names)
+    rank = -1 if rank is None else rank
+    checks = (
+        *((name, bool(environ.get(name)), f"it in the environment beside WORLD_SIZE={size}") for name in names),
+        ("RANK", 0 <= rank < size, f"a number from 0 to {size - 1}"),
+        ("LOCAL_RANK", local_rank is not None and local_rank <= rank, f"a number from 0 to RANK={rank}"),
+        ("MASTER_PORT", port is not None, "a port"),
+    )
+    for name, fits, expected in checks:
+        if not fits:
+            got = repr(environ[name]) if environ.get(name) else "none"
+            return Fault(name, expected=expected, got=got, fix=f"start it with {TORCHRUN}")
+    return None
 
 
 def _whole(text: str) -> int | None:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, UserCodeError, first_line, user_code
+from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, MisfitError, UserCodeError, first_line, user_code
 from lrfind.training.distributed.launch import Launch
 from lrfind.training.distributed.sharding import Whole, shard, through_forward
 from lrfind.training.minibatches import Share
@@ -201,9 +201,9 @@ class ProcessGroup:
 
     def _wait(self, look: Callable[[], T], seconds: float) -> T:
         end = time.monotonic() + seconds
-        while not (found := look()) and time.monotonic() < end:
+        while not (seen := look()) and time.monotonic() < end:
             time.sleep(0.02)
-        return found
+        return seen
 
 
 def _peer_lost(said: str) -> UserCodeError:
@@ -215,13 +215,11 @@ def _peer_lost(said: str) -> UserCodeError:
     return UserCodeError(fault, hints=(f"the exchange with it said: {said}",))
 
 
-def join_process_group(
-    kind: Kind, launch: Launch, device: torch.device, source: str, *, find_unused: bool
-) -> ProcessGroup:
+def join_process_group(kind: Kind, launch: Launch, device: torch.device, *, find_unused: bool) -> ProcessGroup:
     """Return the processes of this training once all of them are there; they join once, however many seeds are run.
 
     Raises:
-        ConfigError: They do not find each other.
+        MisfitError: They do not find each other.
     """
     if ProcessGroup.joined:
         return ProcessGroup.joined
@@ -240,7 +238,7 @@ def join_process_group(
     except (dist.DistError, RuntimeError, ValueError, OSError) as error:
         expected = f"WORLD_SIZE={launch.size} processes to meet at MASTER_ADDR:MASTER_PORT={address}"
         fault = Fault("parallel", expected=expected, got=first_line(error), fix="start them with torchrun")
-        raise ConfigError(source, [fault]) from error
+        raise MisfitError(fault) from error
     ProcessGroup.joined = ProcessGroup(kind, launch, device, PrefixStore("lrfind", store), find_unused)
     return ProcessGroup.joined
 

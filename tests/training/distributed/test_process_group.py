@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed import HashStore
 
-from lrfind.errors import ConfigError, Fault, LrfindError, UserCodeError
+from lrfind.errors import ConfigError, Fault, LrfindError, MisfitError, UserCodeError
 from lrfind.training.distributed import process_group as parallel
 from lrfind.training.distributed.launch import Launch
 from lrfind.training.distributed.process_group import ProcessGroup, join_process_group
@@ -119,9 +119,9 @@ def test_processes_that_do_not_meet_are_told_of(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("MASTER_PORT", str(port))
     monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
     monkeypatch.setattr(parallel, "MEET", timedelta(seconds=1))
-    with pytest.raises(ConfigError) as failure:
-        join_process_group("ddp", Launch(0, 0, 2), CPU, "c.yaml", find_unused=False)
-    words = f"c.yaml: parallel: expected WORLD_SIZE=2 processes to meet at MASTER_ADDR:MASTER_PORT=127.0.0.1:{port}"
+    with pytest.raises(MisfitError) as failure:
+        join_process_group("ddp", Launch(0, 0, 2), CPU, find_unused=False)
+    words = f"parallel: expected WORLD_SIZE=2 processes to meet at MASTER_ADDR:MASTER_PORT=127.0.0.1:{port}"
     assert str(failure.value).startswith(words)
     assert not dist.is_initialized()
     assert ProcessGroup.joined is None
