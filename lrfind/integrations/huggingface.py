@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback
 from transformers.utils import logging
 
-from lrfind.answer import Answer
-from lrfind.integrations.search import Search, Training, attributes_kept, renamed, without_autocast
+from lrfind.errors import Level
+from lrfind.integrations.search import Search, Training, attributes_kept, replace_lr, without_autocast
 from lrfind.training.step import Step
 
 LOG = logging.get_logger("transformers.lrfind")  # at the level that TrainingArguments(log_level=...) sets
 
 
-class FindLR(TrainerCallback):
+class FindLR(Search, TrainerCallback):
     """Finds the learning rate when `train` begins, with `lrfind.find_lr`, and sets it.
 
     The search trains with the Trainer's own `compute_loss`, so with its label smoothing, its `compute_loss_func` or
@@ -43,15 +43,10 @@ class FindLR(TrainerCallback):
     """
 
     def __init__(self, trainer: Trainer | None = None, *, strict: bool = False, **search: Any) -> None:
-        self._search = Search(strict=strict, options=search, on_note=LOG.info, warn=LOG.warning)
+        super().__init__(strict=strict, options=search)
         self._trainer: Trainer | None = None
         if trainer is not None:
             self.attach(trainer)
-
-    @property
-    def result(self) -> Answer | None:
-        """The answer of the last search, also if it refuses; None before a search."""
-        return self._search.result
 
     def attach(self, trainer: Trainer) -> FindLR:
         """Add the callback to a Trainer, and return it.
@@ -69,30 +64,33 @@ class FindLR(TrainerCallback):
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_trainer": None}  # a callback that is saved must not save its Trainer
 
+    def _log(self, text: str, level: Level = Level.INFO) -> None:
+        (LOG.warning if level is Level.WARNING else LOG.info)(text)
+
     def on_train_begin(self, args: Any, state: Any, control: Any, **objects: Any) -> None:
         """Search, unless no training follows or it resumes from a checkpoint."""
         if state.global_step > 0:
-            self._search.note("the training resumes from a checkpoint, and so does its learning rate")
+            self._note("the training resumes from a checkpoint, and so does its learning rate")
             return
         if control.should_training_stop or state.max_steps <= 0:
             return
         attached: Any = self._trainer
         trainer = attached if attached is not None and attached.state is state else _caller(self)
         if trainer is None:
-            self._search.refuse(
+            self._refuse(
                 "expected a transformers.Trainer to train, which knows its loss; use FindLR(trainer) or lrfind.find_lr"
             )
             return
         if reason := _hindrance(trainer):
-            self._search.refuse(reason)
+            self._refuse(reason)
             return
         training = _training(trainer)
         before = training.peak_lr
         with attributes_kept(trainer, state, control):
             trainer.log = lambda *arguments, **options: None
-            lr = self._search.run(training)
+            lr = self._run(training)
         if lr is not None:
-            renamed(vars(args), before, lr)
+            replace_lr(vars(args), before, lr)
 
 
 def _caller(callback: TrainerCallback) -> Any:

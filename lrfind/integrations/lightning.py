@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from lrfind.answer import Answer
-from lrfind.errors import UserCodeError
-from lrfind.integrations.search import Search, Training, attributes_kept, renamed, without_autocast
+from lrfind.errors import Level, UserCodeError
+from lrfind.integrations.search import Search, Training, attributes_kept, replace_lr, without_autocast
 from lrfind.training.step import Step
 from lrfind.workloads.lightning_module import (
     PACKAGES,
@@ -48,19 +47,18 @@ PRECISIONS = {"16-mixed": "fp16", "bf16-mixed": "bf16"}
 """Other ones are in the weights, or in what the precision plugin does around a step."""
 
 
-class FindLR(_Base):
-    """Finds the learning rate as a `fit` begins, by `lrfind.find_lr`, and sets it.
+class FindLR(Search, _Base):
+    """Finds the learning rate when a `fit` begins, with `lrfind.find_lr`, and sets it.
 
     The search trains with the module's `training_step`, the optimizer and the train loader of the Trainer, in its
-    precision, with its accumulation and clipping, for its length and schedule; then everything is as it was but the
-    learning rate: of the optimizer, its schedulers, and `lr` or `learning_rate` of the module and its `hparams`, where
-    that is what the optimizer was set up with.
-    Nothing is logged meanwhile, no callback is called, and of the module's hooks those around a batch alone.
+    precision, with its accumulation and clipping, for its length and schedule. Only the learning rate changes: that of
+    the optimizer, of its schedulers, and `lr` or `learning_rate` of the module and its `hparams` if the optimizer was
+    set up with it. The search logs nothing, calls no callback, and of the module's hooks only those around a batch.
 
-    If no learning rate can be trusted, or if the search cannot run, such as several processes,
-    several optimizers or manual optimization, it stays as it is, with a warning that says why. A `fit` that resumes
-    from a checkpoint, and `fast_dev_run`, are not searched; every other `fit` is, a second one of the same Trainer as
-    well, as it gets an optimizer of its own.
+    If no learning rate can be trusted, or if the search cannot run, such as with several processes, several optimizers
+    or manual optimization, the learning rate stays and a warning says why. A `fit` that resumes from a checkpoint, or
+    that is a `fast_dev_run`, is not searched. Every other `fit` is, also a second one of the same Trainer, which sets
+    up a new optimizer.
 
     Args:
         strict: Whether to raise instead of warn.
@@ -68,25 +66,20 @@ class FindLR(_Base):
     """
 
     def __init__(self, *, strict: bool = False, **search: Any) -> None:
-        self._search = Search(strict=strict, options=search, on_note=self._note, warn=self._warn)
+        super().__init__(strict=strict, options=search)
         self._package = PACKAGES[0]
 
-    @property
-    def result(self) -> Answer | None:
-        """The answer of the last search, also if it refuses; None before a search."""
-        return self._search.result
-
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """Search, unless no training follows or it goes on with one that has been."""
+        """Search, unless no training follows or it resumes from a checkpoint."""
         self._package = package_of(pl_module).__name__
         if trainer.fast_dev_run:
-            self._search.note("fast_dev_run is a trial, so no learning rate is searched")
+            self._note("fast_dev_run is a trial, so no learning rate is searched")
             return
         if trainer.ckpt_path:
-            self._search.note("the training resumes from a checkpoint, and so does its learning rate")
+            self._note("the training resumes from a checkpoint, and so does its learning rate")
             return
         if reason := _hindrance(trainer, pl_module):
-            self._search.refuse(reason)
+            self._refuse(reason)
             return
         trainer.fit_loop.setup_data()  # as `estimated_stepping_batches` does, too
         with hushed():  # it would say twice that there is nothing to train
@@ -96,28 +89,26 @@ class FindLR(_Base):
 
     def _find(self, trainer: Any, module: Any) -> None:
         if isinstance(trainer.train_dataloader, (list, tuple, dict)):
-            self._search.refuse("expected one train loader, got a collection of them; make one of them: ConcatDataset")
+            self._refuse("expected one train loader, got a collection of them; make one of them: ConcatDataset")
             return
         if hooks := [name for name in idle_hooks(module) if name not in DONE_ALREADY]:
-            self._search.note(f"{type(module).__name__}.{', '.join(hooks)} not run in the search")
+            self._note(f"{type(module).__name__}.{', '.join(hooks)} not run in the search")
         try:
             own = own_step(module, transferred=True)
         except UserCodeError as error:
-            self._search.refuse(str(error))
+            self._refuse(str(error))
             return
         training = _training(trainer, module, own)
         before = training.peak_lr
         with _unobserved(trainer, module):
-            lr = self._search.run(training)
+            lr = self._run(training)
         if lr is not None:
             for holder in (vars(module), module.hparams, getattr(module, "_hparams_initial", {})):
-                renamed(holder, before, lr)  # the last is what the loggers are given
+                replace_lr(holder, before, lr)  # loggers get the last of them
 
-    def _note(self, note: str) -> None:
-        sys.modules[self._package].utilities.rank_zero_info(note)
-
-    def _warn(self, note: str) -> None:
-        sys.modules[self._package].utilities.rank_zero_warn(note)
+    def _log(self, text: str, level: Level = Level.INFO) -> None:
+        utilities = sys.modules[self._package].utilities
+        (utilities.rank_zero_warn if level is Level.WARNING else utilities.rank_zero_info)(text)
 
 
 def _hindrance(trainer: Any, module: Any) -> str | None:
@@ -177,17 +168,11 @@ def _step(trainer: Any, module: Any, own: Step) -> Step:
 @contextlib.contextmanager
 def _unobserved(trainer: Any, module: Any) -> Iterator[None]:
     """Keep what `training_step` logs, and what it sets on its Trainer, from the training."""
-    modules = modules_of(module)
     with attributes_kept(trainer), contextlib.ExitStack() as stack:
         if trainer.loggers:
             trainer.loggers = [package_of(module).loggers.logger.DummyLogger()]
-        for one in modules:
-            stack.callback(_put_back_log, one, vars(one).get("log"))
-            one.log = log_nothing
+        for part in modules_of(module):
+            stack.callback(vars(part).update, {name: log for name, log in vars(part).items() if name == "log"})
+            stack.callback(delattr, part, "log")  # before the call above: a stack unwinds
+            part.log = log_nothing
         yield
-
-
-def _put_back_log(module: Any, log: Any) -> None:
-    del module.log
-    if log is not None:
-        module.log = log

@@ -1,11 +1,11 @@
-"""What the callbacks of all trainers share: one search, told of and applied, that leaves the trainer as it was."""
+"""What the callbacks of all trainers share: one search, which is logged and applied, and changes nothing else."""
 
 from __future__ import annotations
 
 import contextlib
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,82 +64,85 @@ class Training:
 
 
 class Search:
-    """Searches the learning rate of a training, and sets it.
+    """Searches the learning rate of a training as it begins, and sets it; the base of the callbacks.
+
+    Args:
+        strict: Whether to raise instead of warn.
+        options: Arguments of `lrfind.find_lr`.
 
     Attributes:
-        result: What was found last; None before.
+        result: The answer of the last search, also if it refuses; None before a search.
     """
 
-    def __init__(
-        self, *, strict: bool, options: Mapping[str, Any], on_note: Callable[[str], None], warn: Callable[[str], None]
-    ) -> None:
+    result: Answer | None = None
+
+    def __init__(self, *, strict: bool, options: Mapping[str, Any]) -> None:
         if unknown := [name for name in options if name not in OPTIONS]:
             raise TypeError(f"FindLR: expected strict or one of {', '.join(OPTIONS)}; got {', '.join(unknown)}")
-        self.result: Answer | None = None
         self._strict = strict
         self._options = {"progress": False, **options}
-        self._on_note = on_note
-        self._warn = warn
 
-    def note(self, text: str) -> None:
-        """Tell the user something."""
-        self._on_note(f"FindLR: {text}")
+    def _log(self, text: str, level: Level = Level.INFO) -> None:
+        """Write a line to the trainer's own log."""
+        raise NotImplementedError
 
-    def _tell(self, note: Note) -> None:
-        """Pass on a note of the search, as a warning if the answer may be wrong because of it."""
-        (self._warn if note.level is Level.WARNING else self._on_note)(f"FindLR: {note.render(PYTHON)}")
+    def _note(self, text: str) -> None:
+        self._log(f"FindLR: {text}")
 
-    def refuse(self, reason: str) -> None:
-        """Say why the learning rate stays as it is.
+    def _refuse(self, reason: str) -> None:
+        """Say why the learning rate stays.
 
         Raises:
             LrfindError: The search is strict.
         """
         if self._strict:
             raise LrfindError(Fault("FindLR", problem=reason))
-        self._warn(f"FindLR: the learning rate stays as it is: {reason}")
+        self._log(f"FindLR: the learning rate stays as it is: {reason}", Level.WARNING)
 
-    def run(self, training: Training) -> float | None:
-        """Search, and set what is found; return the learning rate, None if it stays as it was.
+    def _run(self, training: Training) -> float | None:
+        """Search, set the learning rate that is found, and return it; None if the learning rate stays.
 
         Raises:
             LrfindError: The training code raised, the data is empty, or the search is strict and found nothing.
             KeyboardInterrupt: The user interrupted it.
         """
         before = training.peak_lr
-        self.note(f"searching the learning rate of {type(training.model).__name__}, as it stands")
+        self._note(f"searching the learning rate of {type(training.model).__name__}, as it stands")
         try:
-            self.result = result = self._found(training)
+            self.result = result = self._answer(training)
             if result:
                 result.apply(training.optimizer, list(training.schedulers))
         except LrfindError as error:
-            if self._strict or type(error) is not LrfindError:  # one of its kinds is a fault, of code, data or options
+            if self._strict or type(error) is not LrfindError:  # its subclasses are faults: of code, data or options
                 raise
-            self.refuse(str(error))
+            self._refuse(str(error))
             return None
         if not result:
-            self.refuse(result.message)
+            self._refuse(result.message)
             return None
         low, high = result.safe_range or (math.nan, math.nan)
-        self.note(
+        self._note(
             f"the learning rate is {training.peak_lr:.3g} instead of {before:.3g} (safe range {low:.3g} to {high:.3g}, "
             f"confidence {result.confidence:.0%}). {result.message}"
         )
         return training.peak_lr
 
-    def _found(self, training: Training) -> Answer:
+    def _answer(self, training: Training) -> Answer:
         given = {"schedule": schedule_of(training.schedulers), **training.settings, **self._options}
         settings = {name: given.get(name, default) for name, default in DEFAULTS.items()}
         objects = Objects(training.model, training.loader, None, training.optimizer, training.step, given["scaler"])
         return search_objects(objects, settings, given["device"], given["progress"], self._tell)
 
+    def _tell(self, note: Note) -> None:
+        self._log(f"FindLR: {note.render(PYTHON)}", note.level)
 
-def renamed(holder: MutableMapping[str, Any], before: float, lr: float) -> None:
+
+def replace_lr(holder: MutableMapping[str, Any], old: float, new: float) -> None:
     """Set the learning rate that a mapping holds under one of its usual names, if it is that of the training."""
     for name in LR_NAMES:
         value = holder.get(name)
-        if isinstance(value, (int, float)) and math.isclose(value, before):
-            holder[name] = lr
+        if isinstance(value, (int, float)) and math.isclose(value, old):
+            holder[name] = new
 
 
 @contextlib.contextmanager
@@ -158,9 +161,7 @@ def attributes_kept(*holders: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_autocast(device: torch.device) -> Iterator[None]:
-    """Let the trainer enter the autocast of its own, with its own extent, within that of the sweep."""
-    if not torch.amp.is_autocast_available(device.type):
-        yield
-        return
-    with torch.autocast(device.type, enabled=False):
+    """Leave the autocast of the sweep, so that the trainer can enter its own."""
+    available = torch.amp.is_autocast_available(device.type)
+    with torch.autocast(device.type, enabled=False) if available else contextlib.nullcontext():
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -21,9 +21,9 @@ class LoaderState:
     """
 
     def __init__(self, loader: Any) -> None:
-        self._parts = list(_parts(loader)) if isinstance(loader, DataLoader) else []
+        self._parts = _parts(loader) if isinstance(loader, DataLoader) else []
         self._kept = [dict(vars(part)) for part in self._parts]
-        holders = (loader, *self._parts, *_datasets(loader))
+        holders = (loader, *self._parts, *_chain(loader, "dataset"))
         self._generators = [put_back for holder in holders for put_back in _generators(holder)]
 
     def rewind(self) -> None:
@@ -33,54 +33,37 @@ class LoaderState:
             vars(loader)["_iterator"] = None  # the workers it keeps; a DataLoader refuses a plain assignment
 
     def restore(self) -> None:
-        """Put everything back."""
+        """Put everything back: attributes that a pass set or added, and random generators."""
         for part, kept in zip(self._parts, self._kept, strict=True):
-            _put_back(vars(part), kept)
+            attributes = vars(part)
+            for name in attributes.keys() - kept.keys():
+                del attributes[name]
+            attributes.update(kept)
         for put_back in self._generators:
             put_back()
 
 
-def _put_back(attributes: dict[str, Any], kept: dict[str, Any]) -> None:
-    """Undo what a pass did to attributes: those it set get their values back, those it added go."""
-    for name in attributes.keys() - kept.keys():
-        del attributes[name]
-    for name, value in kept.items():
-        if attributes.get(name) is not value or name not in attributes:
-            attributes[name] = value
+def _parts(loader: DataLoader[Any]) -> list[Any]:
+    """Return a loader and its samplers, once each; samplers that share out the batches hold others."""
+    holders = [loader, *_chain(loader, "batch_sampler")]
+    samplers = [getattr(holder, "sampler", None) for holder in holders]
+    return list({id(part): part for part in (*holders, *samplers) if hasattr(part, "__dict__")}.values())
 
 
-def _parts(loader: DataLoader[Any]) -> Iterator[Any]:
-    """Yield a loader and its samplers, once each; those that share out the batches hold others."""
-    found: list[Any] = []
-    part: Any = loader
-    while part is not None and not any(part is one for one in found):
-        found += [part, getattr(part, "sampler", None)]
-        part = getattr(part, "batch_sampler", None)
-    yield from {id(part): part for part in found if hasattr(part, "__dict__")}.values()
-
-
-def _datasets(loader: Any) -> Iterator[Any]:
-    """Yield the data set of a loader, and those within it."""
-    seen: list[Any] = []
-    while (loader := getattr(loader, "__dict__", {}).get("dataset")) is not None and not any(
-        loader is one for one in seen
-    ):
-        seen.append(loader)
-        yield loader
+def _chain(holder: Any, name: str) -> Iterator[Any]:
+    """Yield the attribute of that name, the one of that in turn, and so on, each object once."""
+    seen: dict[int, Any] = {}
+    while (holder := getattr(holder, "__dict__", {}).get(name)) is not None and id(holder) not in seen:
+        seen[id(holder)] = holder
+        yield holder
 
 
 def _generators(holder: Any) -> Iterator[PutBack]:
-    """Yield, for each random generator that is an attribute of `holder`, what puts it back as it is now."""
+    """Yield, for each random generator that is an attribute of `holder`, a call that puts back its present state."""
     for value in getattr(holder, "__dict__", {}).values():
-        if isinstance(value, torch.Generator):
-            yield _back(value.set_state, value.get_state())
+        if isinstance(value, (torch.Generator, np.random.RandomState)):
+            yield partial(value.set_state, value.get_state())  # type: ignore[arg-type]
         elif isinstance(value, random.Random):
-            yield _back(value.setstate, value.getstate())
+            yield partial(value.setstate, value.getstate())
         elif isinstance(value, np.random.Generator):
-            yield _back(partial(setattr, value.bit_generator, "state"), value.bit_generator.state)
-        elif isinstance(value, np.random.RandomState):
-            yield _back(value.set_state, value.get_state())
-
-
-def _back(put: Callable[[Any], object], state: Any) -> PutBack:
-    return lambda: put(state)
+            yield partial(setattr, value.bit_generator, "state", value.bit_generator.state)

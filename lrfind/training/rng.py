@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,20 +19,28 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def seed_for(device: torch.device, seed: int) -> None:
+    """Seed the generators that a training on `device` draws from.
+
+    For a training on the host, the generators of accelerators keep their state: an accelerator that is not in use yet
+    would take the seed when it starts, which cannot be undone.
+    """
+    if device.type != "cpu":
+        seed_everything(seed)
+        return
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)
+
+
 def keep_rng() -> PutBack:
     """Return a call that puts the global random generators back: Python's, NumPy's, and torch's on all devices."""
-    python, numpy, host = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    devices = list(_device_generators())
-    states = [generator.get_state() for generator in devices]
-
-    def put_back() -> None:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_rng_state(host)
-        for generator, state in zip(devices, states, strict=True):
-            generator.set_state(state)
-
-    return put_back
+    kept: list[PutBack] = [
+        partial(random.setstate, random.getstate()),
+        partial(np.random.set_state, np.random.get_state()),
+        *(partial(each.set_state, each.get_state()) for each in (torch.default_generator, *_device_generators())),
+    ]
+    return lambda: [put_back() for put_back in kept]
 
 
 def _device_generators() -> Iterator[torch.Generator]:
@@ -41,17 +50,3 @@ def _device_generators() -> Iterator[torch.Generator]:
             yield from backend.default_generators
     if torch.backends.mps.is_available():
         yield torch.mps._get_default_mps_generator()
-
-
-def seed_for(device: torch.device, seed: int) -> None:
-    """Seed the generators that a training on `device` draws from.
-
-    For a training on the host, those of the accelerators are left out: an accelerator that is not in use yet would take
-    the seed when it starts, which cannot be undone.
-    """
-    if device.type != "cpu":
-        seed_everything(seed)
-        return
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.default_generator.manual_seed(seed)

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
 from lrfind.errors import Fault, LrfindError, some
@@ -120,8 +119,8 @@ class ObjectsWorkload(Workload):
         model, loader, optimizer = self.objects.model, self.objects.loader, self.objects.optimizer
         model.train()
         self.take(optimizer, model, on_note)
-        read_before = isinstance(loader, Iterator) and self._passes > 1
-        return model, optimizer, self._step(on_note), () if read_before else loader
+        used_up = isinstance(loader, Iterator) and self._passes > 1
+        return model, optimizer, self._step(on_note), () if used_up else loader
 
     def _step(self, on_note: OnNote) -> Step:
         own = self.objects
@@ -163,15 +162,16 @@ def check_objects(objects: Objects, device: Any, precision: Precision) -> torch.
         ("loss_fn", objects.loss_fn, "(output, target)"),
         ("step", objects.step, "(model, batch)"),
     ):
-        if value is not None and (not callable(value) or _is_module_class(value)):
+        is_module_class = isinstance(value, type) and issubclass(value, nn.Module)
+        if value is not None and (not callable(value) or is_module_class):
             raise LrfindError(_unlike(name, f"something to call as {name}{form}", value))
     if objects.loss_fn is not None and objects.step is not None:
         raise LrfindError(Fault("loss_fn", problem="does nothing beside step, which returns the loss", fix="drop one"))
     _check_scaler(objects.scaler, precision)
-    found = _device(device, objects.model)
-    if fault := unsupported(precision, found):
+    checked = _device(device, objects.model)
+    if fault := unsupported(precision, checked):
         raise LrfindError(fault)
-    return found
+    return checked
 
 
 def _check_model(model: Any) -> None:
@@ -179,17 +179,15 @@ def _check_model(model: Any) -> None:
         raise LrfindError(_unlike("model", "a torch.nn.Module", model))
     _check_alone(model)
     if lazy := [name for name, parameter in model.named_parameters() if is_lazy(parameter)]:
-        expected, got = "parameters that hold values", f"lazy ones: {some(lazy)}"
-        raise LrfindError(Fault("model", expected=expected, got=got, fix="call it once"))
+        got = f"lazy ones: {some(lazy)}"
+        raise LrfindError(Fault("model", expected="parameters that hold values", got=got, fix="call it once"))
     check_model(model)
 
 
 def _check_scaler(scaler: Any, precision: Precision) -> None:
-    if scaler is None:
-        return
-    if not isinstance(scaler, torch.amp.GradScaler):
+    if scaler is not None and not isinstance(scaler, torch.amp.GradScaler):
         raise LrfindError(Fault("scaler", expected="a torch.amp.GradScaler", got=describe(scaler)))
-    if scaler.is_enabled() and precision != "fp16":
+    if scaler is not None and scaler.is_enabled() and precision != "fp16":
         fix = "set it, or leave scaler out"
         raise LrfindError(Fault("scaler", expected="precision='fp16' beside it", got=repr(precision), fix=fix))
 
@@ -200,25 +198,18 @@ def _unlike(name: str, expected: str, value: Any) -> Fault:
     return Fault(name, expected=expected, got="none" if value is None else describe(value))
 
 
-def _is_module_class(value: Any) -> bool:
-    return isinstance(value, type) and issubclass(value, nn.Module)
-
-
 def _check_alone(model: nn.Module) -> None:
     if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
         got = f"one of {dist.get_world_size()} of torch.distributed, which would have to agree on every step"
         raise LrfindError(Fault("find_lr", expected="one process", got=got, fix=ONE_PROCESS))
     for module in model.modules():
-        if isinstance(module, DistributedDataParallel) or "FullyShardedDataParallel" in _class_names(module):
+        bases = {base.__name__ for base in type(module).__mro__}
+        if bases & {"DistributedDataParallel", "FullyShardedDataParallel"}:
             got = f"one in {type(module).__name__}"
             raise LrfindError(Fault("model", expected="a plain module", got=got, fix=ONE_PROCESS))
-        if "FSDPModule" in _class_names(module):
+        if "FSDPModule" in bases:
             got = "those that fully_shard has sharded"
             raise LrfindError(Fault("model", expected="whole parameters", got=got, fix=ONE_PROCESS))
-
-
-def _class_names(module: nn.Module) -> set[str]:
-    return {base.__name__ for base in type(module).__mro__}
 
 
 def _check_optimizer(objects: Objects) -> None:

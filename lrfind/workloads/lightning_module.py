@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
-import itertools
 import logging
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
 
 from torch import Tensor, nn
@@ -104,7 +104,7 @@ def own_step(model: Any, *, transferred: bool = False) -> Step:
     with_index = _takes_index(model)
     transfers = not transferred and _overrides(model, package_of(model), "on_after_batch_transfer")
     transfer = model.on_after_batch_transfer if transfers else None
-    counter = itertools.count()
+    counter = count()
 
     def step(model: Any, batch: Any) -> Tensor:
         index = next(counter)
@@ -146,19 +146,18 @@ def own_optimizer(model: Any) -> tuple[Optimizer, str | None]:
 def _configured(returned: Any) -> tuple[list[Any], list[Any]]:
     """Return the optimizers and the schedulers in what `configure_optimizers` returned, in any documented form."""
     if isinstance(returned, Mapping):
-        scheduler = returned.get("lr_scheduler")
-        return [returned.get("optimizer")], [] if scheduler is None else _schedulers([scheduler])
-    if not isinstance(returned, (list, tuple)):
-        return [returned], []
-    if len(returned) == 2 and isinstance(returned[0], (list, tuple)):
+        optimizers, schedulers = [returned.get("optimizer")], [returned.get("lr_scheduler")]
+    elif not isinstance(returned, (list, tuple)):
+        optimizers, schedulers = [returned], []
+    elif len(returned) == 2 and isinstance(returned[0], (list, tuple)):
         optimizers, schedulers = returned
-        return list(optimizers), _schedulers(schedulers if isinstance(schedulers, (list, tuple)) else [schedulers])
-    parts = [_configured(part) for part in returned]
-    return [one for optimizers, _ in parts for one in optimizers], [one for _, found in parts for one in found]
-
-
-def _schedulers(found: Any) -> list[Any]:
-    return [one.get("scheduler") if isinstance(one, Mapping) else one for one in found]
+        schedulers = schedulers if isinstance(schedulers, (list, tuple)) else [schedulers]
+    else:
+        parts = [_configured(part) for part in returned]
+        optimizers = [one for part, _ in parts for one in part]
+        schedulers = [one for _, part in parts for one in part]
+    schedulers = [one.get("scheduler") if isinstance(one, Mapping) else one for one in schedulers if one is not None]
+    return list(optimizers), schedulers
 
 
 def _takes_index(model: Any) -> bool:

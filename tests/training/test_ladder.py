@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrfind.training.ladder import Mode, ladder, learning_rate
+from lrfind.settings import Mode
+from lrfind.training.ladder import ladder
 
 lrs = st.floats(1e-12, 1e3)
 
@@ -37,10 +38,6 @@ def test_exponential_steps_have_one_ratio(start: float, factor: float, num_iter:
     ratio = factor ** (1 / (num_iter - 1))
     for below, above in itertools.pairwise(steps):
         assert math.isclose(above / below, ratio, rel_tol=1e-9)
-
-
-def test_it_is_a_pure_function_of_the_step() -> None:
-    assert ladder(1e-5, 1, 50)[17] == learning_rate(17, 1e-5, 1, 50, "exponential")
 
 
 def test_a_single_step_uses_the_start() -> None:
