@@ -34,14 +34,12 @@ class BatchForm:
 
     Attributes:
         form: The same in words.
-        model: Name of the model's class.
         call: Returns the model's output on a batch.
         target: Returns the target of a batch; None if there is none for a loss of the config.
         own: Whether a loss in the output goes first.
     """
 
     form: str
-    model: str
     call: Call
     target: Callable[[Any], Any] | None = None
     own: bool = False
@@ -58,20 +56,18 @@ def form_of(forward: Forward, batch: Any, loss: Loss | None) -> BatchForm:
     if isinstance(batch, (tuple, list)) and not isinstance(batch, PackedSequence):
         return _by_position(forward, batch) if loss is None else _with_target(forward, batch)
     if loss is None:
-        return BatchForm("model(batch)", forward.model, lambda model, batch: model(batch), own=True)
-    found = [name for name in TARGETS if getattr(batch, name, None) is not None]
-    if len(found) != 1:
+        return BatchForm("model(batch)", _call, own=True)
+    targets = [name for name in TARGETS if getattr(batch, name, None) is not None]
+    if len(targets) != 1:
         raise unusable(batch, f"(x, y), a mapping, or an object with one of {', '.join(TARGETS)}")
-    return BatchForm(
-        f"loss(model(batch), batch.{found[0]})", forward.model, lambda model, x: model(x), attrgetter(found[0])
-    )
+    return BatchForm(f"loss(model(batch), batch.{targets[0]})", _call, attrgetter(targets[0]))
 
 
 def _by_name(forward: Forward, batch: Any, loss: Loss | None) -> BatchForm:
     """Return the form of a mapping or a dataclass."""
-    found = [name for name in TARGETS if _values(batch).get(name) is not None] if loss else []
-    taken = [name for name in found if forward.names(name)]
-    apart = [name for name in found if name not in taken]
+    targets = [name for name in TARGETS if _values(batch).get(name) is not None] if loss else []
+    taken = [name for name in targets if forward.names(name)]
+    apart = [name for name in targets if name not in taken]
     if len(apart) > 1:
         raise unusable(batch, f"one target, not {' and '.join(apart)}")
     target = (apart or taken)[0] if len(apart or taken) == 1 else None
@@ -82,7 +78,6 @@ def _by_name(forward: Forward, batch: Any, loss: Loss | None) -> BatchForm:
     form, feed = _spread(forward, inputs(batch) if apart else batch)
     return BatchForm(
         f"loss({form}, {target})" if apart else form,
-        forward.model,
         (lambda model, batch: feed(model, inputs(batch))) if apart else feed,
         (lambda batch: _values(batch)[target]) if target else None,
         own=not apart,
@@ -93,12 +88,12 @@ def _by_position(forward: Forward, batch: Sequence[Any]) -> BatchForm:
     """Return the form of a tuple or a list that goes to the model whole: there is no loss that would take a target."""
     if len(batch) == 1:
         form, feed = _spread(forward, batch[0])
-        return BatchForm(form, forward.model, lambda model, batch: feed(model, batch[0]), own=True)
+        return BatchForm(form, lambda model, batch: feed(model, batch[0]), own=True)
     samples = all(isinstance(item, Mapping) for item in batch)
     if forward.takes(len(batch)) and not (samples and forward.takes(1)):
-        return BatchForm(f"model({_listed(len(batch))})", forward.model, lambda model, batch: model(*batch), own=True)
+        return BatchForm(f"model({_listed(len(batch))})", _spread_call, own=True)
     if samples and forward.takes(1):
-        return BatchForm("model(batch)", forward.model, lambda model, batch: model(batch), own=True)
+        return BatchForm("model(batch)", _call, own=True)
     fault = Fault("loss", expected="a loss for (x, y) batches", got="none", fix="add for example $mse_loss")
     hint = f"the batch was: {describe(batch)}, all of which goes to the model without a loss, but {forward}"
     raise UserCodeError(fault, hints=(hint,))
@@ -111,16 +106,14 @@ def _with_target(forward: Forward, batch: Sequence[Any]) -> BatchForm:
     at = named[0] if len(named) == 1 else len(batch) - 1
     if len(batch) == 2:
         form, feed = _spread(forward, batch[1 - at])
-        return BatchForm(
-            f"loss({form}, y)", forward.model, lambda model, batch: feed(model, batch[1 - at]), itemgetter(at)
-        )
+        return BatchForm(f"loss({form}, y)", lambda model, batch: feed(model, batch[1 - at]), itemgetter(at))
     if len(batch) < 2 or not forward.takes(len(batch) - 1):
         raise unusable(batch, f"(x, y), or a target and as many inputs as the model takes ({forward})")
 
     def call(model: nn.Module, batch: Sequence[Any]) -> Any:
         return model(*batch[:at], *batch[at + 1 :])
 
-    return BatchForm(f"loss(model({_listed(len(batch) - 1)}), y)", forward.model, call, itemgetter(at))
+    return BatchForm(f"loss(model({_listed(len(batch) - 1)}), y)", call, itemgetter(at))
 
 
 def _spread(forward: Forward, x: Any) -> tuple[str, Call]:
@@ -135,14 +128,22 @@ def _spread(forward: Forward, x: Any) -> tuple[str, Call]:
         if not forward.takes_one_only() or any(forward.names(name) for name in names):
             raise unusable(x, f"inputs by names that the model takes ({forward})")
         listed = ", ".join(map(str, names))
-        return f"model({{{listed}}})", lambda model, x: model(x)
+        return f"model({{{listed}}})", _call
     if isinstance(x, (tuple, list)) and not isinstance(x, PackedSequence):
         if forward.takes(len(x)):
-            return f"model({_listed(len(x))})", lambda model, x: model(*x)
+            return f"model({_listed(len(x))})", _spread_call
         if not forward.takes_one_only():
             raise unusable(x, f"as many inputs as the model takes ({forward})")
-        return f"model(({_listed(len(x))}))", lambda model, x: model(x)
-    return "model(x)", lambda model, x: model(x)
+        return f"model(({_listed(len(x))}))", _call
+    return "model(x)", _call
+
+
+def _call(model: nn.Module, x: Any) -> Any:
+    return model(x)
+
+
+def _spread_call(model: nn.Module, x: Sequence[Any]) -> Any:
+    return model(*x)
 
 
 def _listed(count: int) -> str:

@@ -1,4 +1,4 @@
-"""What a training changes, as it is, to be put back in place: the same objects, the same storages, the same bits."""
+"""Keeps what a training changes and puts it back in place: the same objects, the same storages, the same bits."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Snapshot:
             self._keep(root)
 
     def rewind(self) -> None:
-        """Put everything back but the gradients, of which there are none then: where a training starts."""
+        """Put everything back, without gradients: the state in which a training starts."""
         for parameter, _ in self._grads:
             parameter.grad = None
         for put_back in self._put_back:
             put_back()
 
     def restore(self) -> None:
-        """Put everything back as it was."""
+        """Put everything back, gradients included."""
         self.rewind()
         for parameter, grad in self._grads:
             parameter.grad = None if grad is None else grad.to(parameter.device)
@@ -49,7 +49,7 @@ class Snapshot:
         if isinstance(value, Tensor):
             self._keep_tensor(value)
         elif isinstance(value, dict):
-            self._keep_items(value, value.values())
+            self._keep_items(value)
         elif isinstance(value, list):
             kept = list(value)
             self._keep_all(kept)
@@ -57,7 +57,7 @@ class Snapshot:
         elif isinstance(value, tuple):
             self._keep_all(value)
         else:
-            self._keep_items(vars(value), vars(value).values())
+            self._keep_items(vars(value))
             if isinstance(value, nn.Module):
                 self._keep_module(value)
 
@@ -65,9 +65,9 @@ class Snapshot:
         for value in values:
             self._keep(value)
 
-    def _keep_items(self, items: dict[Any, Any], values: Iterable[Any]) -> None:
+    def _keep_items(self, items: dict[Any, Any]) -> None:
         kept = dict(items)
-        self._keep_all(values)
+        self._keep_all(kept.values())
 
         def put_back() -> None:
             if [*map(id, items)] != [*map(id, kept)]:  # the order of the keys is a part of it; they may be tensors

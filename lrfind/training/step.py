@@ -19,13 +19,13 @@ A list is a tuple; so is a namedtuple, whose target is the field with a target's
 mapping of its fields.
 
 [1] As one argument, model((x1, x2)) or model({a: x1, b: x2}), where `forward` takes only one, of another name.
-[2] A single value goes to a `forward` of one argument whatever their names: {image: x, label: y} as model(x).
+[2] A single value goes to a `forward` of one argument, whose name may differ: {image: x, label: y} as model(x).
 [3] `label`, `labels`, `target`, `targets` or `y`. In a mapping, where `forward` has an argument of that name, the
     target goes to the model with the rest, and the loss is the model's own; if it has none, it is loss(output, y).
 
 Without a loss, the model's output has to carry one: `.loss`, `["loss"]`, the sum of a dict of losses (all its tensors
 that have a gradient, each a scalar), the first of a tuple if that is a scalar, or the output itself, a scalar. With a
-loss, an output with `.logits` hands on those. A pair that it lacks is an error that says so; `step` is the way out.
+loss, only the `.logits` of an output that has them go to it. A batch of any other form is an error; `step` covers it.
 """
 
 from __future__ import annotations
@@ -69,21 +69,22 @@ class DefaultStep:
         return self._read(self._form.call(model, batch), batch)
 
     def _first(self, model: nn.Module, batch: Any) -> Tensor:
-        form = form_of(Forward(model), batch, self._loss)
+        forward = Forward(model)
+        form = form_of(forward, batch, self._loss)
         hints = (f"the batch was: {describe(batch)}", f"it was used as {form.form}; {OWN_STEP}")
         with user_code("training step", lambda: hints, docs="batches.md"):
             output = form.call(model, batch)
-            read = self._reader(form, output, batch)
+            read = self._reader(forward.model, form, output, batch)
             loss = read(output, batch)
         self._form, self._read = form, read
         return loss
 
-    def _reader(self, form: BatchForm, output: Any, batch: Any) -> Loss:
+    def _reader(self, model: str, form: BatchForm, output: Any, batch: Any) -> Loss:
         """Return what reads the loss from the output on a batch; the first output decides."""
         own, loss, target = own_loss(output) if form.own else None, self._loss, form.target
         if own is not None:
             if loss is not None:
-                text = f"$the_loss is not used, as {form.model} computes its own; drop $loss."
+                text = f"$the_loss is not used, as {model} computes its own; drop $loss."
                 self._on_note(Note(text, Level.WARNING))
             return lambda output, batch: own(output)
         if loss is None:

@@ -17,7 +17,7 @@ from lrfind.training.groups import GroupRates
 from lrfind.training.loss_readers import loss_reader
 from lrfind.training.step import Step
 from lrfind.training.stop_rule import StopRule
-from lrfind.training.update import Recipe, kind_of_update
+from lrfind.training.update import Recipe, ScaledUpdate, Update
 
 OnStep = Callable[[int, float, float], None]
 """on_step(index, learning rate, loss), called once the loss of a step has been read."""
@@ -53,12 +53,12 @@ def run_sweep(
         batches: Mini-batches; a `Sweep` of fewer steps results if they end early.
         step: Returns the scalar loss of the model on a mini-batch.
         optimizer: Its learning rates are set before each update; parameter groups keep their ratios.
-        lrs: Learning rate of each update, shape `(n,)`; what each group makes of it is told by `GroupRates`.
+        lrs: Learning rate of each update, shape `(n,)`; `GroupRates` scales it for each group.
         device: Where the batches are sent.
         seed: Goes into the record.
         recipe: How mini-batches become an update: precision, accumulation, clipping.
         processes: The processes that train together with this one, all of which end the sweep at the same step.
-        warmup: Learning rates of updates made beforehand, which are not recorded.
+        warmup: Learning rates of the updates before the first recorded one.
         stop_on_divergence: Whether to stop when the loss blows up. A non-finite loss always stops the sweep.
         on_step: Called for each loss that was read.
 
@@ -67,7 +67,8 @@ def run_sweep(
     """
     reader = loss_reader(device, len(lrs), alone=processes is None)
     rates = GroupRates(optimizer)
-    update = kind_of_update(recipe)(model, step, optimizer, batches, device, recipe, processes)
+    kind = ScaledUpdate if recipe.precision == "fp16" else Update
+    update = kind(model, step, optimizer, batches, device, recipe, processes)
     trace = _Trace(seed, lrs, StopRule() if stop_on_divergence else None, on_step)
     started = 0
     try:

@@ -1,4 +1,4 @@
-"""One update of the weights, made as the real training makes it: accumulated, clipped, scaled."""
+"""One update of the weights, as the real training makes it: accumulated, clipped, scaled."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Recipe:
 
 
 class Update:
-    """Makes one update after the other, in step with `processes`; what the recipe does not ask for costs nothing.
+    """Makes one update after the other, in step with `processes`; parts that the recipe leaves out cost nothing.
 
-    The batches are read as the updates are made.
+    Each update reads its own batches.
 
     Attributes:
         batch: The mini-batch that was taken last, for error messages; None before the first.
@@ -116,7 +116,7 @@ class Update:
 
 
 class ScaledUpdate(Update):
-    """The update of fp16: one whose gradients overflow is skipped, and made anew from the next mini-batches."""
+    """The update of fp16. If its gradients overflow, it is skipped and repeated with the next mini-batches."""
 
     MAX_SKIPS = 30
     """Updates skipped in a row before lrfind gives up. By then the scale, halved each time, has gone from 2^16 to
@@ -132,12 +132,12 @@ class ScaledUpdate(Update):
         self._scale.backward(loss)
 
     def __call__(self) -> Tensor | None:
-        """Return the loss before the update that was made in the end; None if the data ended before that.
+        """Return the loss before the update that succeeded; None if the data ended before one did.
 
         A loss that is not finite is returned without an update. So is infinity, when no scale is small enough.
 
         Raises:
-            UserCodeError: Not even the first update could be made.
+            UserCodeError: Not even the first update succeeded.
         """
         for _ in range(self.MAX_SKIPS):
             loss = self._gradients()
@@ -151,19 +151,14 @@ class ScaledUpdate(Update):
 
     def _updates(self) -> bool:
         if self._clip or self._processes:
-            found = self._scale.unscale()
+            overflows = self._scale.unscale()
             if self._processes:
-                self._processes.agree_on_overflow(found)
+                self._processes.agree_on_overflow(overflows)
         if self._clip:
             self._clip()
         updated = self._scale.step()
         self._updated = self._updated or updated
         return updated
-
-
-def kind_of_update(recipe: Recipe) -> type[Update]:
-    """Return the class whose updates are those of a recipe."""
-    return ScaledUpdate if recipe.precision == "fp16" else Update
 
 
 def _clipping(model: nn.Module, recipe: Recipe) -> Callable[[], object] | None:

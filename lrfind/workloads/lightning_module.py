@@ -54,7 +54,7 @@ def attach_trainer(model: Any, steps: int) -> None:
     """Give a LightningModule what its methods ask for in a training, and have it make its layers if it has not yet.
 
     The Trainer is a real one, set up for a trial run of `steps` steps: it knows lengths, epochs and ranks, and its
-    logger takes everything and keeps nothing. It runs no loop, so there is nowhere to log to, and `log` does nothing.
+    logger drops everything. It runs no loop, so `log` does nothing.
     """
     package = package_of(model)
     environment = _part(package, "plugins.environments").LightningEnvironment()  # or it asks Slurm for its tasks
@@ -82,8 +82,8 @@ def modules_of(model: Any) -> list[Any]:
 
 
 def idle_hooks(model: nn.Module) -> list[str]:
-    """Return the names of the hooks that a LightningModule has of its own and that the sweep does not run."""
-    return [name for name in HOOKS if _overrides(model, package_of(model), name)]
+    """Return the names of the hooks that a LightningModule overrides and the sweep does not run."""
+    return [name for name in HOOKS if _overrides(model, name)]
 
 
 def own_step(model: Any, *, transferred: bool = False) -> Step:
@@ -102,7 +102,7 @@ def own_step(model: Any, *, transferred: bool = False) -> Step:
         fix = "no sweep can set the learning rate there: for the loss $own_step; and name the optimizer to sweep"
         raise UserCodeError(Fault("model", expected="automatic optimization", got=got, fix=fix))
     with_index = _takes_index(model)
-    transfers = not transferred and _overrides(model, package_of(model), "on_after_batch_transfer")
+    transfers = not transferred and _overrides(model, "on_after_batch_transfer")
     transfer = model.on_after_batch_transfer if transfers else None
     counter = count()
 
@@ -174,8 +174,8 @@ def _takes_index(model: Any) -> bool:
     return True
 
 
-def _overrides(model: nn.Module, package: Any, name: str) -> bool:
-    return getattr(type(model), name, None) is not getattr(package.LightningModule, name, None)
+def _overrides(model: nn.Module, name: str) -> bool:
+    return getattr(type(model), name, None) is not getattr(package_of(model).LightningModule, name, None)
 
 
 def package_of(model: nn.Module) -> Any:
@@ -193,7 +193,7 @@ def _part(package: Any, name: str) -> Any:
 
 @contextlib.contextmanager
 def hushed() -> Iterator[None]:
-    """Keep from the user what a Trainer tells of devices, of tips and of what it loads: nothing of that will be."""
+    """Hide the messages of a Trainer about devices, tips and data: this one runs nothing."""
     before = logging.root.manager.disable
     logging.disable(logging.INFO)
     try:
