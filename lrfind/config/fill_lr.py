@@ -1,4 +1,4 @@
-"""A config with the learning rate that was found filled in, the rest of its text as it is."""
+"""Filling a learning rate into the text of a config; the rest of the text stays."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from lrfind.errors import Fault, MisfitError, blamed_on
 
 @dataclass(frozen=True)
 class Draft:
-    """A config whose learning rate is to be filled in.
+    """A config to fill a learning rate into.
 
     Attributes:
         path: Where it lies.
         text: Its text, with the byte order mark if it has one.
-        overrides: Each `key=value` that was swept with; they are filled in as well.
-        config: What it says with them, and with the flags of the command, which are not filled in.
+        overrides: Each `key=value` of the sweep; they are filled in as well.
+        config: What the text says with them and with the flags of the command; the flags are not filled in.
     """
 
     path: Path

@@ -54,7 +54,7 @@ def validated(document: Any, source: str, names: Mapping[str, str] | None = None
     Args:
         document: Nested mappings, without interpolations.
         source: Its name, for error messages.
-        names: What the user calls a value, by its config key, where that is not the key.
+        names: What the user calls a value, by its config key, if that is not the key.
 
     Raises:
         ConfigError: Keys or values in it are at fault.
@@ -143,14 +143,14 @@ def make_importable(path: Path) -> None:
 
 
 def _place_checkpoint(config: Config, path: Path) -> Config:
-    """Return `config` with the checkpoint at the first of its places: the config's folder, the working directory."""
+    """Return `config` with its checkpoint looked up in the config's folder, then in the working directory."""
     if config.train.checkpoint is None:
         return config
-    found = find_checkpoint(config.train.checkpoint, path)
-    if found is None:
+    file = find_checkpoint(config.train.checkpoint, path)
+    if file is None:
         places = " or ".join(map(str, _places(config.train.checkpoint, path)))
         raise MisfitError(Fault("train.checkpoint", expected="a file", got=f"none at {places}", fix="correct the path"))
-    return with_checkpoint(config, found)
+    return with_checkpoint(config, file)
 
 
 def with_checkpoint(config: Config, file: Path) -> Config:
@@ -159,7 +159,7 @@ def with_checkpoint(config: Config, file: Path) -> Config:
 
 
 def find_checkpoint(given: str, config: Path) -> Path | None:
-    """Return the first of the places of a checkpoint that is a file; None if none is.
+    """Return the first file among the places where a checkpoint may lie; None if there is none.
 
     Args:
         given: Its path as the config gives it.
@@ -188,7 +188,7 @@ def _dotted(location: Sequence[int | str]) -> str:
 
 
 def _fault(kind: str, message: str, got: Any, location: tuple[int | str, ...]) -> Fault:
-    """Return what pydantic found as a fault, without its key."""
+    """Return what pydantic complains of as a fault, without its key."""
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         return Fault(problem="unknown key", fix=_nearest(location))
     if kind in ("model_type", "dict_type", "dataclass_type"):
@@ -203,7 +203,7 @@ def _fault(kind: str, message: str, got: Any, location: tuple[int | str, ...]) -
 
 
 def _range(location: tuple[int | str, ...]) -> str:
-    """Return the numbers that the field of a config at a location takes, in words."""
+    """Return in words the range of numbers that the field at a location takes."""
     *parents, name = location
     hint = get_type_hints(_section(parents), include_extras=True)[str(name)]
     numbers = next((each for each in (hint, *get_args(hint)) if get_origin(each) is Annotated), hint)
@@ -222,7 +222,7 @@ def _section(parents: Sequence[int | str]) -> Any:
 
 
 def _nearest(location: tuple[int | str, ...]) -> str:
-    """Return which key may have been meant by an unknown one."""
+    """Return which known key an unknown one may stand for."""
     *parents, last = location
     key, known, sections = str(last), _keys(_section(parents)), get_type_hints(Config)
     if elsewhere := [] if parents else [f"{name}.{key}" for name in known if key in _keys(sections[name])]:
@@ -231,6 +231,6 @@ def _nearest(location: tuple[int | str, ...]) -> str:
 
 
 def _keys(section: Any) -> list[str]:
-    """Return the keys of a section; none of what is no section."""
+    """Return the keys of a section; none for a plain value."""
     fields: dict[str, Any] = getattr(section, "model_fields", None) or getattr(section, "__dataclass_fields__", {})
     return list(fields)

@@ -52,7 +52,7 @@ Pattern = Annotated[str, Field(min_length=1), AfterValidator(_compiles)]
 
 
 class Section(BaseModel):
-    """Base of all config sections: unknown keys are faults, values do not change."""
+    """Base of all config sections: unknown keys are faults, and values are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -101,7 +101,7 @@ class DataConfig(Section):
 
 @dataclass(frozen=True)
 class TrainConfig(TrainSettings):
-    """How the real training runs, with what only a config can say of it."""
+    """How the real training runs, with the settings that only a config has."""
 
     find_unused_parameters: bool = False
     """Whether DDP looks in every step for parameters that take no part in the loss; it costs time."""

@@ -1,7 +1,7 @@
 """Finding what is wrong with the `_target_` nodes of a config before anything is built.
 
 Each target is imported and the arguments beside it are bound to its signature, without calling it: a misspelt
-argument is found in a second, not after the data set has loaded.
+argument shows in a second, not after the data set has loaded.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def resolve(path: str, key: str) -> Any:
         key: The config key that names it, for the message when a module raises.
 
     Raises:
-        LookupError: There is no such module or attribute; the message names the nearest that there is.
+        LookupError: The module or attribute does not exist; the message names the nearest one.
         UserCodeError: A module raises as it is imported.
     """
     parts = path.split(".")
@@ -77,18 +77,18 @@ def resolve(path: str, key: str) -> Any:
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:
-    """Tell whether `function` takes an argument of that name; yes, if it does not tell."""
+    """Tell whether `function` takes an argument of that name; assume so if its signature is unknown."""
     parameters = _parameters(function)
     return parameters is None or name in parameters or _takes_any(parameters)
 
 
 def first_parameter(function: Callable[..., Any]) -> str | None:
-    """Return the name of the first argument that `function` takes; None if it does not tell."""
+    """Return the name of the first argument that `function` takes; None if its signature is unknown."""
     return next(iter(_parameters(function) or ()), None)
 
 
 def default_of(function: Callable[..., Any], name: str) -> Any:
-    """Return the default of an argument; None if there is no such argument, or no default."""
+    """Return the default of an argument; None if the argument is unknown or has none."""
     parameter = (_parameters(function) or {}).get(name)
     return None if parameter is None or parameter.default is parameter.empty else parameter.default
 
@@ -143,7 +143,7 @@ def _check_node(key: str, node: dict[str, Any]) -> Iterator[Fault]:
 def _check_own_optimizer(model: str) -> Iterator[Fault]:
     """Find fault with a config that has no optimizer, unless the model may bring one as a LightningModule does.
 
-    What a function returns shows only once it is called; it is no LightningModule if no lightning is imported.
+    What a function returns shows only when it is called. It is no LightningModule if Lightning is not imported.
     """
     target = resolve(model, "model")
     loaded = any(package in sys.modules for package in ("lightning.pytorch", "pytorch_lightning"))
@@ -194,8 +194,9 @@ def _check_arguments(key: str, node: dict[str, Any], function: Callable[..., Any
     arguments = {name: value for name, value in node.items() if name not in HYDRA_KEYS}
     for name, value in arguments.items():
         if name in parameters and isinstance(value, str):
-            node[name] = _as_number(value, parameters[name])
-            if isinstance(node[name], str) and _takes_only_numbers(parameters[name]):
+            try:
+                node[name] = _as_number(value, parameters[name])
+            except ValueError:
                 yield Fault(f"{key}.{name}", expected="a number", got=short(value))
     unknown = [] if _takes_any(parameters) else [name for name in arguments if name not in parameters]
     for name in unknown:
@@ -221,7 +222,7 @@ def _check_missing(
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:
-    """Return the parameters of a function and of the decorator around it; None if it does not tell them."""
+    """Return the parameters of a function and of the decorator around it; None if they are unknown."""
     try:
         wrapped = _signature(function).parameters
         decorator = inspect.signature(function, follow_wrapped=False).parameters
@@ -235,7 +236,7 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter] | 
 def _settable(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """Return the properties of a class that can be set, as arguments that its decorator may take.
 
-    The configs of transformers take `num_labels` and the like so; their signature does not tell.
+    The configs of transformers take `num_labels` and the like this way; their signature does not show it.
     """
     names = dir(function) if inspect.isclass(function) else ()
     members = {name: inspect.getattr_static(function, name, None) for name in names}
@@ -254,12 +255,16 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
     """Return the signature of a function, its annotations as types if they can be resolved."""
     try:
         return inspect.signature(function, eval_str=True)
-    except Exception:  # an annotation may name anything, such as what is imported for type checkers alone
+    except Exception:  # an annotation may name a class that is imported for type checkers only
         return inspect.signature(function)
 
 
 def _as_number(value: str, parameter: inspect.Parameter) -> Any:
-    """Return `value` as a number if the parameter is declared to be one, by annotation or by default."""
+    """Return `value` as a number if the parameter is declared to be one, by annotation or by default.
+
+    Raises:
+        ValueError: It is no number, and the parameter takes nothing else.
+    """
     declared = _declared(parameter.annotation)
     by_default = isinstance(parameter.default, (int, float)) and not isinstance(parameter.default, bool)
     if str in declared or not (by_default or declared & {int, float}):
@@ -267,12 +272,10 @@ def _as_number(value: str, parameter: inspect.Parameter) -> Any:
     for number in (int, float):
         with contextlib.suppress(ValueError):
             return number(value)
+    plain = {kind for kind in declared if getattr(kind, "__name__", "") != "Tensor"}
+    if plain and plain <= {int, float}:
+        raise ValueError(value)
     return value
-
-
-def _takes_only_numbers(parameter: inspect.Parameter) -> bool:
-    declared = {kind for kind in _declared(parameter.annotation) if getattr(kind, "__name__", "") != "Tensor"}
-    return bool(declared) and declared <= {int, float}
 
 
 def _declared(annotation: Any) -> set[Any]:

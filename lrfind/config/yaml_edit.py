@@ -1,6 +1,6 @@
-"""Setting values in the text of a YAML file, every other byte as it is: comments, order, quoting, line ends.
+"""Setting values in the text of a YAML file. All other bytes stay: comments, order, quoting, line ends.
 
-PyYAML says where in the text each node lies; what is set there is written in flow style, in one line.
+PyYAML says where in the text each node lies. New values are written in flow style, in one line.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class CannotEditError(Exception):
 def set_value(text: str, path: Sequence[Key], value: Any) -> str:
     """Return `text` with the value at `path` replaced, or added if there is none.
 
-    Whoever sets a value that others share, as one with an anchor, sets it for them as well.
+    If other places share the value, by an anchor, it changes there as well.
 
     Args:
         text: A YAML document, a mapping at its top.
@@ -34,7 +34,7 @@ def set_value(text: str, path: Sequence[Key], value: Any) -> str:
         value: Made of mappings, lists, text, numbers, booleans and None.
 
     Raises:
-        CannotEditError: The place is an alias, or what is there stretches over lines of its own.
+        CannotEditError: The place is an alias, or its value is a block of several lines.
         yaml.YAMLError: The text is no YAML.
     """
     node: Any = yaml.compose(text, Loader=_Loader)
@@ -65,7 +65,7 @@ def differences(old: Any, new: Any, path: tuple[Key, ...] = ()) -> Iterator[tupl
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes an alias as a node of its own, at its place, rather than as what it stands for."""
+    """Composes an alias as a node at its own place, not as the node it refers to."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if not self.check_event(yaml.AliasEvent):
@@ -105,20 +105,20 @@ def _insert(text: str, node: yaml.MappingNode, key: str, value: Any) -> str:
         start = first.start_mark.index
         return f"{text[:start]}{entry}{between}{text[start:]}"
     end = place.end_mark.index
-    if not node.flow_style:  # what stands behind the value, such as a comment, stays there
+    if not node.flow_style:  # a comment behind the value stays there
         rest = re.compile(f"[^{_BREAKS}]*").match(text, end)
         end = rest.end() if rest else end
     return f"{text[:end]}{between}{entry}{text[end:]}"
 
 
 def _in_line(node: yaml.ScalarNode | yaml.CollectionNode) -> bool:
-    """Tell whether a node ends where its text does; one in block style goes on to what comes next."""
+    """Tell whether a node ends with its own text; the mark of one in block style lies at the next node."""
     return bool(node.flow_style) if isinstance(node, yaml.CollectionNode) else node.style not in ("|", ">")
 
 
 def _line_break(text: str) -> str:
-    found = re.search(r"\r\n|\n|\r", text)
-    return found[0] if found else "\n"
+    first = re.search(r"\r\n|\n|\r", text)
+    return first[0] if first else "\n"
 
 
 def _nested(path: Sequence[Key], value: Any) -> Any:

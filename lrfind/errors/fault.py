@@ -1,4 +1,4 @@
-"""A fault and a note: what lrfind has to say, as facts rather than as a finished sentence."""
+"""Faults and notes: facts, from which a sentence is made for each audience."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Fault:
     Attributes:
         key: The setting at fault, by its config key, or a command-line flag; "" if it is none of them.
         expected: What would be right, such as "a number above 0". It may name settings, as `fix` may.
-        got: What is there instead, literally.
+        got: The value that was given, literally.
         fix: What to do about it; `$num_iter` names a setting in the words of who reads it (`Words.fill`).
         docs: The page below `docs/` that helps, with its section: "config.md#parameter-groups".
-        problem: What is wrong, literally, where "expected ..., got ..." does not say it.
+        problem: What is wrong, literally, if "expected ..., got ..." does not say it.
     """
 
     key: str = ""
@@ -68,7 +68,7 @@ class Note:
     Attributes:
         text: A sentence; `$num_iter` names a setting, as in `Fault.fix`.
         level: How much it matters.
-        literal: What follows the text as it is, such as names from the user's model.
+        literal: Follows the text unchanged, such as names from the user's model.
     """
 
     text: str
@@ -96,11 +96,11 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
 
 
 def short(value: Any) -> str:
-    """Return a value as text, its beginning if it is a long one."""
+    """Return a value as text of at most 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says."""
+    """Return the first line of the message of an error."""
     return str(error).strip().partition("\n")[0]

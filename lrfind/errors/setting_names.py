@@ -1,7 +1,7 @@
 """What each audience calls a setting: the key of a config, a flag, or the argument of a Python function.
 
 A text of lrfind names settings by `$name`: `raise $num_iter` reads "raise sweep.num_iter" beside a config, and "raise
-num_iter" in Python. Only texts of lrfind are filled in; what a user's code said, or a file is called, never is.
+num_iter" in Python. Only texts of lrfind are filled in, never messages of the user's code or names of files.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Words:
     """The words of an audience.
 
     Attributes:
-        names: What it calls a setting, by the config key; a key that is not there is called by itself.
-        phrases: What stands for `$name` in a text, beside the settings of `KEYS`.
+        names: What it calls a setting, by the config key; other settings go by their key.
+        phrases: Replacements of `$name` in a text, beside the settings of `KEYS`.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Words:
         return self.names.get(key, key)
 
     def fill(self, text: str) -> str:
-        """Return a text of lrfind with the settings it names in these words; unknown names stay as they are."""
+        """Return a text of lrfind with its settings named in these words; unknown names stay."""
         settings = {name: self.name(key) for name, key in KEYS.items()}
         return string.Template(text).safe_substitute(settings | dict(self.phrases))
 

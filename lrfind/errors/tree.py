@@ -29,18 +29,18 @@ class ExitCode(enum.IntEnum):
 
 
 class LrfindError(Exception):
-    """Base of all errors that are shown to the user as a message, without a traceback of lrfind's own.
+    """Base of all errors that the user sees as a message, without a traceback of lrfind.
 
-    Its text is rendered when it is asked for, in `words`.
+    Its text is rendered on demand, in `words`.
 
     Attributes:
         faults: What is wrong, one or several.
         source: The file or command that is at fault; "" if none is.
-        words: What its reader calls a setting; whoever passes the error on to another audience changes them.
+        words: What its reader calls a setting; code that shows the error to another audience changes them.
         where: Where it happened, outermost first, such as ("rank 1", "step 5").
         partial: The `Sweep` that was measured before; None if nothing was.
-        told: Of several processes that train together, whether another one tells the user; None if they did not
-            settle that, or there is but one.
+        told: Whether another process of the same training tells the user; None if the processes have not settled
+            that, or there is only one.
     """
 
     exit_code = ExitCode.FAILED
@@ -65,10 +65,10 @@ class LrfindError(Exception):
 
 
 class UserCodeError(LrfindError):
-    """Code of the user's raised, or returned what cannot be used.
+    """Code of the user raised, or returned an unusable value.
 
     Attributes:
-        user_traceback: The traceback, cut to frames outside of lrfind and the libraries it drives;
+        user_traceback: The traceback without the frames of lrfind and the libraries it drives;
             empty when the fault has no frame in the user's own code.
         hints: Further lines below the fault, in the form of `Fault.fix`.
     """
@@ -87,7 +87,7 @@ class DataError(LrfindError):
 
 
 class ConfigError(LrfindError):
-    """The config or the command line is at fault; all faults that were found are listed."""
+    """The config or the command line is at fault; every fault is listed."""
 
     exit_code = ExitCode.USAGE
 

@@ -1,4 +1,4 @@
-"""Running the user's code: what it raises becomes a message with a way out, and a traceback of theirs alone."""
+"""Running the user's code: its exceptions become a message with a way out and a traceback of the user's frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIBRARIES = (
     *("lrfind", "hydra", "omegaconf", "importlib"),
     *("torch", "torchvision", "transformers", "lightning", "pytorch_lightning"),
 )
-"""Packages whose frames no one would look for their own fault in."""
+"""Packages whose frames do not show the user's fault."""
 
 
 @contextlib.contextmanager
@@ -25,10 +25,10 @@ def user_code(doing: str, hints: Callable[[], Sequence[str]] = tuple, key: str =
 
     Args:
         doing: What was being done, as the start of the message: "building model".
-        hints: Returns lines with the way out, or facts that help to find it, in the form of `Fault.fix`; called when
-            there is a fault.
+        hints: Returns lines with the way out, or facts that help to find it, in the form of `Fault.fix`; called only
+            after an exception.
         key: The setting whose value is the code, by its config key; "" if none is.
-        docs: The page that helps where the code takes or returns something else than is handed over.
+        docs: The page that helps if the code does not fit the arguments it is called with.
     """
     try:
         yield
@@ -49,7 +49,7 @@ def user_code(doing: str, hints: Callable[[], Sequence[str]] = tuple, key: str =
 
 
 def _said(error: BaseException) -> str:
-    """Return the message of an error, whose class may be the user's and fail at that, too."""
+    """Return the message of an error; a class of the user's may fail to make one."""
     try:
         return str(error)
     except Exception as another:
@@ -57,7 +57,7 @@ def _said(error: BaseException) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error, which may be one of torch's, is for lack of memory."""
+    """Tell whether an error, of Python or of torch, means that memory ran out."""
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
@@ -66,7 +66,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _way_out(error: BaseException) -> str:
-    """Return what to do about a fault of the machine that the message of the error does not say; "" of another."""
+    """Return what to do about a known error whose message does not say it; "" for others."""
     kind, text = type(error), _said(error)
     if is_out_of_memory(error):
         return (
@@ -96,7 +96,7 @@ def _user_frames(error: BaseException) -> str:
 
 
 def _without_libraries(formatted: str) -> str:
-    """Return a traceback that comes as text, likewise without the frames of libraries."""
+    """Return a traceback in text form without the frames of lrfind and of libraries."""
     frames = re.finditer(r'  File "([^"]+)", line \d+.*\n(?:    .*\n)*', formatted)
     return "".join(frame[0] for frame in frames if _is_users(frame[1]))
 

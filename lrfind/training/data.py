@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -70,31 +71,34 @@ def batches_of(
     return DataLoader(dataset, batch_sampler=BatchSampler(sampler, size, drop_last=True), **common)
 
 
+@dataclass(eq=False)
 class _SharedSampler(Sampler[int]):
-    """A process's share of the indices that another sampler draws, all of them, so that the generators stay in step."""
+    """A process's share of the indices that another sampler draws.
 
-    def __init__(self, sampler: Sampler[int], samples: int, batch_size: int, share: Share) -> None:
-        self._sampler = sampler
-        self._samples = samples
-        self._batch_size = batch_size
-        self._share = share
+    Every process draws all indices, so that their generators stay in step.
+    """
+
+    sampler: Sampler[int]
+    samples: int
+    batch_size: int
+    share: Share
 
     def __iter__(self) -> Iterator[int]:
-        order: Sequence[int] = range(self._samples)
-        if not isinstance(self._sampler, SequentialSampler):
-            order = list(self._sampler)
-        return iter(self._share.of(order, self._batch_size))
+        order: Sequence[int] = range(self.samples)
+        if not isinstance(self.sampler, SequentialSampler):
+            order = list(self.sampler)
+        return iter(self.share.of(order, self.batch_size))
 
 
+@dataclass(eq=False)
 class _Slice(IterableDataset[Any]):
     """Every `ranks`-th sample of a data set that can only be read through, in each of its workers."""
 
-    def __init__(self, dataset: IterableDataset[Any], share: Share) -> None:
-        self._dataset = dataset
-        self._share = share
+    dataset: IterableDataset[Any]
+    share: Share
 
     def __iter__(self) -> Iterator[Any]:
-        return itertools.islice(self._dataset, self._share.rank, None, self._share.ranks)
+        return itertools.islice(self.dataset, self.share.rank, None, self.share.ranks)
 
 
 def check_size(dataset: Any) -> None:

@@ -24,7 +24,7 @@ class Share:
     Attributes:
         rank: Number of the process, from 0.
         ranks: How many processes read the data.
-        world: Mini-batches that make one for all processes of the training: `ranks`, or more where one stands for many.
+        world: Processes of the training: `ranks`, or more if one process stands for many.
     """
 
     rank: int = 0
@@ -32,17 +32,14 @@ class Share:
     world: int = 1
 
     def batch_size(self, asked: int, samples: int) -> int:
-        """Return the samples of a mini-batch: what is asked for, or fewer where the data makes not one such.
+        """Return the samples of a mini-batch: as many as asked for, or fewer if the data is smaller.
 
         Raises:
             DataError: There are fewer samples than processes.
         """
         if samples < self.world:
-            raise DataError(
-                Fault(
-                    "data", expected=f"a sample for each of {self.world} processes", got=str(samples), fix="start fewer"
-                )
-            )
+            expected = f"a sample for each of {self.world} processes"
+            raise DataError(Fault("data", expected=expected, got=str(samples), fix="start fewer"))
         return min(asked, samples // self.world)
 
     def of(self, order: Indices, batch_size: int) -> Indices:
@@ -55,7 +52,7 @@ ALL = Share()
 
 
 def endless(loader: Iterable[Any], on_recycle: Callable[[], None] = lambda: None, at_least: int = 1) -> Iterator[Any]:
-    """Yield the batches of `loader` over and over; end when it cannot be read a second time.
+    """Yield the batches of `loader` over and over; stop if it cannot be read a second time.
 
     No thread reads ahead: on an accelerator the step has only been queued when the next batch is fetched, so the
     two overlap already; on a CPU a thread competes with the step for the same cores (measured: slower), and its
@@ -102,22 +99,20 @@ def _one_pass(loader: Iterable[Any]) -> Iterator[Any]:
         yield from loader
 
 
+@dataclass(eq=False)
 class TensorBatches:
     """The shuffled batches of samples that lie in memory, taken a whole batch at a time.
 
-    They are those of a `DataLoader` over a `TensorDataset` with the same generator, which takes the samples one by
-    one and stacks them again: for a small model that costs as much as a third of the training step.
+    They equal those of a `DataLoader` over a `TensorDataset` with the same generator. A `DataLoader` takes the samples
+    one by one and stacks them again, which costs a small model up to a third of the training step.
     """
 
-    def __init__(
-        self, tensors: Sequence[Tensor], batch_size: int, generator: torch.Generator, share: Share = ALL
-    ) -> None:
-        self._tensors = tensors
-        self._batch_size = batch_size
-        self._generator = generator
-        self._share = share
+    tensors: Sequence[Tensor]
+    batch_size: int
+    generator: torch.Generator
+    share: Share = ALL
 
     def __iter__(self) -> Iterator[list[Tensor]]:
-        order = torch.randperm(len(self._tensors[0]), generator=self._generator)
-        for batch in torch.split(self._share.of(order, self._batch_size), self._batch_size):
-            yield [tensor.index_select(0, batch) for tensor in self._tensors]
+        order = torch.randperm(len(self.tensors[0]), generator=self.generator)
+        for batch in torch.split(self.share.of(order, self.batch_size), self.batch_size):
+            yield [tensor.index_select(0, batch) for tensor in self.tensors]

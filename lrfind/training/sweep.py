@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -116,31 +117,31 @@ def _locate(error: UserCodeError, trace: _Trace) -> UserCodeError:
     return error
 
 
+@dataclass
 class _Trace:
     """The losses read so far, up to the one that ends the sweep."""
 
-    def __init__(self, seed: int, lrs: Sequence[float], stop_rule: StopRule | None, on_step: OnStep | None) -> None:
-        self._seed = seed
-        self._lrs = lrs
-        self._stop_rule = stop_rule
-        self._on_step = on_step
-        self._losses: list[float] = []
-        self.stopped: StopReason | None = None
+    seed: int
+    lrs: Sequence[float]
+    stop_rule: StopRule | None
+    on_step: OnStep | None
+    losses: list[float] = field(default_factory=list)
+    stopped: StopReason | None = None
 
     def extend(self, arrived: Iterable[float]) -> None:
         """Take the losses that were read, in order; those behind a loss that ends the sweep are surplus."""
         for loss in arrived:
             if self.stopped:
                 return
-            if self._on_step:
-                self._on_step(len(self._losses), self._lrs[len(self._losses)], loss)
-            self._losses.append(loss)
+            if self.on_step:
+                self.on_step(len(self.losses), self.lrs[len(self.losses)], loss)
+            self.losses.append(loss)
             if not math.isfinite(loss):
                 self.stopped = StopReason.NON_FINITE
-            elif self._stop_rule and self._stop_rule.diverged(loss):
+            elif self.stop_rule and self.stop_rule.diverged(loss):
                 self.stopped = StopReason.DIVERGED
 
     def sweep(self, otherwise: StopReason) -> Sweep:
         """Return what was measured, ended by the losses themselves or, if they did not, for the reason given."""
-        count = len(self._losses)
-        return Sweep(self._seed, tuple(self._lrs[:count]), tuple(self._losses), self.stopped or otherwise)
+        lrs = tuple(self.lrs[: len(self.losses)])
+        return Sweep(self.seed, lrs, tuple(self.losses), self.stopped or otherwise)

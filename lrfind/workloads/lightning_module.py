@@ -193,7 +193,7 @@ def _part(package: Any, name: str) -> Any:
 
 @contextlib.contextmanager
 def hushed() -> Iterator[None]:
-    """Hide the messages of a Trainer about devices, tips and data: this one runs nothing."""
+    """Hide the messages of a Trainer about devices, tips and data."""
     before = logging.root.manager.disable
     logging.disable(logging.INFO)
     try:
