@@ -42,9 +42,9 @@ else:
     _Base = type("_Base", tuple(package.Callback for package in _packages()), {})
 
 DONE_ALREADY = ("setup", "on_before_batch_transfer", "transfer_batch_to_device")
-"""Hooks that have run before the search, or that run in it."""
+"""Hooks that have run before the search, or run during it."""
 PRECISIONS = {"16-mixed": "fp16", "bf16-mixed": "bf16"}
-"""Other ones are in the weights, or in what the precision plugin does around a step."""
+"""Other precisions are in the weights, or in the plugin's context around a step."""
 
 
 class FindLR(Search, _Base):
@@ -81,8 +81,8 @@ class FindLR(Search, _Base):
         if reason := _hindrance(trainer, pl_module):
             self._refuse(reason)
             return
-        trainer.fit_loop.setup_data()  # as `estimated_stepping_batches` does, too
-        with hushed():  # it would say twice that there is nothing to train
+        trainer.fit_loop.setup_data()  # `estimated_stepping_batches` calls it as well
+        with hushed():  # `skip` logs if there is nothing to train, and the Trainer asks it again
             if trainer.fit_loop.skip:
                 return
         self._find(trainer, pl_module)
@@ -149,7 +149,7 @@ def _training(trainer: Any, module: Any, own: Step) -> Training:
 
 
 def _step(trainer: Any, module: Any, own: Step) -> Step:
-    """Return the step of the training loop: the batch made ready, then `training_step` in the Trainer's precision."""
+    """Return the step of the training loop: batch hooks, transfer, `training_step` in the Trainer's precision."""
     modes = [(part, part.training) for part in module.modules()]  # the Trainer leaves frozen parts in evaluation mode
     plugin, device = trainer.precision_plugin, trainer.strategy.root_device
 
@@ -167,7 +167,7 @@ def _step(trainer: Any, module: Any, own: Step) -> Step:
 
 @contextlib.contextmanager
 def _unobserved(trainer: Any, module: Any) -> Iterator[None]:
-    """Keep what `training_step` logs, and what it sets on its Trainer, from the training."""
+    """Drop what `training_step` logs, and undo what it sets on its Trainer."""
     with attributes_kept(trainer), contextlib.ExitStack() as stack:
         if trainer.loggers:
             trainer.loggers = [package_of(module).loggers.logger.DummyLogger()]

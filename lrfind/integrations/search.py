@@ -47,7 +47,7 @@ class Training:
         optimizer: Of PyTorch, without a trainer's wrapper.
         step: step(model, batch) -> loss, as the trainer makes it.
         schedulers: Of the learning rate.
-        settings: What else `find_lr` should know of it, by its arguments.
+        settings: Further arguments of `find_lr`, by name.
     """
 
     model: nn.Module
@@ -59,7 +59,7 @@ class Training:
 
     @property
     def peak_lr(self) -> float:
-        """The learning rate that it is set up with, the peak of its schedule."""
+        """The learning rate before the search: the peak of the schedule."""
         return peak_lrs(self.optimizer, self.schedulers)[0]
 
 
@@ -147,7 +147,7 @@ def replace_lr(holder: MutableMapping[str, Any], old: float, new: float) -> None
 
 @contextlib.contextmanager
 def attributes_kept(*holders: Any) -> Iterator[None]:
-    """Put the attributes of objects back at the end, and what is in those that are dicts and lists."""
+    """Put the attributes of objects back at the end, and the contents of those that are dicts and lists."""
     kept = [(vars(holder), dict(vars(holder))) for holder in holders]
     containers = Snapshot([value for _, own in kept for value in own.values() if isinstance(value, (dict, list))])
     try:

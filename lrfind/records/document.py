@@ -1,4 +1,4 @@
-"""The JSON document of a record, defined once: what is read, what is written and the JSON Schema come from it."""
+"""The JSON document of a record, defined once: reading, writing and the JSON Schema use this definition."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lrfind.records.types import (
 from lrfind.records.values import Amount, Count, Flag, LearningRate, Loss, Share, Text
 
 SCHEMA: Literal[1] = 1
-"""Number of the JSON layout; it rises when a reader of the old layout would misread the new one."""
+"""Number of the JSON layout; a new layout that old readers would misread gets a higher one."""
 AS_WRITTEN = "take the record as `lrfind run` wrote it"
 
 
@@ -40,7 +40,7 @@ class SweepEntry(Sweep):
 
 
 class _Section(BaseModel):
-    """Settings that later stages compute with; what else is there stays as it is."""
+    """Settings that later stages compute with; other keys are kept unchecked."""
 
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
@@ -78,7 +78,7 @@ class Record(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     schema_: Annotated[Literal[1], BeforeValidator(_of_this_layout)] = Field(alias="schema")
-    """Number of this layout; it rises when a reader of the old one would misread the new one."""
+    """Number of this layout; a new layout that old readers would misread gets a higher one."""
     status: Status
     """Whether a learning rate is suggested."""
     reason: Refusal | None
@@ -114,7 +114,7 @@ class Record(BaseModel):
     probes: tuple[Probe, ...]
     """Short trainings at one learning rate each, in the order run."""
     repeats: tuple[Repeat, ...]
-    """What each seed suggested, where more than one was run."""
+    """What each seed suggested, if more than one was run."""
     spread: Amount | None = None
     """Standard deviation of log10 of the suggestions over the repeats, in decades."""
     title: Text
@@ -124,7 +124,7 @@ class Record(BaseModel):
     config: _Settings
     """The resolved config; empty if there was none."""
     settings: _Settings = _Settings()
-    """How it was swept, probed and read; empty in records from before it was kept."""
+    """How it was swept, probed and read; empty in records of former versions."""
     environment: dict[str, Any]
     """Versions, device and seed."""
     timing: dict[str, Amount]
@@ -146,7 +146,7 @@ class Record(BaseModel):
 
 
 class Failure(BaseModel):
-    """What `lrfind run` prints with --json for a config whose run brought no record."""
+    """What `lrfind run` prints with --json for a config whose run gave no record."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
@@ -169,7 +169,7 @@ def read_record(document: Any, source: str) -> Record:
         source: Its name, for error messages.
 
     Raises:
-        RecordError: It is no record: a key is missing, or a value is not what it must be.
+        RecordError: It is no record: a key is missing, or a value is at fault.
     """
     try:
         return Record.model_validate(document)

@@ -17,8 +17,8 @@ Tool = Literal["torch-lr-finder", "ignite", "lightning"]
 """A finder whose history holds a running average of the losses, by its own default."""
 
 MOST_POINTS = 2000
-"""More losses than this are averaged by twos, threes, ...: a learning rate that is read from them stays the same, and
-smoothing takes memory by their square."""
+"""Longer curves are averaged by twos, threes, ...: the learning rate that is read from them stays the same, and the
+memory of smoothing grows with the square of the points."""
 
 SMOOTHING: Mapping[Tool, float] = {"torch-lr-finder": 0.95, "ignite": 0.95, "lightning": 0.98}
 """What each tool keeps of its average at each step; Lightning corrects it for its start at 0, as Adam does."""
@@ -29,7 +29,7 @@ _LOSS_NAMES = (
     *("batch_loss", "train_batch_loss", "raw_loss"),
 )
 _BEGINS = 5
-"""Losses that make up the level at the start."""
+"""Losses whose median is the level at the start."""
 
 
 def to_sweep(content: Content, source: str, tool: Tool | None = None, *, after_update: bool = False) -> Sweep:
@@ -183,7 +183,7 @@ def _thinned(lrs: list[float], losses: list[float]) -> tuple[list[float], list[f
 
 
 def _stop_reason(losses: Sequence[float]) -> StopReason:
-    """Return how a curve ends, as far as it shows: by a rise of three times the descent before, it blew up."""
+    """Return how a curve ends, as far as it shows: after a rise of three times its descent, it has diverged."""
     if not math.isfinite(losses[-1]):
         return StopReason.NON_FINITE
     start = statistics.median(losses[:_BEGINS])

@@ -1,6 +1,6 @@
 """The JSON form of a `Result`, both ways.
 
-It is strict, as all JSON that lrfind writes (a number that is not finite is null), and carries a schema number.
+The JSON is strict, as everywhere in lrfind (numbers that are not finite are null), and carries a schema number.
 Reading a document back gives an equal `Result`.
 """
 
@@ -26,11 +26,11 @@ def to_json(result: Result, *, line: bool = False) -> str:
         {**vars(sweep), "smoothed": smoothed, "used": index == result.used}
         for index, (sweep, smoothed) in enumerate(zip(result.sweeps, result.smoothed, strict=True))
     ]
-    made = {"schema_": SCHEMA, "sweeps": sweeps, "stop_reason": result.sweep.stop_reason}
+    computed = {"schema_": SCHEMA, "sweeps": sweeps, "stop_reason": result.sweep.stop_reason}
     document = {}
     for name, field in Record.model_fields.items():
         holder = result.analysis if name in _OF_ANALYSIS else result
-        document[field.alias or name] = made[name] if name in made else getattr(holder, name)
+        document[field.alias or name] = computed[name] if name in computed else getattr(holder, name)
     return dumps(document, line=line)
 
 
@@ -58,7 +58,7 @@ def to_result(document: Any, source: str) -> Result:
         smoothed=smoothed,
         used=used,
         analysis=Analysis(**{name: getattr(record, name) for name in _OF_ANALYSIS}, smoothed=smoothed[used]),
-        # As they are in the document: what is checked in them is but a part.
+        # From the document itself, as the schema checks only a part of them.
         **{name: document.get(name, {}) for name in ("config", "settings", "environment", "timing")},
         **{name: getattr(record, name) for name in _OF_RESULT},
     )

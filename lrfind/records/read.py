@@ -1,4 +1,4 @@
-"""From files and stdin to what they hold, parsed once: records, or a curve that another tool recorded."""
+"""Reading and parsing files and stdin: records, or a curve that another tool recorded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from lrfind.errors import Fault, RecordError
 
 MOST_BYTES = 100 * 2**20
-"""No record comes near; what does is another file."""
+"""Far more than any record has."""
 
 Content = Any
 """What a file holds: parsed JSON, or the text of a table."""
@@ -22,8 +22,8 @@ def read_text(name: str, stream: BinaryIO | None = None) -> str:
     """Return the text of a file that may be a record or a curve.
 
     Args:
-        name: Its path, or what the stream is called.
-        stream: What to read instead of a file.
+        name: Its path, or a name for the stream.
+        stream: Is read instead of a file.
 
     Raises:
         RecordError: It cannot be read, or is no text.
@@ -50,10 +50,10 @@ def read_text(name: str, stream: BinaryIO | None = None) -> str:
 
 
 def parse(text: str, source: str) -> list[Content]:
-    """Return what a text holds: the records of several runs one after the other, or one content of another kind.
+    """Return the records in a text, one for each run, or its one content of another kind.
 
-    JSON Lines are what several runs print, `jq -s` makes a list of them, and in files that were joined each record
-    stretches over many lines. JSON Lines of another kind are the rows of one curve.
+    Several runs print their records as JSON Lines, `jq -s` makes a list of them, and joined files hold records of many
+    lines each. JSON Lines of another kind are the rows of one curve.
 
     Args:
         text: JSON, JSON Lines, or a table.
@@ -84,12 +84,12 @@ def _values(text: str, source: str) -> list[Any]:
 
 
 def is_record(content: Content) -> bool:
-    """Tell whether a content is meant to be a record, or stands for a run that failed."""
+    """Tell whether a content is a record or a failed run, also if it has faults."""
     return isinstance(content, dict) and ("schema" in content or "sweeps" in content)
 
 
 def failure_in(content: Content) -> str | None:
-    """Return what went wrong, if a content stands for a run that failed."""
+    """Return what went wrong in the failed run that a content describes; None for any other content."""
     failed = isinstance(content, dict) and content.get("status") == "failed"
     return str(content.get("message")) if failed else None
 

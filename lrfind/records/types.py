@@ -38,7 +38,7 @@ class StopReason(str, enum.Enum):
 
     @property
     def cut_short(self) -> bool:
-        """Whether it ended before its time for a reason that is not in the losses."""
+        """Whether it ended early for a reason other than its losses."""
         return self in (StopReason.DATA_ENDED, StopReason.INTERRUPTED, StopReason.FAILED)
 
 
@@ -64,7 +64,7 @@ class Refusal(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Sweep(_Described):
-    """One learning-rate sweep as it was measured."""
+    """One measured learning-rate sweep."""
 
     seed: Seed
     """Seed of the weights and the batch order."""
@@ -84,15 +84,15 @@ class Probe(_Described):
     lr: LearningRate
     """The learning rate of all its updates."""
     steps: Count
-    """Updates that it was to have."""
+    """Updates that were asked for."""
     losses: tuple[Loss, ...]
-    """Raw loss of each mini-batch, shape `(n,)`; the mini-batches are those of every other probe."""
+    """Raw loss of each mini-batch, shape `(n,)`; all probes see the same mini-batches."""
     stop_reason: StopReason
     """Why it ended."""
 
     @property
     def end_loss(self) -> float:
-        """The mean loss of the last quarter; infinite if the training did not get to its end."""
+        """The mean loss of the last quarter; infinite if the training did not reach its end."""
         return self.loss_after(self.steps)
 
     def loss_after(self, steps: int) -> float:
@@ -105,23 +105,23 @@ class Probe(_Described):
 
 @dataclass(frozen=True)
 class Group(_Described):
-    """A parameter group of the optimizer: a multiple of the learning rate that is swept, or one of its own."""
+    """A parameter group of the optimizer, whose learning rate is a multiple of the swept one, or fixed."""
 
     name: Text
     """Its name in the config or the optimizer."""
     lr_scale: Amount | None
-    """Its learning rate over the one that is swept; None for a group that is not swept."""
+    """Its learning rate over the swept one; None for a group that is not swept."""
     fixed_lr: Amount | None
     """The learning rate of a group that is not swept."""
 
     def lr(self, swept: float) -> float:
-        """Return the group's learning rate where the one that is swept is `swept`."""
+        """Return the group's learning rate when the swept one is `swept`."""
         return self.fixed_lr if self.lr_scale is None and self.fixed_lr is not None else (self.lr_scale or 0.0) * swept
 
 
 @dataclass(frozen=True)
 class Candidate(_Described):
-    """The learning rate that one reading method proposes; `lr` is None where the method finds nothing."""
+    """The learning rate that one reading method proposes; `lr` is None if the method finds none."""
 
     method: Text
     lr: LearningRate | None
@@ -143,14 +143,13 @@ class Landmarks(_Described):
     steepest_slope: Number
     """Slope there, in loss per decade of learning rate (negative)."""
     descent_end_lr: LearningRate
-    """Learning rate at which most of the drop from plateau to minimum is made."""
+    """Learning rate at which the loss has dropped most of the way from plateau to minimum."""
     minimum_lr: LearningRate
     """Learning rate of the minimum."""
     minimum_loss: Number
     """Smoothed loss there."""
     divergence_lr: LearningRate | None
-    """Learning rate at which the curve rises above its plateau, or the sweep blew up; None when neither
-    happened."""
+    """Learning rate at which the curve rises above its plateau, or the sweep diverged; None without either."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +161,7 @@ class Analysis:
         reason: Why none is; None when one is.
         message: The finding in a sentence or two, with what to do next.
         method: Name of the candidate that was chosen; None without a suggestion.
-        suggested_lr: The suggestion for the schedule of the training; None when the curve does not say.
+        suggested_lr: The suggestion for the schedule of the training; None without one.
         suggested_lrs: The suggestion for each schedule: the constant learning rate, or the peak; empty without one.
         safe_range: (low, high) around the suggestion; None without one.
         confidence: 0 to 1; 0 without a suggestion.
@@ -196,7 +195,7 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Repeat(_Described):
-    """What the run of one seed suggested: None if it gave no learning rate."""
+    """What the run of one seed suggested; `suggested_lr` is None if it suggested none."""
 
     seed: Seed
     suggested_lr: LearningRate | None
@@ -220,8 +219,8 @@ class Result:
         error: Message of the fault that cut the run short; None when none did.
         probes: Short trainings that checked that sweep, in the order run.
         groups: The parameter groups of the optimizer.
-        repeats: What each seed suggested, where more than one was run.
-        interrupted: Whether the user stopped it before its end.
+        repeats: What each seed suggested, if more than one was run.
+        interrupted: Whether the user stopped the run early.
         settings: How it was swept, probed and read, as nested plain values; empty in records that lack it.
     """
 
@@ -243,18 +242,18 @@ class Result:
 
     @property
     def cut_short(self) -> bool:
-        """Whether it ended before its time."""
+        """Whether it ended early."""
         return self.interrupted or self.error is not None
 
     @property
     def spread(self) -> float | None:
         """Standard deviation of log10 of the suggestions over the repeats, in decades; None below two of them."""
-        found = [math.log10(repeat.suggested_lr) for repeat in self.repeats if repeat.suggested_lr is not None]
-        return statistics.stdev(found) if len(found) > 1 else None
+        exponents = [math.log10(repeat.suggested_lr) for repeat in self.repeats if repeat.suggested_lr is not None]
+        return statistics.stdev(exponents) if len(exponents) > 1 else None
 
     @property
     def group_lrs(self) -> dict[str, float]:
-        """The learning rate of each parameter group at the suggestion, by name; empty without one."""
+        """The learning rate of each parameter group at the suggestion, by name; empty without a suggestion."""
         suggested = self.analysis.suggested_lr
         return {} if suggested is None else {group.name: group.lr(suggested) for group in self.groups}
 
@@ -265,7 +264,7 @@ class Result:
 
 
 def not_rising(lrs: Sequence[float]) -> Fault | None:
-    """Return what is wrong with learning rates that are not those of a sweep; None if they rise."""
+    """Return what is wrong with learning rates that do not rise; None if they do."""
     before = 0.0
     for number, lr in enumerate(lrs, 1):
         if not (before < lr and is_lr(lr)):

@@ -1,4 +1,4 @@
-"""What the values of a record may be: types that pydantic checks, and that cost nothing where it is not loaded."""
+"""The types of the values in a record. Pydantic checks them; without pydantic they cost nothing."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from lrfind.errors import Fault, short
 from lrfind.errors.fault import MisfitError
 
 LEAST_LR, MOST_LR = 1e-100, 1e100
-"""No training has others, and beyond them the products and quotients of learning rates leave the range of a float."""
+"""Limits of all trainings; beyond them, products and quotients of learning rates leave the range of a float."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """Marks a value of a record by what it is expected to be.
+    """Marks a value of a record with a check.
 
     Attributes:
-        expected: The same in words.
-        holds: Whether a value of JSON is what is expected.
-        absent: What null stands for, where it is read as a value.
+        expected: What a value must be, in words.
+        holds: Tells whether a value of JSON passes.
+        absent: The value of null; None if null does not pass.
     """
 
     expected: str

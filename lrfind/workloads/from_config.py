@@ -1,7 +1,7 @@
-"""What a config describes, built and trained: device, data, model, loss, optimizer.
+"""Building and training what a config describes: device, data, model, loss, optimizer.
 
-The model and the optimizer are built anew, from the same seed, for every training. That gives each the same start
-without a copy of the weights in memory.
+The model and the optimizer are built again, from the same seed, for every training. So each starts from the same
+weights, without a copy in memory.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from lrfind.workloads.workload import Fresh, Workload
 
 @dataclass(kw_only=True)
 class ConfigWorkload(Workload):
-    """What a config describes; its model and optimizer are built anew for every training.
+    """What a config describes; every training builds its own model and optimizer.
 
     Attributes:
         config: The config, its targets checked.
@@ -64,7 +64,7 @@ class ConfigWorkload(Workload):
         return self.config.data.batch_size
 
     def fresh(self, on_note: OnNote = lambda note: None) -> Fresh:
-        """Build what is trained. The user's own loader is not made again: it goes on as from epoch to epoch."""
+        """Build what is trained. The user's own loader is kept: it continues as from epoch to epoch."""
         with blamed_on(self.source):
             return self._built(on_note)
 
@@ -132,12 +132,12 @@ def _class_of(node: dict[str, Any]) -> str:
 
 
 def build_workload(config: Config, source: str) -> ConfigWorkload:
-    """Build what all trainings share: the device, the data and the weights to start from.
+    """Build the parts that all trainings share: the device, the data and the weights to start from.
 
     Raises:
-        ConfigError: The device that is asked for is absent or lacks the precision, or the checkpoint is none.
+        ConfigError: The device is absent or lacks the precision, or the checkpoint is unusable.
         DataError: The data set is empty.
-        UserCodeError: A target raises, or returns what cannot be used.
+        UserCodeError: A target raises, or returns an unusable value.
     """
     launch = read_launch(config.parallel, config.train.world_size, source)
     processes = None
@@ -183,7 +183,7 @@ def build_source(config: DataConfig) -> Any:
 
 
 def build_loader(config: Config, source: Any, device: torch.device, share: Share = ALL) -> Iterable[Any]:
-    """Return the user's own loader as it is, or the batches of a data set in an order that the seed decides."""
+    """Return the user's own loader, or the batches of a data set in an order that the seed decides."""
     settings = config.data
     if settings.loader is not None or settings.batch_size is None:
         loader: Iterable[Any] = source

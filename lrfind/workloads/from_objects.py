@@ -1,4 +1,4 @@
-"""The model, the optimizer and the loader of a script, trained as they stand and put back afterwards."""
+"""Training the model, the optimizer and the loader of a script from their current state, and restoring that state."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Objects:
     Attributes:
         model: In training or evaluation mode.
         loader: Any iterable of mini-batches.
-        loss_fn: loss_fn(output, target); None where the model computes its own loss, or `step` does.
+        loss_fn: loss_fn(output, target); None if the model computes its own loss, or `step` does.
         optimizer: Of the parameters of `model`.
         step: step(model, batch) -> loss, instead of the default step around `loss_fn`.
         scaler: The GradScaler of the training, whose scale an fp16 sweep starts with; it is not used itself.
@@ -55,7 +55,7 @@ class Objects:
 
 @dataclass(kw_only=True)
 class ObjectsWorkload(Workload):
-    """Objects as a workload: every training starts from the state they are in when the workload is made.
+    """Objects as a workload: every training starts from their state at the creation of the workload.
 
     Attributes:
         objects: What is trained.
@@ -84,7 +84,7 @@ class ObjectsWorkload(Workload):
 
     @property
     def batch_size(self) -> int | None:
-        """Samples in a mini-batch of a DataLoader; None if it does not tell, or with another loader."""
+        """Samples in a mini-batch of a DataLoader; None if that is unknown, or with another loader."""
         loader = self.objects.loader
         size = getattr(loader, "batch_size", None)
         is_data_loader = isinstance(size, int) and hasattr(loader, "dataset") and hasattr(loader, "sampler")
@@ -92,7 +92,7 @@ class ObjectsWorkload(Workload):
 
     @contextlib.contextmanager
     def everything_restored(self) -> Iterator[None]:
-        """Put all objects and random generators back at the end, however it ends."""
+        """Restore all objects and random generators at the end, also after an exception."""
         put_back_rng = keep_rng()
 
         def put_back() -> None:
@@ -106,12 +106,12 @@ class ObjectsWorkload(Workload):
         finally:
             try:
                 put_back()
-            except KeyboardInterrupt:  # a second one: the training must not go on with half of it
+            except KeyboardInterrupt:  # a second one: the training must not continue from a half-restored state
                 put_back()
                 raise
 
     def fresh(self, on_note: OnNote = lambda note: None) -> Fresh:
-        """Put everything back to where the training stands. The batches of an iterator are handed out once."""
+        """Put everything back to the start. The batches of an iterator can be read only once."""
         self._snapshot.rewind()
         self._loader_state.rewind()
         seed_for(self.device, self.settings.seed)
@@ -136,7 +136,7 @@ class ObjectsWorkload(Workload):
 def _autocast_off(device_type: str) -> Iterator[None]:
     """Switch off the caller's autocast without entering another one.
 
-    A context that is entered around several steps keeps the weights that any autocast within casts at the first.
+    Inside an autocast context around several steps, the weights that the first step casts stay cached.
     """
     if not torch.amp.is_autocast_available(device_type):
         yield

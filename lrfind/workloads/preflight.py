@@ -1,4 +1,4 @@
-"""What cannot be swept, found on the model and the optimizer before the first step."""
+"""Checks of the model and the optimizer before the first step: can they be swept?"""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def check_model(model: nn.Module) -> None:
 
 
 def check_optimizer(optimizer: Any, model: nn.Module) -> None:
-    """Check that what was built is an optimizer of this model.
+    """Check that an object is an optimizer of this model.
 
     Raises:
-        UserCodeError: It is not; the message gives the reason and the way out.
+        UserCodeError: It is not.
     """
     if not isinstance(optimizer, torch.optim.Optimizer):
         expected, got = "a torch.optim.Optimizer", type(optimizer).__name__
@@ -48,7 +48,7 @@ def check_optimizer(optimizer: Any, model: nn.Module) -> None:
 
 
 def foreign_parameters(parameters: Iterable[torch.Tensor], optimizer: torch.optim.Optimizer) -> int:
-    """Return how many parameters an optimizer holds that are none of `parameters`."""
+    """Count the parameters of an optimizer that are not among `parameters`."""
     own = set(parameters)
     return sum(parameter not in own for parameter in _held(optimizer))
 

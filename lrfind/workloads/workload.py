@@ -1,4 +1,4 @@
-"""What a run trains, as search and pipeline see it: `train(lrs) -> Sweep`, wherever model and data come from."""
+"""What a run trains, as search and pipeline see it: `train(lrs) -> Sweep`, for any source of model and data."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Workload(abc.ABC):
     Attributes:
         settings: How it is swept and probed, and how it updates its weights.
         device: Where the mini-batches are sent.
-        processes: The processes that train together with this one; None if it trains alone.
+        processes: The processes of this training; None if there is only this one.
         groups: The parameter groups of the optimizer; none before the first training.
     """
 
@@ -53,7 +53,7 @@ class Workload(abc.ABC):
         """Return what is trained, in the state in which the training starts, with every random generator seeded.
 
         Args:
-            on_note: Is told what the user should know, each note once in a run.
+            on_note: Called with each note for the user, once in a run.
         """
 
     @property
@@ -64,14 +64,14 @@ class Workload(abc.ABC):
     @property
     @abc.abstractmethod
     def batch_size(self) -> int | None:
-        """Samples in a mini-batch; None with a loader that does not tell."""
+        """Samples in a mini-batch; None if the loader does not say."""
 
     def train(self, lrs: Sequence[float], observer: Observer, on_recycle: Callable[[], None] = lambda: None) -> Sweep:
         """Train from the start with one update per learning rate, and return the loss of every update.
 
         Args:
             lrs: Learning rate of each update, shape `(n,)`.
-            observer: Is told how it goes.
+            observer: Follows the training.
             on_recycle: Called each time that the data starts over.
 
         Raises:
@@ -110,7 +110,7 @@ class Workload(abc.ABC):
 
     @property
     def world_size(self) -> int:
-        """Processes of the training: those that run, or those that this one stands for."""
+        """Processes of the training: the running ones, or those that this one stands for."""
         return self.processes.launch.size if self.processes else self.settings.train.world_size
 
     def take(self, optimizer: torch.optim.Optimizer, model: nn.Module, on_note: OnNote) -> None:
@@ -123,7 +123,7 @@ class Workload(abc.ABC):
         self.groups = describe_groups(optimizer)
 
     def tell(self, note: Note, on_note: OnNote) -> None:
-        """Tell the user something, unless this run has told it already."""
+        """Pass on a note, unless this run has passed it on already."""
         if note not in self._told:
             self._told.add(note)
             on_note(note)
