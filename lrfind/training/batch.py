@@ -1,4 +1,4 @@
-"""What a mini-batch is made of: moving it to a device, and describing it in a message."""
+"""Moving a mini-batch of any structure to a device, and describing it in a message."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def to_device(batch: Any, device: torch.device) -> Any:
     """Return `batch` with every tensor in it on `device`; pinned ones are copied without waiting.
 
     An object with a method `to(device)` moves itself: a batch encoding, a packed sequence, a graph.
-    Otherwise mappings, tuples, lists, namedtuples and dataclasses are gone through at any depth, and keep their types.
+    Otherwise mappings, tuples, lists, namedtuples and dataclasses are moved item by item, and keep their types.
     """
     if isinstance(batch, Tensor):
         return batch.to(device, non_blocking=batch.layout is torch.strided and batch.is_pinned())
@@ -36,14 +36,14 @@ def _moved_mapping(batch: Mapping[Any, Any], device: torch.device) -> Mapping[An
     moved = {key: to_device(value, device) for key, value in batch.items()}
     if type(batch) is dict or not isinstance(batch, MutableMapping):
         return moved
-    like = copy.copy(batch)  # keeps what else the class holds, such as the factory of a defaultdict
+    like = copy.copy(batch)  # keeps other attributes, such as the factory of a defaultdict
     for key, value in moved.items():
         like[key] = value
     return like
 
 
 def _moved_dataclass(batch: Any, device: torch.device) -> Any:
-    moved = copy.copy(batch)  # not built anew: __init__ may take other arguments, or compute
+    moved = copy.copy(batch)  # no new one: __init__ may take other arguments, or compute
     for field in dataclasses.fields(batch):
         if hasattr(batch, field.name):
             value = to_device(getattr(batch, field.name), device)

@@ -33,10 +33,10 @@ class BatchForm:
     """How the mini-batches of a sweep reach the model.
 
     Attributes:
-        form: The same in words.
+        form: The call in words.
         call: Returns the model's output on a batch.
         target: Returns the target of a batch; None if there is none for a loss of the config.
-        own: Whether a loss in the output goes first.
+        own: Whether a loss in the output is preferred.
     """
 
     form: str
@@ -85,7 +85,7 @@ def _by_name(forward: Forward, batch: Any, loss: Loss | None) -> BatchForm:
 
 
 def _by_position(forward: Forward, batch: Sequence[Any]) -> BatchForm:
-    """Return the form of a tuple or a list that goes to the model whole: there is no loss that would take a target."""
+    """Return the form of a tuple or a list that goes to the model whole, as no loss takes a target from it."""
     if len(batch) == 1:
         form, feed = _spread(forward, batch[0])
         return BatchForm(form, lambda model, batch: feed(model, batch[0]), own=True)

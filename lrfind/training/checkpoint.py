@@ -1,4 +1,4 @@
-"""Weights to start from, read without running any code that a file may hold."""
+"""Weights to start from, read without running any code in the file."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _OBJECTS = (
     "if you trust it, save its weights alone: torch.save(torch.load(path, weights_only=False)['state_dict'], new_path)",
 )
 _UNSAFE = re.compile(r"unsupported (global|class)|not an allowed global", re.IGNORECASE)
-"""What torch says of an object or a class in a file that `weights_only=True` does not read."""
+"""Begins torch's message about an object or a class that `weights_only=True` does not read."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds for the start of a training; read once, for all sweeps.
+    """The start of a training in a checkpoint; read once, for all sweeps.
 
     Attributes:
-        weights: The tensors by name, on the CPU; mapped from the file where its format allows.
+        weights: The tensors by name, on the CPU; mapped from the file if its format allows.
         optimizer: The state of the optimizer; None if the file has none.
     """
 
@@ -43,7 +43,7 @@ class Checkpoint:
         """Copy the weights into `model`; return what the user should know about weights that do not fit.
 
         Raises:
-            MisfitError: `strict`, and the weights are not exactly those of the model; or none fits at all.
+            MisfitError: No weight fits; or `strict`, and the weights are not exactly those of the model.
         """
         expected = {name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)}
         weights = _without_prefix(self.weights, expected)
@@ -75,7 +75,7 @@ class Checkpoint:
         """Give `optimizer` its state; the options of its groups, such as learning rates, stay those of the config.
 
         Raises:
-            MisfitError: The file holds no state, or that of another optimizer.
+            MisfitError: The file holds no state, or the state of another optimizer.
         """
         if self.optimizer is None:
             expected = f"the state of the optimizer in {self.path} under {' or '.join(_OPTIMIZER)}"
@@ -83,7 +83,7 @@ class Checkpoint:
             raise MisfitError(Fault("train.optimizer_state", expected=expected, got="none", fix=fix))
         options = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
         try:
-            # A copy, as an optimizer goes on with the very tensors that it is given.
+            # A copy, as an optimizer keeps the tensors that it gets.
             optimizer.load_state_dict(copy.deepcopy(self.optimizer))
         except (ValueError, KeyError, TypeError) as error:
             expected = f"the state of this optimizer and its parameter groups in {self.path}"

@@ -34,7 +34,7 @@ def batches_of(
     collate_fn: Callable[[list[Any]], Any] | None = None,
     share: Share = ALL,
 ) -> Iterable[Any]:
-    """Return the mini-batches of one pass over `dataset`, to be read as often as needed.
+    """Return the mini-batches of one pass over `dataset`; they can be read many times.
 
     A last batch of fewer samples is dropped, unless it is the only one.
 
@@ -58,7 +58,7 @@ def batches_of(
         "generator": torch.Generator().manual_seed(seed + share.rank),  # seeds the workers
         "collate_fn": collate_fn,
     }
-    # A last batch of fewer samples has another noise than the rest, and BatchNorm fails on a single one.
+    # A smaller last batch has more noise than the others, and BatchNorm fails on a single sample.
     if isinstance(dataset, IterableDataset):
         return DataLoader(_Slice(dataset, share) if share.ranks > 1 else dataset, batch_size, drop_last=True, **common)
     size = share.batch_size(batch_size, len(dataset))
@@ -92,7 +92,7 @@ class _SharedSampler(Sampler[int]):
 
 @dataclass(eq=False)
 class _Slice(IterableDataset[Any]):
-    """Every `ranks`-th sample of a data set that can only be read through, in each of its workers."""
+    """Every `ranks`-th sample of an iterable data set, in each of its workers."""
 
     dataset: IterableDataset[Any]
     share: Share

@@ -1,4 +1,4 @@
-"""What the `forward` of a model takes: asked once, so that no step has to look."""
+"""The arguments that the `forward` of a model takes, inspected once for all steps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 
 class Forward:
-    """The arguments of a model's `forward`; one that does not tell them takes any."""
+    """The arguments of a model's `forward`; without a signature it is taken to accept any."""
 
     def __init__(self, model: nn.Module) -> None:
         model = _unwrapped(model)
@@ -33,7 +33,7 @@ class Forward:
         return self._binds((), names)
 
     def names(self, name: str) -> bool:
-        """Tell whether it has an argument of that very name; `**kwargs` alone is none."""
+        """Tell whether it has an argument of exactly that name; `**kwargs` does not count."""
         parameter = self._signature.parameters.get(name) if self._signature else None
         return parameter is not None and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
 
@@ -52,7 +52,7 @@ class Forward:
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
-    """Return the model within the wrappers that pass all arguments on to it."""
+    """Return the model inside wrappers that only forward their arguments."""
     while True:
         inner = model.module if isinstance(model, (DataParallel, DistributedDataParallel)) else None
         inner = inner or getattr(model, "_orig_mod", None)  # of torch.compile

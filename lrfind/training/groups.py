@@ -1,4 +1,4 @@
-"""The parameter groups of an optimizer: made from the names of parameters, and their learning rates in a sweep."""
+"""The parameter groups of an optimizer: built from the names of parameters, and their learning rates in a sweep."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from lrfind.records.types import Group
 
 @dataclass(frozen=True)
 class Selection:
-    """Parameters that make a group.
+    """The parameters of one group.
 
     Attributes:
         name: Name of the group.
-        pattern: Regular expression that is found in the names of its parameters.
+        pattern: Regular expression; it matches anywhere in the names of its parameters.
         options: What the group sets for its optimizer, such as `lr` or `weight_decay`. Two keys are lrfind's:
-            `lr_scale`, the group's learning rate over the one that is swept, and `fixed_lr`, true for a group that
-            keeps its `lr`.
+            `lr_scale`, the group's learning rate over the swept one, and `fixed_lr`, true for a group that keeps its
+            `lr`.
     """
 
     name: str
@@ -34,10 +34,10 @@ class Selection:
 
 
 def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
-    """Stop training the parameters in whose names a pattern is found.
+    """Stop training the parameters whose names match a pattern.
 
     Raises:
-        MisfitError: A pattern is found in no name.
+        MisfitError: A pattern matches no name.
     """
     named = list(model.named_parameters())
     matches = {pattern: [each for name, each in named if re.search(pattern, name)] for pattern in patterns}
@@ -51,7 +51,8 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
 def make_groups(model: nn.Module, selections: Sequence[Selection], *, split_decay: bool) -> list[dict[str, Any]]:
     """Return the groups of the trainable parameters, each in its first selection.
 
-    What no selection takes makes the first group, `default`. Every group lists its parameters in the model's order.
+    Parameters that no selection takes form the first group, `default`. Every group lists its parameters in the order
+    of the model.
 
     Args:
         model: Whose parameters are grouped.
@@ -87,7 +88,7 @@ def _no_match(key: str, pattern: str, model: nn.Module) -> MisfitError:
 
 
 def describe_groups(optimizer: torch.optim.Optimizer) -> tuple[Group, ...]:
-    """Return the groups of an optimizer as its own learning rates tell them, before a sweep has set any."""
+    """Return the groups of an optimizer by their learning rates, which no sweep must have set yet."""
     groups = optimizer.param_groups
     return tuple(
         Group(
@@ -100,12 +101,12 @@ def describe_groups(optimizer: torch.optim.Optimizer) -> tuple[Group, ...]:
 
 
 def group_scales(groups: Sequence[Mapping[str, Any]]) -> list[float]:
-    """Return the learning rate of each group over the one that is swept: that of the first group which is.
+    """Return the learning rate of each group over the swept one, which is that of the first swept group.
 
     A group's own `lr_scale` comes first, as in timm, whose layer-wise decay puts it beside an `lr` that all share.
     """
     lrs = [float(group["lr"]) for group in groups]
-    if not any(lrs):  # a scheduler's warm-up has not begun; it keeps what it is to reach
+    if not any(lrs):  # a scheduler's warm-up has not begun; the groups keep its target
         lrs = [float(group.get("initial_lr", 0)) for group in groups]
     swept = [lr for lr, group in zip(lrs, groups, strict=True) if not group.get("fixed_lr")]
     reference = swept[0] or max(swept) if swept else 0.0
@@ -126,7 +127,7 @@ class GroupRates:
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         for group in optimizer.param_groups:
-            if isinstance(group["lr"], Tensor):  # groups without an lr of their own hold one tensor between them
+            if isinstance(group["lr"], Tensor):  # groups built without an lr share one tensor
                 group["lr"] = group["lr"].clone()
         self._swept = [
             (group, scale)
@@ -142,7 +143,7 @@ class GroupRates:
 
 
 def _layers(optimizer: Any) -> Iterator[list[dict[str, Any]]]:
-    """Yield the groups of an optimizer, and of those inside it, which may be the same groups or copies."""
+    """Yield the groups of an optimizer, and of the optimizers inside it; those may be the same groups or copies."""
     while isinstance(optimizer, torch.optim.Optimizer):
         yield optimizer.param_groups
         optimizer = getattr(optimizer, "optimizer", None) or getattr(optimizer, "base_optimizer", None)

@@ -1,4 +1,4 @@
-"""Where a loader stands: its random generators, samplers and workers, kept and put back."""
+"""The position of a loader: its random generators, samplers and workers, kept and put back."""
 
 from __future__ import annotations
 

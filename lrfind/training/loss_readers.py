@@ -17,8 +17,8 @@ def loss_reader(device: torch.device, steps: int, *, alone: bool) -> LossReader:
 
     Args:
         device: Where the losses are.
-        steps: How many there are at the most.
-        alone: Whether no other process trains together with this one.
+        steps: Number of losses at most.
+        alone: Whether this is the only process of the training.
     """
     if device.type == "cpu":
         return HostReader()
@@ -32,11 +32,11 @@ class LossReader(Protocol):
         """Take the loss of a step; return the losses, in order, that have become known."""
 
     def drain(self, seconds: float = math.inf) -> list[float]:
-        """Return all losses that are still outstanding, or become known in that time."""
+        """Return the outstanding losses, as far as they become known within that time."""
 
 
 class HostReader:
-    """Reads each loss at once: on the host it is known as soon as the step is done."""
+    """Reads each loss at once: on the host it is known when the step is done."""
 
     def push(self, loss: Tensor) -> list[float]:  # noqa: D102 - as of `LossReader`
         return [loss.item()]
@@ -46,7 +46,7 @@ class HostReader:
 
 
 class LateReader:
-    """Reads losses from an accelerator without waiting for it: each is copied behind its step, and looked up later."""
+    """Reads losses from an accelerator without waiting: each is copied after its step and looked up later."""
 
     def __init__(
         self,
@@ -59,8 +59,8 @@ class LateReader:
 
         Args:
             device: Where the losses are.
-            steps: How many there are at the most.
-            new_event: Makes an event that the device passes once it has worked off what was queued before it.
+            steps: Number of losses at most.
+            new_event: Makes an event that the device reaches after all work queued before it.
             sleep: Waits for some seconds.
         """
         self._device = device
@@ -95,14 +95,14 @@ class LateReader:
 
 
 class SteadyReader(LateReader):
-    """Reads the loss of each step a fixed number of steps later, so that all processes see the same at each step.
+    """Reads each loss a fixed number of steps later, so that all processes see the same losses at each step.
 
-    It looks again and again rather than waiting in the driver, from which no signal wakes it when another process
-    has died and its share of a sum never comes.
+    It polls instead of waiting in the driver: there no signal would wake it when another process has died and its
+    share of a sum never comes.
     """
 
     LAG = 8
-    """Steps that are queued on the device while the host waits: enough for it never to run dry."""
+    """Steps queued on the device while the host waits: enough to keep the device busy."""
 
     def push(self, loss: Tensor) -> list[float]:  # noqa: D102 - as of `LossReader`
         self._record(loss)
@@ -113,7 +113,7 @@ class SteadyReader(LateReader):
         return self._take(lambda event: self._comes(event, end))
 
     def _comes(self, event: Any, end: float) -> bool:
-        """Wait for an event until that time; return whether it came."""
+        """Wait for an event until that time; tell whether it came."""
         while not event.query():
             if time.monotonic() > end:
                 return False

@@ -1,4 +1,4 @@
-"""The loss that a model's output carries, and whether a loss can be trained on."""
+"""Reading the loss in a model's output, and checking that it can be trained on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrfind.training.batch import describe
 
 
 def own_loss(output: Any) -> Callable[[Any], Tensor] | None:
-    """Return what reads the loss that a model's output carries, None if it carries none."""
+    """Return a function that reads the loss in outputs like this one; None if it holds none."""
     if isinstance(output, Tensor):
         return (lambda output: output) if output.ndim == 0 else None
     if isinstance(part(output, "loss"), Tensor):
@@ -27,7 +27,7 @@ def own_loss(output: Any) -> Callable[[Any], Tensor] | None:
 
 
 def part(output: Any, name: str) -> Any:
-    """Return what an output holds under a name; None if it holds nothing there."""
+    """Return the item or attribute of an output by name; None if it has none."""
     return output.get(name) if isinstance(output, Mapping) else getattr(output, name, None)
 
 
@@ -41,7 +41,7 @@ def _sum_of_losses(output: Mapping[Any, Any]) -> Tensor:
 
 
 def check_loss(loss: Any) -> None:
-    """Check that a step returned what a training can use.
+    """Check that a step returned a loss that can be trained on.
 
     Raises:
         UserCodeError: `loss` is not a tensor with one floating-point element that depends on a parameter.

@@ -28,7 +28,7 @@ def unsupported(precision: Precision, device: torch.device) -> Fault | None:
 
 
 def under_autocast(step: Step, precision: Precision, device: torch.device) -> Step:
-    """Return `step` run in that precision: forward pass and loss, as PyTorch's recipe has it; the backward follows."""
+    """Return `step` in that precision: forward pass and loss under autocast, the backward pass not, as PyTorch advises."""
     if precision == "fp32":
         return step
     dtype = _DTYPES[precision]
@@ -41,14 +41,14 @@ def under_autocast(step: Step, precision: Precision, device: torch.device) -> St
 
 
 def allow_tf32(allowed: bool | None) -> None:
-    """Let float32 products of this process use TensorFloat-32 or not; None leaves it as it is."""
+    """Let float32 products of this process use TensorFloat-32, or not; None changes nothing."""
     if allowed is not None:
         torch.set_float32_matmul_precision("high" if allowed else "highest")
         torch.backends.cudnn.allow_tf32 = allowed
 
 
 def keep_tf32() -> Callable[[], None]:
-    """Return what puts the settings of TensorFloat-32 back as they are now."""
+    """Return a call that puts the present settings of TensorFloat-32 back."""
     products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
 
     def put_back() -> None:
@@ -61,9 +61,9 @@ def keep_tf32() -> Callable[[], None]:
 class LossScale:
     """The scaled loss of fp16 (Micikevicius et al. 2018, arXiv 1710.03740, section 3.2): PyTorch's GradScaler.
 
-    Whether an update was skipped is seen where the scaler itself waits for the device to tell it: just before the
-    optimizer's step. An optimizer with a fused step skips on the device, and nobody waits; the wait is made here, as
-    the next learning rate depends on it.
+    The scaler waits for the device just before the optimizer's step, and there it shows whether the update is skipped.
+    An optimizer with a fused step skips on the device, without a wait; this class then waits, as the next learning rate
+    depends on the answer.
     """
 
     def __init__(
@@ -81,18 +81,18 @@ class LossScale:
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
 
     def unscale(self) -> list[Tensor]:
-        """Make the gradients those of the loss itself; return a number above 0 if one of them is not finite."""
+        """Unscale the gradients; return tensors, one of which is above 0 if a gradient is not finite."""
         self._scaler.unscale_(self._optimizer)
         state = self._scaler._per_optimizer_states[id(self._optimizer)]
         return list(state["found_inf_per_device"].values())
 
     def step(self) -> bool:
-        """Update the weights unless a gradient is not finite, and move the scale; tell whether they were updated."""
+        """Update the weights unless a gradient is not finite, and the scale; tell whether the weights were updated."""
         self._updates = False
         self._scaler.step(self._optimizer)
         self._scaler.update()
         return self._updates
 
     def _before_update(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        found_inf = getattr(optimizer, "found_inf", None)  # the scaler hands it to fused optimizers alone
+        found_inf = getattr(optimizer, "found_inf", None)  # the scaler sets it for fused optimizers only
         self._updates = found_inf is None or not found_inf.item()

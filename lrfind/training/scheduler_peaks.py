@@ -1,4 +1,4 @@
-"""Learning-rate schedulers of PyTorch: what they decay to, and the same schedule with another peak."""
+"""Learning-rate schedulers of PyTorch: reading the peak of a schedule, and setting another one."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from lrfind.training.groups import set_lr
 IN_GROUPS = ("lr", "initial_lr", "max_lr", "min_lr", "swa_lr")
 """Learning rates that schedulers keep in the parameter groups."""
 PER_GROUP = ("base_lrs", "max_lrs", "min_lrs", "_last_lr")
-"""Those that they keep themselves, one for each group."""
+"""Learning rates that they keep themselves, one for each group."""
 FLOORS = ("eta_min", "default_min_lr")
-"""Those that they keep for all groups."""
+"""Learning rates that they keep for all groups."""
 SHAPES = (
     ("OneCycle", "onecycle"),
     ("osine", "cosine"),  # also the functions behind the LambdaLRs of transformers
     ("inear", "linear"),
     ("olynomial", "linear"),
 )
-"""What the name of a scheduler, or of the function that makes it one, says of its shape."""
+"""The shape of a schedule, by a part of the name of its scheduler or of the function in a LambdaLR."""
 
 
 def peak_lrs(optimizer: Optimizer, schedulers: Sequence[Any]) -> list[float]:
-    """Return the learning rate of each group that its schedule is a multiple of: the highest, after any warm-up."""
+    """Return the peak of the schedule of each group: the highest learning rate, after any warm-up."""
     groups = optimizer.param_groups
     if not schedulers:
         return [float(group["lr"]) for group in groups]
@@ -38,7 +38,7 @@ def peak_lrs(optimizer: Optimizer, schedulers: Sequence[Any]) -> list[float]:
 
 
 def set_lrs(optimizer: Optimizer, lrs: Sequence[float]) -> None:
-    """Set the learning rate of each group, and the one that a scheduler yet to be made is to start from."""
+    """Set the learning rate of each group, also for a scheduler that is built afterwards."""
     for group, lr in zip(optimizer.param_groups, lrs, strict=True):
         set_lr(group, "lr", lr)
         if "initial_lr" in group:
@@ -48,16 +48,15 @@ def set_lrs(optimizer: Optimizer, lrs: Sequence[float]) -> None:
 def set_peaks(optimizer: Optimizer, lrs: Sequence[float], schedulers: Sequence[Any]) -> None:
     """Multiply the schedule of each group by new over old peak.
 
-    That goes for every learning rate in it, the lowest one as well, and at any time in a training: what follows
-    is what would have followed, times that factor.
+    This scales every learning rate of the schedule, the lowest one as well, and works at any time in a training.
 
     Args:
         optimizer: Whose groups are set; a learning rate that is a tensor stays the same tensor.
         lrs: The peak of each group.
-        schedulers: Of that optimizer; those within others are found.
+        schedulers: Of that optimizer; schedulers inside them are included.
 
     Raises:
-        LrfindError: A group whose schedule is 0 throughout is to have a learning rate.
+        LrfindError: The schedule of a group is 0 throughout, and its new peak is not.
     """
     peaks = peak_lrs(optimizer, schedulers)
     if any(new and not old for old, new in zip(peaks, lrs, strict=True)):
@@ -73,9 +72,9 @@ def set_peaks(optimizer: Optimizer, lrs: Sequence[float], schedulers: Sequence[A
 
 
 def schedule_of(schedulers: Sequence[Any]) -> str:
-    """Return the schedule, as a search knows it, that schedulers come nearest to; `constant` if none is known.
+    """Return the kind of schedule that is nearest to the schedulers; `constant` if none is known.
 
-    A linear one counts if it decays: `LinearLR` by itself is a warm-up.
+    A linear one counts only if it decays: `LinearLR` is a warm-up by default.
     """
     for scheduler in reversed(list(_all(schedulers))):
         for name in _names(scheduler):
@@ -93,7 +92,7 @@ def _names(scheduler: Any) -> Iterator[str]:
 
 
 def _all(schedulers: Sequence[Any]) -> Iterator[Any]:
-    """Yield schedulers and those within them, as the parts of a SequentialLR or what a wrapper holds, once each."""
+    """Yield schedulers and those inside them, such as the parts of a SequentialLR, once each."""
     seen: set[int] = set()
     left = list(schedulers)
     while left:

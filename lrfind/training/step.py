@@ -1,8 +1,7 @@
 """From a mini-batch to its loss.
 
-How the parts of a batch reach the model, and where the loss comes from, is decided on the first batch of a sweep and
-holds for all that follow. What decides is the form of the batch, the arguments of the model's `forward`, and whether
-the config has a `loss`:
+The first batch of a sweep decides how the parts of all batches reach the model and where the loss comes from. The
+decision depends on the form of the batch, the arguments of the model's `forward`, and whether the config has a `loss`:
 
 | batch                           | with a loss                                  | without                   |
 |---------------------------------|----------------------------------------------|---------------------------|
@@ -44,18 +43,18 @@ from lrfind.training.output_loss import own_loss, part
 Step = Callable[[nn.Module, Any], Tensor]
 """step(model, batch) -> loss, a scalar tensor."""
 OnNote = Callable[[Note], None]
-"""Is told what the user should know."""
+"""Called with each note for the user."""
 
 
 class DefaultStep:
-    """The step for batches and models of the usual forms, as the table above has them."""
+    """The step for batches and models of the forms in the table above."""
 
     def __init__(self, loss: Loss | None, on_note: OnNote = lambda note: None) -> None:
         """Make a step that decides on its first batch.
 
         Args:
             loss: The loss of the training, if it has one.
-            on_note: Is told what the user should know.
+            on_note: Called with each note for the user.
         """
         self._loss = loss
         self._on_note = on_note
@@ -80,7 +79,7 @@ class DefaultStep:
         return loss
 
     def _reader(self, model: str, form: BatchForm, output: Any, batch: Any) -> Loss:
-        """Return what reads the loss from the output on a batch; the first output decides."""
+        """Return a function that reads the loss from an output and its batch; the first output decides."""
         own, loss, target = own_loss(output) if form.own else None, self._loss, form.target
         if own is not None:
             if loss is not None:

@@ -8,9 +8,9 @@ from collections import deque
 
 
 class StopRule:
-    """Tells from the raw losses, one after the other, whether the training has blown up.
+    """Tells from the raw losses, one after the other, whether the training has diverged.
 
-    It has when the median of the last five losses lies above `start + RISE * range`: `start` is the median of
+    It has if the median of the last five losses lies above `start + RISE * range`: `start` is the median of
     the first losses, `range` the larger of the descent so far and what the noise from batch to batch would span.
     Levels enter as differences only, so that losses below or at zero work, and no single spike stops a sweep.
     """
@@ -33,7 +33,7 @@ class StopRule:
         self._count = 0
 
     def diverged(self, loss: float) -> bool:
-        """Take the next loss, a finite one, and tell whether the training has blown up."""
+        """Take the next loss, a finite one, and tell whether the training has diverged."""
         before = self._recent[-1] if self._recent else loss
         self._recent.append(loss)
         level = sorted(self._recent)[len(self._recent) // 2]
@@ -45,7 +45,7 @@ class StopRule:
             threshold = self._threshold()
             if level > threshold:
                 return True
-            # An explosion is not to widen the range by itself; noise with heavy tails does so by and by.
+            # Clipped, so that an explosion does not widen the range at once; noise with heavy tails still does, slowly.
             difference = min(difference, threshold - self._start)
         self._lowest = min(self._lowest, level)
         self._differences += difference
@@ -55,5 +55,5 @@ class StopRule:
     def _threshold(self) -> float:
         descent = max(self._start - self._lowest, 0.0)
         noise = self.NOISE_SPAN * self._differences / self._count
-        rounding = 1e-6 * abs(self._start)  # what a float32 loss that stands still may move by
+        rounding = 1e-6 * abs(self._start)  # of a float32 loss that does not change
         return self._start + self.RISE * max(descent, noise, rounding)

@@ -25,7 +25,7 @@ OnStep = Callable[[int, float, float], None]
 
 PLAIN = Recipe()
 PATIENCE_SECONDS = 5.0
-"""To wait for losses that are outstanding when a sweep is cut short, and may never come."""
+"""Longest wait for the outstanding losses of a sweep that is cut short; they may never come."""
 
 
 def run_sweep(
@@ -45,9 +45,9 @@ def run_sweep(
 ) -> Sweep:
     """Train `model` for one update per learning rate and return the loss of every update.
 
-    The loop does what a bare training loop of the same recipe does and nothing more: fetch, forward, backward,
-    update, read the loss. On an accelerator the losses are read a few steps late, so that the host never waits for
-    the device; the steps done meanwhile are cut off when the sweep ends early.
+    The loop does only what a bare training loop of the same recipe does: fetch, forward, backward, update, read the
+    loss. On an accelerator the losses are read a few steps late, so that the host never waits for the device; the
+    surplus steps are cut off when the sweep ends early.
 
     Args:
         model: In training mode, on `device`. It is trained in place.
@@ -58,13 +58,13 @@ def run_sweep(
         device: Where the batches are sent.
         seed: Goes into the record.
         recipe: How mini-batches become an update: precision, accumulation, clipping.
-        processes: The processes that train together with this one, all of which end the sweep at the same step.
+        processes: The processes of this training; all of them end the sweep at the same step.
         warmup: Learning rates of the updates before the first recorded one.
         stop_on_divergence: Whether to stop when the loss blows up. A non-finite loss always stops the sweep.
         on_step: Called for each loss that was read.
 
     Raises:
-        UserCodeError: A step raises; its `partial` is what was measured before, if anything was.
+        UserCodeError: A step raises; its `partial` is the sweep up to there, if there was a step before.
     """
     reader = loss_reader(device, len(lrs), alone=processes is None)
     rates = GroupRates(optimizer)
@@ -104,14 +104,14 @@ def run_sweep(
 
 
 def _interrupted(trace: _Trace, processes: ProcessGroup | None, interrupt: KeyboardInterrupt) -> Sweep:
-    """Return what was measured before an interrupt, unless torchrun makes it because another process has failed."""
+    """Return the sweep up to an interrupt; raise if torchrun interrupts because another process has failed."""
     if processes and (fault := processes.fault()):
         raise _locate(UserCodeError(fault), trace) from interrupt
     return trace.sweep(StopReason.INTERRUPTED)
 
 
 def _locate(error: UserCodeError, trace: _Trace) -> UserCodeError:
-    """Add to an error what was measured before it, and the step it came at."""
+    """Add to an error the sweep up to it, and its step."""
     error.partial = trace.sweep(StopReason.FAILED)
     error.where = (f"step {len(error.partial.losses) + 1}", *error.where)
     return error
@@ -129,7 +129,7 @@ class _Trace:
     stopped: StopReason | None = None
 
     def extend(self, arrived: Iterable[float]) -> None:
-        """Take the losses that were read, in order; those behind a loss that ends the sweep are surplus."""
+        """Take the losses that were read, in order; losses after the one that ends the sweep are surplus."""
         for loss in arrived:
             if self.stopped:
                 return
@@ -142,6 +142,6 @@ class _Trace:
                 self.stopped = StopReason.DIVERGED
 
     def sweep(self, otherwise: StopReason) -> Sweep:
-        """Return what was measured, ended by the losses themselves or, if they did not, for the reason given."""
+        """Return the sweep so far; `otherwise` is its stop reason if the losses did not end it."""
         lrs = tuple(self.lrs[: len(self.losses)])
         return Sweep(self.seed, lrs, tuple(self.losses), self.stopped or otherwise)

@@ -48,7 +48,7 @@ class Update:
     Each update reads its own batches.
 
     Attributes:
-        batch: The mini-batch that was taken last, for error messages; None before the first.
+        batch: The latest mini-batch, for error messages; None before the first.
     """
 
     def __init__(
@@ -75,14 +75,14 @@ class Update:
         self._checked = False
 
     def __call__(self) -> Tensor | None:
-        """Return the loss before the update, the mean over its mini-batches; None if the data ended before they did."""
+        """Return the loss before the update, the mean over its mini-batches; None if the data ended before that."""
         loss = self._gradients()
         if loss is not None:
             self._apply()
         return loss
 
     def _gradients(self) -> Tensor | None:
-        """Set the gradients to those of the next mini-batches, and return their mean loss, that of all processes."""
+        """Compute the gradients on the next mini-batches, and return the mean loss, over all processes."""
         self._optimizer.zero_grad()
         torch.clear_autocast_cache()  # an autocast around the whole training would never do it
         total: Tensor | None = None
@@ -120,7 +120,7 @@ class ScaledUpdate(Update):
 
     MAX_SKIPS = 30
     """Updates skipped in a row before lrfind gives up. By then the scale, halved each time, has gone from 2^16 to
-    2^-14, and what overflows below 1 is no longer the scale's fault."""
+    2^-14; an overflow at a scale below 1 is not due to the scale."""
 
     _updated = False
 

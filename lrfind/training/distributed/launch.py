@@ -1,4 +1,4 @@
-"""What torchrun tells a process of its place among the others: read from the environment, without torch."""
+"""The place of this process among those that torchrun started: read from the environment, without torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Launch:
     Attributes:
         rank: Its number among all, from 0.
         local_rank: Its number on this machine, from 0.
-        size: How many there are.
+        size: Number of processes.
     """
 
     rank: int
@@ -27,7 +27,7 @@ class Launch:
 
 
 def is_first(environ: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether this is the process that speaks and writes for all; yes, if there is only one."""
+    """Tell whether this process speaks and writes for all, as the first or the only one does."""
     return is_alone(environ) or environ.get("RANK", "0") == "0"
 
 
@@ -48,7 +48,7 @@ def read_launch(
         environ: The environment, in which torchrun leaves RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT.
 
     Raises:
-        ConfigError: The environment is not whole, or does not fit the config.
+        ConfigError: The environment is incomplete, or does not fit the config.
     """
     if fault := _misfit(parallel, world_size, environ):
         raise ConfigError(source, [fault])

@@ -1,8 +1,8 @@
 """Several processes that train together under torchrun: how they meet, share an update, and part.
 
-All of them go through the same sweeps and probes: what decides is the losses, and those are averaged over the
-processes. What a process meets alone (a fault of its own, the end of its data) it leaves in the store that all of them
-share, where the others look when their next exchange with it fails.
+All of them run the same sweeps and probes, as these depend on the losses, which are averaged over the processes. If
+one process meets a fault or the end of its data, it writes that to the store that all of them share; the others look
+there when their next exchange with it fails.
 """
 
 from __future__ import annotations
@@ -35,28 +35,28 @@ Kind = Literal["ddp", "fsdp"]
 T = TypeVar("T")
 
 MEET = timedelta(minutes=2)
-"""To wait for all processes at the start, when torchrun has started every one of them already."""
+"""Longest wait for all processes at the start, when torchrun has started every one of them already."""
 TIMEOUT = timedelta(minutes=10)
-"""To wait for the others in an exchange: as long as one may download its data or compile its model. One that dies is
-noticed at once."""
+"""Longest wait for the others in an exchange, as one may download its data or compile its model. The death of a
+process is noticed at once."""
 GRACE_SECONDS = 5.0
-"""To wait for a word of another process that may have left already."""
+"""Longest wait for an entry of another process, which may have left already."""
 LOST = re.compile(r"\bgloo\b|NCCL|DistBackendError|DistNetworkError|DistStoreError", re.IGNORECASE)
-"""Found in what the libraries say when an exchange between processes fails."""
+"""Matches the messages of the libraries when an exchange between processes fails."""
 FAULT, ENDED, EXIT, SEEN = "fault", "ended", "exit", "seen"
-"""What processes leave in the store: the first fault, who ran out of data, the exit code of the first, who read it."""
+"""Keys of the store: the first fault, who ran out of data, the exit code of the first process, how many read it."""
 
 
 @dataclass
 class ProcessGroup:
-    """The processes that train together, as one of them sees them.
+    """The processes of one training, from the view of one of them.
 
     Attributes:
         kind: Whether each holds the whole model or a shard of it.
-        launch: Which one this is, and how many there are.
+        launch: The rank of this process, and the number of all.
         device: The device of this process.
-        store: What all of them can write to and read.
-        left: Whether this process no longer goes along with the others.
+        store: Shared by all of them, for reading and writing.
+        left: Whether this process has left the common sweeps.
     """
 
     kind: Kind
@@ -82,9 +82,9 @@ class ProcessGroup:
         return whole
 
     def join(self, whole: Whole, step: Step, seed: int) -> tuple[nn.Module, Step]:
-        """Return what is trained, the model and the step in it, and the step that calls it.
+        """Return the module to train, which holds model and step, and the step that calls it.
 
-        From here on each process draws random numbers of its own, as for dropout.
+        After this, the processes draw different random numbers, for example for dropout.
         """
         whole.set_step(step)
         if rank := self.launch.rank:
@@ -96,14 +96,14 @@ class ProcessGroup:
         return model, through_forward
 
     def sync_gradients(self, model: nn.Module, wanted: bool) -> None:
-        """Average the gradients of the next backward pass over the processes, or let them pile up until one is."""
+        """Average the gradients of the next backward pass over the processes, or only accumulate them."""
         if isinstance(model, nn.parallel.DistributedDataParallel):
             model.require_backward_grad_sync = wanted  # what its no_sync() sets
         else:
             model.set_requires_gradient_sync(wanted)  # type: ignore[operator]
 
     def mean(self, loss: Tensor) -> Callable[[], Tensor]:
-        """Start to average a loss over the processes; the call that is returned ends it, without the host waiting."""
+        """Start to average a loss over the processes; the returned call finishes it, without a wait of the host."""
         shared = loss.to(torch.promote_types(loss.dtype, torch.float32), copy=True).div_(self.launch.size)
         work = dist.all_reduce(shared, async_op=True)
 
@@ -113,15 +113,15 @@ class ProcessGroup:
 
         return average
 
-    def agree_on_overflow(self, found: list[Tensor]) -> None:
-        """Let an overflow that any process has found be one of all: of shards each sees its own."""
+    def agree_on_overflow(self, overflows: list[Tensor]) -> None:
+        """Make an overflow in any process one of all processes, as each sees only its own shards."""
         if self.kind == "fsdp":
-            for one in found:
+            for one in overflows:
                 dist.all_reduce(one, dist.ReduceOp.MAX)
 
     @contextlib.contextmanager
     def in_turn(self, node: Any) -> Iterator[None]:
-        """Let the first process of each machine go first where what a node builds is downloaded, into one place."""
+        """Let the first process of each machine build a node first if that downloads files to a shared place."""
         key = f"built/{os.environ.get('GROUP_RANK', '0')}"
         waits = _downloads(node) and self.launch.local_rank > 0
         while waits and not self.store.check([key]) and not self.fault():
@@ -132,7 +132,7 @@ class ProcessGroup:
 
     @contextlib.contextmanager
     def faults_settled(self) -> Iterator[None]:
-        """Settle with the other processes which one tells the user of a fault in here."""
+        """Settle with the other processes which of them reports a fault of the enclosed code."""
         try:
             yield
         except LrfindError as error:
@@ -142,13 +142,13 @@ class ProcessGroup:
             raise settled from error
 
     def out_of_data(self) -> None:
-        """Tell the others that this process has no data left, which they would wait for."""
+        """Tell the others that this process has no data left, so that they do not wait for it."""
         self._leave()
         with contextlib.suppress(dist.DistError):
             self.store.compare_set(ENDED, "", f"the data of rank {self.launch.rank} ended before that of the others")
 
     def exit_code(self, code: int) -> int:
-        """Return the exit code of the first process, for which the others wait: torchrun ends all when one fails.
+        """Return the exit code of the first process; the others wait for it, as torchrun ends all when one fails.
 
         Args:
             code: What this process would exit with.
@@ -166,20 +166,20 @@ class ProcessGroup:
         return code
 
     def _settle(self, error: LrfindError) -> LrfindError:
-        """Return the error to raise for one of this process: itself, or the one of the process that caused it."""
+        """Return the error to raise for `error`: itself, or that of the process that caused it."""
         self._leave()
         if LOST.search(str(error)) or isinstance(error.__cause__, KeyboardInterrupt):
             said = self._wait(lambda: self.fault() or self._word(ENDED), GRACE_SECONDS / 2)
             lost = UserCodeError(said) if said else _peer_lost(first_line(error))
             lost.partial = error.partial
             error = lost
-        elif not isinstance(error, ConfigError):  # which is the same for all
+        elif not isinstance(error, ConfigError):  # all processes raise the same ConfigError
             error.where = (f"rank {self.launch.rank}", *error.where)
         error.told = not self._claim(str(error))
         return error
 
     def _claim(self, message: str) -> bool:
-        """Leave a fault in the store; return whether it is the first."""
+        """Write a fault to the store unless it has one; tell whether this one was written."""
         mine = f"{self.launch.rank} {message}"
         with contextlib.suppress(dist.DistError):
             return bool(self.store.compare_set(FAULT, "", mine).decode() == mine)
@@ -192,7 +192,7 @@ class ProcessGroup:
 
     def _leave(self) -> None:
         self.left = True
-        _on_terminate(signal.SIG_IGN)  # torchrun's, when one has failed: what was measured is to be kept
+        _on_terminate(signal.SIG_IGN)  # torchrun sends it when a process has failed; the measured losses must be kept
 
     def _word(self, key: str) -> str | None:
         with contextlib.suppress(dist.DistError):
@@ -216,7 +216,7 @@ def _peer_lost(said: str) -> UserCodeError:
 
 
 def join_process_group(kind: Kind, launch: Launch, device: torch.device, *, find_unused: bool) -> ProcessGroup:
-    """Return the processes of this training once all of them are there; they join once, however many seeds are run.
+    """Return the processes of this training when all of them have met; all seeds of a run share them.
 
     Raises:
         MisfitError: They do not find each other.

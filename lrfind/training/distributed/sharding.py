@@ -15,17 +15,17 @@ from torch.distributed.fsdp import fully_shard
 
 
 class Parcel:
-    """A mini-batch that wrappers pass on as it is: they would take it apart to move what lies there already."""
+    """A mini-batch that wrappers pass on untouched; they would walk through a plain one to move its tensors again."""
 
     def __init__(self, batch: Any) -> None:
         self.batch = batch
 
 
 class Whole(nn.Module):
-    """All that a step computes with a model, as one forward.
+    """The whole computation of a step with a model, as one forward.
 
-    DDP and FSDP act when their `forward` is called. So all that a step does with the model - a `training_step`, a
-    method of its own, several calls - is done in here, with the model itself.
+    DDP and FSDP act when their `forward` is called. So all calls of a step to the model (a `training_step`, other
+    methods, several calls) happen in here, on the model itself.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -33,7 +33,7 @@ class Whole(nn.Module):
         self.model = model
 
     def set_step(self, step: Callable[[nn.Module, Any], Tensor]) -> None:
-        """Compute `step` in the forward; if it is a module, its parameters stay its own."""
+        """Compute `step` in the forward; if it is a module, its parameters stay out of this one."""
         self._step = (step,)
 
     def forward(self, parcel: Parcel) -> Tensor:
@@ -42,7 +42,7 @@ class Whole(nn.Module):
 
 
 def through_forward(model: nn.Module, batch: Any) -> Tensor:
-    """Do the step of a `Whole`, wrapped or not."""
+    """Return the loss of a mini-batch, computed by a `Whole`, wrapped or not."""
     loss: Tensor = model(Parcel(batch))
     return loss
 
@@ -50,8 +50,8 @@ def through_forward(model: nn.Module, batch: Any) -> Tensor:
 def shard(whole: Whole, device: torch.device, size: int) -> None:
     """Shard a model over `size` processes, all of which then start from the weights of the first.
 
-    Each child of the model with parameters is a unit, which is gathered when it is called; containers that cannot be
-    called are gone into, and what is left, such as parameters that children share, is a unit of its own.
+    Each child of the model with parameters is a unit, which is gathered when it is called. Of containers that cannot be
+    called, the children are units. The remaining parameters, such as those that children share, are one more unit.
     """
     with torch.no_grad():
         for tensor in chain(whole.parameters(), whole.buffers()):
