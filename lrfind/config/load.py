@@ -18,7 +18,7 @@ from lrfind.config.schema import Config
 from lrfind.errors import CONFIG, ConfigError, Fault, MisfitError, blamed_on, did_you_mean, first_line, short
 from lrfind.settings import range_of
 
-_SHALLOW = "values that are not nested in themselves, nor a thousand deep"
+_SHALLOW = "values that are not nested in themselves, nor a thousand levels deep"
 
 
 def load_config(

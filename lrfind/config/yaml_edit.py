@@ -99,7 +99,8 @@ def _insert(text: str, node: yaml.MappingNode, key: str, value: Any) -> str:
     first = node.value[0][0]
     quote = first.style or ""
     entry = f"{quote}{key}{quote}: {_flow(value)}"
-    between = ", " if node.flow_style else _line_break(text) + " " * first.start_mark.column
+    line_break = next(iter(re.findall(r"\r\n|\n|\r", text)), "\n")
+    between = ", " if node.flow_style else line_break + " " * first.start_mark.column
     place = next((end for _, end in node.value if _in_line(end)), None)
     if place is None:
         start = first.start_mark.index
@@ -114,11 +115,6 @@ def _insert(text: str, node: yaml.MappingNode, key: str, value: Any) -> str:
 def _in_line(node: yaml.ScalarNode | yaml.CollectionNode) -> bool:
     """Tell whether a node ends with its own text; the mark of one in block style lies at the next node."""
     return bool(node.flow_style) if isinstance(node, yaml.CollectionNode) else node.style not in ("|", ">")
-
-
-def _line_break(text: str) -> str:
-    first = re.search(r"\r\n|\n|\r", text)
-    return first[0] if first else "\n"
 
 
 def _nested(path: Sequence[Key], value: Any) -> Any:

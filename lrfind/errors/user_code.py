@@ -74,18 +74,18 @@ def _way_out(error: BaseException) -> str:
             "or use a smaller model"
         )
     if "DataLoader worker" in text and ("exited unexpectedly" in text or "killed by signal" in text):
-        return "a worker process died, as a rule for lack of memory; $no_workers shows what it died of"
+        return "a worker process died, usually for lack of memory; $no_workers shows the cause"
     if text.startswith("default_collate"):
         return (
-            "make tensors of the samples by a transform of the data set, such as torchvision.transforms.ToTensor, or "
-            "mini-batches of them by $collate_fn"
+            "turn the samples into tensors with a transform of the data set, such as torchvision.transforms.ToTensor, "
+            "or into mini-batches with $collate_fn"
         )
     if "find_unused_parameters=True" in text:
         return "some parameters take no part in the loss: set train.find_unused_parameters=true, or freeze them"
     if "mixed torch.Tensor and DTensor" in text:
-        return "a layer was used other than by calling it, which finds its shards alone: use parallel=ddp"
+        return "a layer was used without calling it, but only a call gathers its shards: use parallel=ddp"
     if kind.__module__.startswith(("torch._dynamo", "torch._inductor")):
-        return "torch.compile failed: mend what it names (it needs a C++ compiler), or set compile=false"
+        return "torch.compile failed: correct the code it names (it needs a C++ compiler), or set compile=false"
     return ""
 
 

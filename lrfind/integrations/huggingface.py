@@ -85,12 +85,11 @@ class FindLR(Search, TrainerCallback):
             self._refuse(reason)
             return
         training = _training(trainer)
-        before = training.peak_lr
         with attributes_kept(trainer, state, control):
             trainer.log = lambda *arguments, **options: None
-            lr = self._run(training)
-        if lr is not None:
-            replace_lr(vars(args), before, lr)
+            rates = self._run(training)
+        if rates:
+            replace_lr(vars(args), *rates)
 
 
 def _caller(callback: TrainerCallback) -> Any:

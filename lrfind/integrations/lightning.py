@@ -99,12 +99,11 @@ class FindLR(Search, _Base):
             self._refuse(str(error))
             return
         training = _training(trainer, module, own)
-        before = training.peak_lr
         with _unobserved(trainer, module):
-            lr = self._run(training)
-        if lr is not None:
+            rates = self._run(training)
+        if rates:
             for holder in (vars(module), module.hparams, getattr(module, "_hparams_initial", {})):
-                replace_lr(holder, before, lr)  # loggers get the last of them
+                replace_lr(holder, *rates)  # loggers get the last of them
 
     def _log(self, text: str, level: Level = Level.INFO) -> None:
         utilities = sys.modules[self._package].utilities

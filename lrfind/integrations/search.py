@@ -99,8 +99,8 @@ class Search:
             raise LrfindError(Fault("FindLR", problem=reason))
         self._log(f"FindLR: the learning rate stays as it is: {reason}", Level.WARNING)
 
-    def _run(self, training: Training) -> float | None:
-        """Search, set the learning rate that is found, and return it; None if the learning rate stays.
+    def _run(self, training: Training) -> tuple[float, float] | None:
+        """Search, set the learning rate that results, and return the old and the new one; None if the old one stays.
 
         Raises:
             LrfindError: The training code raised, the data is empty, or the search is strict and found nothing.
@@ -125,7 +125,7 @@ class Search:
             f"the learning rate is {training.peak_lr:.3g} instead of {before:.3g} (safe range {low:.3g} to {high:.3g}, "
             f"confidence {result.confidence:.0%}). {result.message}"
         )
-        return training.peak_lr
+        return before, training.peak_lr
 
     def _answer(self, training: Training) -> Answer:
         given = {"schedule": schedule_of(training.schedulers), **training.settings, **self._options}

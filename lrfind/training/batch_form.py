@@ -120,7 +120,7 @@ def _spread(forward: Forward, x: Any) -> tuple[str, Call]:
     """Return how the inputs reach the model, in words and as a call."""
     if isinstance(x, Mapping) or is_dataclass(x):
         names = list(_values(x))
-        if forward.takes_named(names):
+        if forward.takes(names=names):
             listed = ", ".join(f"{name}=..." for name in names)
             return f"model({listed})", lambda model, x: model(**_values(x))
         if len(names) == 1 and forward.takes(1):

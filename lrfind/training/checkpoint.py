@@ -69,7 +69,7 @@ class Checkpoint:
             got = f"{self.path}, which {words}"
             raise MisfitError(Fault("train.checkpoint", expected="the weights of the model", got=got, fix=fix))
         model.load_state_dict(fitting, strict=False)
-        return f"{self.path} {words}: what it does not give starts untrained." if words else None
+        return f"{self.path} {words}: parameters without a fitting value start untrained." if words else None
 
     def load_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
         """Give `optimizer` its state; the options of its groups, such as learning rates, stay those of the config.
@@ -139,7 +139,9 @@ def _read(path: str) -> Any:
             raise LrfindError(Fault("train.checkpoint", problem=problem, fix="free some of it")) from error
         if isinstance(error, pickle.UnpicklingError) and _UNSAFE.search(str(error)):
             raise _unreadable(path, *_OBJECTS) from error
-        raise _unreadable(path, f"is no whole file of torch.save, which says: {_said(error)}", _SAVE_IT) from error
+        raise _unreadable(
+            path, f"is not a complete file of torch.save, which says: {_said(error)}", _SAVE_IT
+        ) from error
 
 
 def _said(error: Exception) -> str:

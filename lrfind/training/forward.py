@@ -20,17 +20,19 @@ class Forward:
         with contextlib.suppress(TypeError, ValueError):  # of one from C++
             self._signature = inspect.signature(model.forward)
 
-    def takes(self, count: int) -> bool:
-        """Tell whether it can be called with `count` positional arguments and nothing else."""
-        return self._binds((None,) * count, ())
+    def takes(self, count: int = 0, names: Iterable[str] = ()) -> bool:
+        """Tell whether it can be called with `count` positional arguments, those names, and nothing else."""
+        if self._signature is None:
+            return True
+        try:
+            self._signature.bind(*(None,) * count, **dict.fromkeys(names))
+        except TypeError:
+            return False
+        return True
 
     def takes_one_only(self) -> bool:
         """Tell whether it takes one positional argument and cannot take two."""
         return self._signature is not None and self.takes(1) and not self.takes(2)
-
-    def takes_named(self, names: Iterable[str]) -> bool:
-        """Tell whether it can be called with arguments of these names and nothing else."""
-        return self._binds((), names)
 
     def names(self, name: str) -> bool:
         """Tell whether it has an argument of exactly that name; `**kwargs` does not count."""
@@ -40,15 +42,6 @@ class Forward:
     def __str__(self) -> str:
         arguments = "anything" if self._signature is None else ", ".join(self._signature.parameters) or "nothing"
         return f"{self.model}.forward takes {arguments}"
-
-    def _binds(self, values: tuple[None, ...], names: Iterable[str]) -> bool:
-        if self._signature is None:
-            return True
-        try:
-            self._signature.bind(*values, **dict.fromkeys(names))
-        except TypeError:
-            return False
-        return True
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:

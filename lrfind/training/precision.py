@@ -28,7 +28,7 @@ def unsupported(precision: Precision, device: torch.device) -> Fault | None:
 
 
 def under_autocast(step: Step, precision: Precision, device: torch.device) -> Step:
-    """Return `step` in that precision: forward pass and loss under autocast, the backward pass not, as PyTorch advises."""
+    """Return `step` in that precision: forward pass and loss under autocast, as PyTorch advises."""
     if precision == "fp32":
         return step
     dtype = _DTYPES[precision]

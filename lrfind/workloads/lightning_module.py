@@ -115,7 +115,7 @@ def own_step(model: Any, *, transferred: bool = False) -> Step:
             output = output.get("loss")
         if not isinstance(output, Tensor):
             expected = f"{name}.training_step to return the loss, or a dict with it under loss"
-            fix = "a sweep can skip no batch" if output is None else ""
+            fix = "a sweep cannot skip a batch" if output is None else ""
             raise UserCodeError(Fault("model", expected=expected, got=describe(output), fix=fix))
         return output
 
@@ -134,7 +134,7 @@ def own_optimizer(model: Any) -> tuple[Optimizer, str | None]:
     if len(optimizers) != 1 or not isinstance(optimizers[0], Optimizer):
         got = ", ".join(type(optimizer).__name__ for optimizer in optimizers)
         expected, got = f"{name}.configure_optimizers to return one optimizer", f"{len(optimizers)} ({got})"
-        fix = "a sweep is of one learning rate: set optimizer in the config"
+        fix = "a sweep has one learning rate: set optimizer in the config"
         raise UserCodeError(Fault("model", expected=expected, got=got, fix=fix))
     for group in optimizers[0].param_groups:
         if "initial_lr" in group:  # a scheduler set its first learning rate already, which may be 0

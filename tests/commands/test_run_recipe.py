@@ -153,12 +153,12 @@ def test_weights_that_do_not_fit_are_an_error_or_a_note(project: Project) -> Non
     assert "lacks bias; has in excess extra; train.strict=false" in told
     outcome = project.run("train.checkpoint=trained.pt", "train.strict=false")
     assert outcome.code == 0
-    assert "lacks bias; has in excess extra: what it does not give starts untrained." in outcome.err
+    assert "lacks bias; has in excess extra: parameters without a fitting value start untrained." in outcome.err
 
 
 BAD = {
     ("train.checkpoint=nowhere.pt",): (2, "train.checkpoint: expected a file, got none at"),
-    ("train.checkpoint=train.yaml",): (2, "is no whole file of torch.save"),
+    ("train.checkpoint=train.yaml",): (2, "is not a complete file of torch.save"),
     ("train.freeze=[conv]",): (2, "train.freeze: expected a pattern that matches the name of a parameter"),
     ("train.freeze=[.]",): (1, "are all layers frozen?"),
     ("param_groups=[{match: conv}]",): (2, "got 'conv'; not matched yet: weight, bias"),
@@ -174,7 +174,7 @@ BAD = {
     ("train.accumulate=8", "data.batch_size=16"): (1, "one update takes 8 mini-batches, but the data holds only 4"),
     ("loss={_target_: own.memory}",): (1, "raise train.accumulate by the same factor"),
     ("loss={_target_: own.overflow}", "precision=fp16"): (1, "use bf16 or fp32"),
-    ("data.dataset={_target_: own.Dying}", "data.num_workers=1"): (1, "data.num_workers=0 shows what it died of"),
+    ("data.dataset={_target_: own.Dying}", "data.num_workers=1"): (1, "data.num_workers=0 shows the cause"),
 }
 
 

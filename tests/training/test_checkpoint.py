@@ -136,7 +136,7 @@ def test_weights_without_plain_values_are_named(tmp_path: Path, device: str) -> 
         checkpoint.load_weights(network(), strict=True)
     note = checkpoint.load_weights(network(), strict=False)
     assert note is not None
-    assert "0.weight: what it does not give starts untrained" in note
+    assert "0.weight: parameters without a fitting value start untrained" in note
 
 
 class Evil:
@@ -151,19 +151,25 @@ class Evil:
         (lambda path: torch.save({"state_dict": {}, "args": argparse.Namespace()}, path), "holds pickled objects"),
         (lambda path: torch.save(network(), path), r"holds pickled objects.*torch\.save\(torch\.load\("),
         (lambda path: torch.save(Evil(), path), "holds pickled objects"),
-        (lambda path: path.write_bytes(pickle.dumps(Evil())), "is no whole file of torch.save, which says: Unpickling"),
-        (lambda path: path.write_bytes(pickle.dumps({"a": 1}, protocol=2)), "is no whole file of torch.save"),
-        (lambda path: path.write_text("epoch,loss\n1,0.3\n"), "is no whole file of torch.save"),
-        (lambda path: path.write_text("PK is how zip files begin"), "is no whole file of torch.save"),
+        (
+            lambda path: path.write_bytes(pickle.dumps(Evil())),
+            "complete file of torch.save, which says: Unpickling",
+        ),
+        (lambda path: path.write_bytes(pickle.dumps({"a": 1}, protocol=2)), "is not a complete file of torch.save"),
+        (lambda path: path.write_text("epoch,loss\n1,0.3\n"), "is not a complete file of torch.save"),
+        (lambda path: path.write_text("PK is how zip files begin"), "is not a complete file of torch.save"),
         (lambda path: path.write_bytes(b""), r"which says: EOFError; save it with torch\.save\("),
         (lambda path: path.mkdir(), "cannot be read: Is a directory; name another file"),
-        (lambda path: zipfile.ZipFile(path, "w").close(), "is no whole file of torch.save"),
+        (lambda path: zipfile.ZipFile(path, "w").close(), "is not a complete file of torch.save"),
         (
             lambda path: zipped(path, "a.txt"),
             r"torch\.save, which says: RuntimeError: .*a\.txt; save",
         ),
-        (lambda path: zipped(path, "m/constants.pkl", "m/data.pkl"), "is no whole file of torch.save"),
-        (lambda path: cut(path, new_format=True), "is no whole file of torch.save, which says: RuntimeError: Pytorch"),
+        (lambda path: zipped(path, "m/constants.pkl", "m/data.pkl"), "is not a complete file of torch.save"),
+        (
+            lambda path: cut(path, new_format=True),
+            "complete file of torch.save, which says: RuntimeError: Pytorch",
+        ),
         (
             lambda path: cut(path, new_format=False),
             "torch.save, which says: RuntimeError: unexpected",

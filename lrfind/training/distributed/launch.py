@@ -80,7 +80,7 @@ def _misfit(parallel: str | None, world_size: int, environ: Mapping[str, str]) -
     rank, local_rank, _, port = (_whole(environ.get(name, "")) for name in names)
     rank = -1 if rank is None else rank
     checks = (
-        *((name, bool(environ.get(name)), f"it in the environment beside WORLD_SIZE={size}") for name in names),
+        *((name, bool(environ.get(name)), f"a value in the environment beside WORLD_SIZE={size}") for name in names),
         ("RANK", 0 <= rank < size, f"a number from 0 to {size - 1}"),
         ("LOCAL_RANK", local_rank is not None and local_rank <= rank, f"a number from 0 to RANK={rank}"),
         ("MASTER_PORT", port is not None, "a port"),

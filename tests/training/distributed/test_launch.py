@@ -40,10 +40,10 @@ def test_the_first_process_speaks() -> None:
         ("ddp", 3, {}, "train.world_size: expected the 4 processes that run, got 3"),
         ("ddp", 1, {"WORLD_SIZE": "x"}, "WORLD_SIZE: expected the number of processes, got 'x'"),
         ("ddp", 1, {"WORLD_SIZE": "0"}, "WORLD_SIZE: expected the number of processes, got '0'"),
-        ("ddp", 1, {"RANK": None}, "RANK: expected it in the environment beside WORLD_SIZE=4, got none"),
+        ("ddp", 1, {"RANK": None}, "RANK: expected a value in the environment beside WORLD_SIZE=4, got none"),
         ("ddp", 1, {"RANK": "4"}, "RANK: expected a number from 0 to 3, got '4'"),
         ("ddp", 1, {"LOCAL_RANK": "-1"}, "LOCAL_RANK: expected a number from 0 to RANK=3, got '-1'"),
-        ("ddp", 1, {"MASTER_ADDR": None}, "MASTER_ADDR: expected it in the environment"),
+        ("ddp", 1, {"MASTER_ADDR": None}, "MASTER_ADDR: expected a value in the environment"),
         ("ddp", 1, {"MASTER_PORT": "http"}, "MASTER_PORT: expected a port, got 'http'"),
     ],
 )
