@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
@@ -62,7 +62,7 @@ def validated(document: Any, source: str, names: Mapping[str, str] | None = None
     try:
         return Config.model_validate(document)
     except ValidationError as error:
-        faults = ConfigError(source, list(_faults(error)))
+        faults = ConfigError(source, [_fault(detail) for detail in error.errors(include_url=False)])
         faults.words = CONFIG.with_names(names or {})
         raise faults from error
 
@@ -173,33 +173,25 @@ def _places(given: str, config: Path) -> list[Path]:
     return list(dict.fromkeys((config.parent / path, path)))
 
 
-def _faults(error: ValidationError) -> Iterator[Fault]:
-    for detail in error.errors(include_url=False):
-        location = tuple(part for part in detail["loc"] if not str(part).startswith("constrained-"))
-        cause = detail.get("ctx", {}).get("error")
-        if isinstance(cause, MisfitError):
-            yield replace(cause.fault, key=cause.fault.key or _dotted(location))
-        else:
-            yield replace(_fault(detail["type"], detail["msg"], detail["input"], location), key=_dotted(location))
-
-
-def _dotted(location: Sequence[int | str]) -> str:
-    return ".".join(map(str, location))
-
-
-def _fault(kind: str, message: str, got: Any, location: tuple[int | str, ...]) -> Fault:
-    """Return what pydantic complains of as a fault, without its key."""
-    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        return Fault(problem="unknown key", fix=_nearest(location))
-    if kind in ("model_type", "dict_type", "dataclass_type"):
-        return Fault(expected="a mapping of keys", got="nothing" if got is None else short(got))
-    if kind == "missing":
-        return Fault(expected="a value", got="none", fix="add this key")
-    if kind == "string_pattern_mismatch":
-        return Fault(expected="auto, cpu, cuda, cuda:N, mps or xpu", got=short(got))
-    if kind in ("greater_than", "greater_than_equal", "less_than"):
-        return Fault(expected=_range(location), got=short(got))
-    return Fault(expected=message.removeprefix("Input should be "), got=short(got))
+def _fault(detail: Any) -> Fault:
+    """Return an error of pydantic as a fault."""
+    location = tuple(part for part in detail["loc"] if not str(part).startswith("constrained-"))
+    kind, got, cause = detail["type"], short(detail["input"]), detail.get("ctx", {}).get("error")
+    if isinstance(cause, MisfitError):
+        fault = cause.fault
+    elif kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        fault = Fault(problem="unknown key", fix=_nearest(location))
+    elif kind in ("model_type", "dict_type", "dataclass_type"):
+        fault = Fault(expected="a mapping of keys", got="nothing" if detail["input"] is None else got)
+    elif kind == "missing":
+        fault = Fault(expected="a value", got="none", fix="add this key")
+    elif kind == "string_pattern_mismatch":
+        fault = Fault(expected="auto, cpu, cuda, cuda:N, mps or xpu", got=got)
+    elif kind in ("greater_than", "greater_than_equal", "less_than"):
+        fault = Fault(expected=_range(location), got=got)
+    else:
+        fault = Fault(expected=detail["msg"].removeprefix("Input should be "), got=got)
+    return replace(fault, key=fault.key or ".".join(map(str, location)))
 
 
 def _range(location: tuple[int | str, ...]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -174,24 +173,21 @@ def read_record(document: Any, source: str) -> Record:
     try:
         return Record.model_validate(document)
     except ValidationError as error:
-        raise RecordError(next(_faults(error)), source=source) from error
+        raise RecordError(_fault(error.errors(include_url=False)[0]), source=source) from error
 
 
-def _faults(error: ValidationError) -> Iterator[Fault]:
-    for detail in error.errors(include_url=False):
-        key, cause = ".".join(map(str, detail["loc"])), detail.get("ctx", {}).get("error")
-        if isinstance(cause, MisfitError):
-            fault = cause.fault
-            yield replace(fault, key=fault.key or key, fix=fault.fix or AS_WRITTEN)
-        elif detail["type"] == "missing":
-            yield Fault(key, expected="a value", got="none", fix=AS_WRITTEN)
-        else:
-            yield Fault(key, expected=_expected(detail), got=short(detail["input"]), fix=AS_WRITTEN)
-
-
-def _expected(detail: Any) -> str:
-    kinds = {"dict_type": "an object", "model_type": "an object", "dataclass_type": "an object", "tuple_type": "a list"}
-    return kinds.get(detail["type"]) or str(detail["msg"]).removeprefix("Input should be ")
+def _fault(detail: Any) -> Fault:
+    """Return an error of pydantic as a fault."""
+    cause = detail.get("ctx", {}).get("error")
+    if isinstance(cause, MisfitError):
+        fault = cause.fault
+    elif detail["type"] == "missing":
+        fault = Fault(expected="a value", got="none")
+    else:
+        kinds = dict.fromkeys(("dict_type", "model_type", "dataclass_type"), "an object") | {"tuple_type": "a list"}
+        expected = kinds.get(detail["type"]) or str(detail["msg"]).removeprefix("Input should be ")
+        fault = Fault(expected=expected, got=short(detail["input"]))
+    return replace(fault, key=fault.key or ".".join(map(str, detail["loc"])), fix=fault.fix or AS_WRITTEN)
 
 
 def json_schema() -> dict[str, Any]:
