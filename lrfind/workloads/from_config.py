@@ -71,15 +71,15 @@ class ConfigWorkload(Workload):
     def _built(self, on_note: OnNote) -> Fresh:
         seed_everything(self.config.seed)
         model = self._model(on_note)
-        whole = self.processes.prepare(model) if self.processes else None
+        step_module = self.processes.prepare(model) if self.processes else None
         optimizer = self._optimizer(model, on_note)
         step = self._step(model, on_note)
         share = self.processes.share if self.processes else Share(world=self.world_size)
         batches = build_loader(self.config, self.data, self.device, share)
-        if self.processes and whole is not None:
+        if self.processes and step_module is not None:
             if self.config.data.loader is not None:
                 self.tell(Note("Every process reads data.loader: let it give each its own share, by RANK."), on_note)
-            model, step = self.processes.join(whole, step, self.config.seed)
+            model, step = self.processes.join(step_module, step, self.config.seed)
         return model, optimizer, step, batches
 
     def _model(self, on_note: OnNote) -> nn.Module:

@@ -26,7 +26,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, MisfitError, UserCodeError, first_line, user_code
 from lrfind.training.distributed.launch import Launch
-from lrfind.training.distributed.sharding import Whole, shard, through_forward
+from lrfind.training.distributed.sharding import StepModule, shard, through_forward
 from lrfind.training.minibatches import Share
 from lrfind.training.rng import seed_everything
 from lrfind.training.step import Step
@@ -73,26 +73,26 @@ class ProcessGroup:
         """The part of the data that this process reads."""
         return Share(self.launch.rank, self.launch.size, self.launch.size)
 
-    def prepare(self, model: nn.Module) -> Whole:
+    def prepare(self, model: nn.Module) -> StepModule:
         """Return `model` as it is trained, before its optimizer is built; FSDP gives it other parameters."""
-        whole = Whole(model)
+        module = StepModule(model)
         if self.kind == "fsdp":
             with user_code("sharding the model", lambda: ("parallel=ddp shards nothing",), key="parallel"):
-                shard(whole, self.device, self.launch.size)
-        return whole
+                shard(module, self.device, self.launch.size)
+        return module
 
-    def join(self, whole: Whole, step: Step, seed: int) -> tuple[nn.Module, Step]:
+    def join(self, module: StepModule, step: Step, seed: int) -> tuple[nn.Module, Step]:
         """Return the module to train, which holds model and step, and the step that calls it.
 
         After this, the processes draw different random numbers, for example for dropout.
         """
-        whole.set_step(step)
+        module.set_step(step)
         if rank := self.launch.rank:
             seed_everything((seed + rank) % 2**32)
         if self.kind == "fsdp":
-            return whole, through_forward
+            return module, through_forward
         with user_code("DistributedDataParallel", key="parallel"):
-            model = nn.parallel.DistributedDataParallel(whole, find_unused_parameters=self.find_unused)
+            model = nn.parallel.DistributedDataParallel(module, find_unused_parameters=self.find_unused)
         return model, through_forward
 
     def sync_gradients(self, model: nn.Module, wanted: bool) -> None:

@@ -14,14 +14,14 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 
-class Parcel:
+class OpaqueBatch:
     """A mini-batch that wrappers pass on untouched; they would walk through a plain one to move its tensors again."""
 
     def __init__(self, batch: Any) -> None:
         self.batch = batch
 
 
-class Whole(nn.Module):
+class StepModule(nn.Module):
     """The whole computation of a step with a model, as one forward.
 
     DDP and FSDP act when their `forward` is called. So all calls of a step to the model (a `training_step`, other
@@ -36,33 +36,33 @@ class Whole(nn.Module):
         """Compute `step` in the forward; if it is a module, its parameters stay out of this one."""
         self._step = (step,)
 
-    def forward(self, parcel: Parcel) -> Tensor:
+    def forward(self, batch: OpaqueBatch) -> Tensor:
         """Return the loss of a mini-batch."""
-        return self._step[0](self.model, parcel.batch)
+        return self._step[0](self.model, batch.batch)
 
 
 def through_forward(model: nn.Module, batch: Any) -> Tensor:
-    """Return the loss of a mini-batch, computed by a `Whole`, wrapped or not."""
-    loss: Tensor = model(Parcel(batch))
+    """Return the loss of a mini-batch, computed by a `StepModule`, wrapped or not."""
+    loss: Tensor = model(OpaqueBatch(batch))
     return loss
 
 
-def shard(whole: Whole, device: torch.device, size: int) -> None:
+def shard(module: StepModule, device: torch.device, size: int) -> None:
     """Shard a model over `size` processes, all of which then start from the weights of the first.
 
     Each child of the model with parameters is a unit, which is gathered when it is called. Of containers that cannot be
     called, the children are units. The remaining parameters, such as those that children share, are one more unit.
     """
     with torch.no_grad():
-        for tensor in chain(whole.parameters(), whole.buffers()):
+        for tensor in chain(module.parameters(), module.buffers()):
             dist.broadcast(tensor, src=0)
     mesh = init_device_mesh(device.type, (size,))
-    units = list(_units(whole.model))
+    units = list(_units(module.model))
     uses = Counter(parameter for unit in units for parameter in set(unit.parameters()))
     for unit in units:
         if all(uses[parameter] == 1 for parameter in unit.parameters()):
             fully_shard(unit, mesh=mesh)
-    fully_shard(whole, mesh=mesh)
+    fully_shard(module, mesh=mesh)
 
 
 def _units(model: nn.Module) -> Iterator[nn.Module]:

@@ -16,7 +16,7 @@ from lrfind.errors import ConfigError, Fault, LrfindError, MisfitError, UserCode
 from lrfind.training.distributed import process_group as parallel
 from lrfind.training.distributed.launch import Launch
 from lrfind.training.distributed.process_group import ProcessGroup, join_process_group
-from lrfind.training.distributed.sharding import Parcel, Whole, _units, through_forward
+from lrfind.training.distributed.sharding import OpaqueBatch, StepModule, _units, through_forward
 
 pytestmark = pytest.mark.slow
 
@@ -97,12 +97,12 @@ def test_what_is_downloaded_is_built_by_the_first_alone(pair: tuple[ProcessGroup
 
 
 def test_a_step_goes_through_the_forward_of_whatever_wraps_the_model() -> None:
-    whole = Whole(nn.Linear(2, 1))
+    whole = StepModule(nn.Linear(2, 1))
     whole.set_step(lambda model, batch: model.weight.sum() * batch["x"])
     loss = through_forward(nn.Sequential(whole), {"x": 3})
     assert loss.item() == pytest.approx(3 * whole.model.weight.sum().item())
     assert [name for name, _ in whole.named_parameters()] == ["model.weight", "model.bias"]
-    assert whole(Parcel({"x": 0})).item() == 0
+    assert whole(OpaqueBatch({"x": 0})).item() == 0
 
 
 def test_containers_are_no_units_of_sharding() -> None:
