@@ -119,7 +119,7 @@ class Record(BaseModel):
     title: Text
     """What was swept, in one line."""
     source: Text | None = None
-    """The config as it was named on the command line; null if there was none."""
+    """The config as named on the command line; null if there was none."""
     config: _Settings
     """The resolved config; empty if there was none."""
     settings: _Settings = _Settings()
@@ -153,7 +153,7 @@ class Failure(BaseModel):
     """Number of this layout."""
     status: Literal["failed"]
     source: Text
-    """The config as it was named on the command line."""
+    """The config as named on the command line."""
     exit_code: Literal[1, 2, 130]
     """What a run of this config alone ends with."""
     message: Text

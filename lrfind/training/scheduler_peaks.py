@@ -32,7 +32,7 @@ def peak_lrs(optimizer: Optimizer, schedulers: Sequence[Any]) -> list[float]:
     if not schedulers:
         return [float(group["lr"]) for group in groups]
     for scheduler in _nested(schedulers):
-        if hasattr(scheduler, "max_lrs"):  # CyclicLR alone keeps them itself
+        if hasattr(scheduler, "max_lrs"):  # only CyclicLR keeps them itself
             return [float(lr) for lr in scheduler.max_lrs]
     return [float(group.get("max_lr", group.get("initial_lr", group["lr"]))) for group in groups]
 

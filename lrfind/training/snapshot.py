@@ -110,7 +110,7 @@ class Snapshot:
                 leaf.requires_grad_(wanted)
 
         self._put_back.append(put_back)
-        # On the host it is no copy: nothing reaches it while it is taken off its parameter.
+        # On the host this is the gradient itself, which nothing changes while it is off its parameter.
         self._grads.append((leaf, None if grad is None else grad.to("cpu")))
 
 

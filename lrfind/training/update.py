@@ -141,7 +141,7 @@ class ScaledUpdate(Update):
         """
         for _ in range(self.MAX_SKIPS):
             loss = self._gradients()
-            if loss is None or self._updates() or not torch.isfinite(loss):  # this waits, but after a skip alone
+            if loss is None or self._updates() or not torch.isfinite(loss):  # waits, but only after a skip
                 return loss
         if not self._updated:
             got = f"gradients that overflowed in {self.MAX_SKIPS} updates in a row, at every loss scale"

@@ -14,7 +14,7 @@ from typing import Any
 import hydra.errors
 import hydra.utils
 import torch
-import torch._dynamo  # the first step of any optimizer imports it; here the wait is no part of the sweep
+import torch._dynamo  # the first step of any optimizer imports it, which would slow the sweep
 from torch import nn
 from torch.utils.data import IterableDataset
 

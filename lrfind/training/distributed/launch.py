@@ -52,7 +52,7 @@ def read_launch(
     """
     if fault := _misfit(parallel, world_size, environ):
         raise ConfigError(source, [fault])
-    if is_alone(environ):
+    if int(environ.get("WORLD_SIZE", "1")) == 1:
         return None
     return Launch(int(environ["RANK"]), int(environ["LOCAL_RANK"]), int(environ["WORLD_SIZE"]))
 
