@@ -47,6 +47,7 @@ def find_lr(
     optimizer: torch.optim.Optimizer | None = None,
     *,
     step: Callable[[nn.Module, Any], Tensor] | None = None,
+    val_loader: Iterable[Any] | None = None,
     device: torch.device | str | None = None,
     seed: int = DEFAULTS.seed,
     start_lr: float = DEFAULTS.sweep.start_lr,
@@ -63,10 +64,10 @@ def find_lr(
     schedule: Schedule = DEFAULTS.train.schedule,
     train_steps: int | None = DEFAULTS.train.steps,
     probes: bool = DEFAULTS.probes.enabled,
-    probe_steps: int = DEFAULTS.probes.steps,
-    max_probe_steps: int = DEFAULTS.probes.max_steps,
+    probe_steps: int | None = DEFAULTS.probes.steps,
     max_probes: int = DEFAULTS.probes.max_probes,
     refine: bool = DEFAULTS.refine,
+    budget: int | None = DEFAULTS.budget,
     method: Method = DEFAULTS.analysis.method,
     progress: bool | None = None,
     on_note: Callable[[str], None] | None = None,
@@ -90,6 +91,8 @@ def find_lr(
             rates; if a scheduler has set all of them to 0, the ratios of their `initial_lr`.
         step: Called as step(model, batch), returns the scalar loss. Use it instead of `loss_fn` if a training step is
             more than loss_fn(model(input), target).
+        val_loader: Mini-batches that are not trained on. The loss on its first ones shows whether a short training
+            overfits; without it, lrfind holds samples out of a DataLoader that draws them in any order.
         device: Where the mini-batches are sent; None is the device of the first parameter.
         seed: Seeds dropout, the order of a loader without its own generator, and everything else that is random in
             the search. The same seed gives the same answer.
@@ -108,10 +111,11 @@ def find_lr(
         schedule: What the learning rate is for: a constant one, or the peak of a schedule that decays to 0.
         train_steps: Updates of the real training, if known: the longer it is, the lower its best learning rate.
         probes: Whether short trainings check the sweep.
-        probe_steps: Updates of each short training at first; doubled while the answer moves with the length.
-        max_probe_steps: Most updates of one short training.
+        probe_steps: Updates of each short training at first; None lets three of them share what the sweep leaves of
+            the budget.
         max_probes: Most short trainings of one length.
-        refine: Whether to train twice as long, and at learning rates in between.
+        refine: Whether to train longer, with a budget of ten times `num_iter`.
+        budget: Most updates of the sweep and the short trainings together; None is three times `num_iter`.
         method: `auto` follows the short trainings; any other method reads the curve alone.
         progress: Whether to show a progress bar on stderr; None shows one on a terminal.
         on_note: Called with each note, a sentence. By default notes go to the logger `lrfind`, as INFO, or as WARNING
@@ -127,7 +131,7 @@ def find_lr(
         KeyboardInterrupt: The user interrupted it.
     """
     arguments = {name: value for name, value in locals().items() if name in KEYS}
-    objects = Objects(model, loader, loss_fn, optimizer, step, scaler)  # type: ignore[arg-type]  # checked next
+    objects = Objects(model, loader, loss_fn, optimizer, step, scaler, val_loader)  # type: ignore[arg-type]  # checked next
     return search_objects(objects, arguments, device, progress, _teller(on_note, PYTHON))
 
 

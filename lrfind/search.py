@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lrfind.analysis.probe_search import ProbeBudget, analysis_with_probes
+from lrfind.analysis.probe_result import Training, analysis_of_probes
+from lrfind.analysis.probe_search import ProbeLimits, next_probe
 from lrfind.analysis.suggest import analyze, next_length
 from lrfind.errors import CONFIG, DataError, Level, LrfindError, Note, Words
 from lrfind.observer import Observer
 from lrfind.records.types import Analysis, Probe, Result, StopReason, Sweep
+from lrfind.settings import USUAL
+from lrfind.training.held_out import HeldOutLoss
 
 if TYPE_CHECKING:
     from lrfind.workloads.workload import Workload
@@ -136,27 +139,36 @@ def probe(workload: Workload, measured: Measurements, observer: Observer) -> Ana
     if not probing(workload):
         return analysis
 
-    def train(lr: float, steps: int) -> Probe | None:
+    limits = _limits(workload, len(analysis.smoothed))
+    held_out = workload.held_out
+    while (following := next_probe(analysis, measured.probes, limits)) is not None:
+        lr, steps = following
         if measured.probes and steps > measured.probes[-1].steps:
-            observer.on_note(Note(f"Not settled yet: training {steps} steps at each learning rate."))
-        made = _probe(workload, lr, steps, measured, observer)
-        if made:
-            measured.probes.append(made)
-        return made
+            observer.on_note(Note(f"Training longer around the best learning rate: {steps} steps each."))
+        made = _probe(workload, lr, steps, measured, observer, held_out)
+        measured.probes.extend([made] if made else [])
+        if made is None or made.stop_reason.cut_short:
+            break
+    return analysis_of_probes(analysis, measured.probes, _training(workload))
 
-    return analysis_with_probes(analysis, _budget(workload), train)
 
-
-def _budget(workload: Workload) -> ProbeBudget:
+def _limits(workload: Workload, swept: int) -> ProbeLimits:
     settings = workload.settings
-    return ProbeBudget(
+    return ProbeLimits(
+        budget=settings.most_updates - swept,
+        first_round=USUAL * settings.sweep.num_iter - swept,
         steps=settings.probes.steps,
-        max_steps=settings.probes.max_steps,
         max_probes=settings.probes.max_probes,
-        refine=settings.refine,
         highest_lr=settings.sweep.end_lr,
-        schedule=settings.train.schedule,
         train_steps=settings.train.steps,
+        replacing_lr=workload.update_size.replacing_lr,
+    )
+
+
+def _training(workload: Workload) -> Training:
+    settings = workload.settings
+    return Training(
+        settings.train.schedule, settings.train.steps, workload.update_size.normalized, settings.sweep.end_lr
     )
 
 
@@ -165,9 +177,11 @@ def probing(workload: Workload) -> bool:
     return workload.settings.probes.enabled and workload.settings.analysis.method == "auto"
 
 
-def _probe(workload: Workload, lr: float, steps: int, measured: Measurements, observer: Observer) -> Probe | None:
+def _probe(
+    workload: Workload, lr: float, steps: int, measured: Measurements, observer: Observer, held_out: Sequence[Any]
+) -> Probe | None:
     """Train at one learning rate; None if nothing could be measured. The sweep stands in any case."""
-    made, fault = one_probe(workload, lr, steps, observer)
+    made, fault = one_probe(workload, lr, steps, observer, held_out)
     if isinstance(fault, DataError):
         observer.on_note(Note("The data cannot be read again, so no probe checks the sweep.", Level.WARNING))
         return None
@@ -177,17 +191,25 @@ def _probe(workload: Workload, lr: float, steps: int, measured: Measurements, ob
     return made
 
 
-def one_probe(workload: Workload, lr: float, steps: int, observer: Observer) -> tuple[Probe, LrfindError | None]:
+def one_probe(
+    workload: Workload, lr: float, steps: int, observer: Observer, held_out: Sequence[Any] = ()
+) -> tuple[Probe, LrfindError | None]:
     """Train from the start at one learning rate; return what was measured, and the error that ended it, if any."""
     error = None
+    looks = HeldOutLoss(held_out, steps) if held_out else None
     try:
-        sweep = workload.train((lr,) * steps, replace(observer, on_sweep=observer.on_probe))
+        sweep = workload.train((lr,) * steps, replace(observer, on_sweep=observer.on_probe), held_out=looks)
     except KeyboardInterrupt:
         return Probe(lr, steps, (), StopReason.INTERRUPTED), None
     except LrfindError as raised:
         reason = StopReason.DATA_ENDED if isinstance(raised, DataError) else StopReason.FAILED
         sweep, error = raised.partial or Sweep(0, (), (), reason), raised
-    return Probe(lr, steps, sweep.losses, sweep.stop_reason), error
+    if looks and looks.error:
+        text = f"No held-out loss: in evaluation mode the training step raised {type(looks.error).__name__}."
+        workload.tell(Note(text), observer.on_note)
+    if looks is None or looks.error:
+        return Probe(lr, steps, sweep.losses, sweep.stop_reason), error
+    return Probe(lr, steps, sweep.losses, sweep.stop_reason, tuple(looks.at), tuple(looks.losses)), error
 
 
 def _once(tell: Callable[[Note], None], note: Note) -> Callable[[], None]:

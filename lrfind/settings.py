@@ -124,11 +124,8 @@ class ProbeSettings:
 
     enabled: bool = True
     """Whether to probe. If not, the suggestion is read from the curve alone."""
-    steps: Steps = 25
-    """Updates of each probe at first. They double while the best learning rate moves with them. If the sweep shows no
-    descent, and with `refine`, probes are twice as long from the beginning."""
-    max_steps: Steps = 400
-    """Updates of each probe at the most."""
+    steps: Steps | None = None
+    """Updates of each probe at first. If not set, three of them share what the sweep leaves of the budget."""
     max_probes: Annotated[int, Ge(3), Number()] = 6
     """Probes of one length at the most."""
 
@@ -144,6 +141,10 @@ class AnalysisSettings:
     read from the curve alone."""
 
 
+USUAL, REFINED = 3, 10
+"""Updates of a search over those of its sweep."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that a search needs to know beside what is trained."""
@@ -153,11 +154,19 @@ class Settings:
     precision: Precision = "fp32"
     """bf16 and fp16 run the step under autocast, fp16 with a scaled loss (GradScaler)."""
     refine: bool = False
-    """Whether to probe with twice the updates, and at learning rates in between."""
+    """Whether to probe longer, with a budget of ten times the updates of the sweep."""
+    budget: Steps | None = None
+    """Updates of the sweep and its probes together, at the most. If not set, three times those of the sweep: 300, as
+    a rule; with `refine` ten times: 1000."""
     sweep: SweepSettings = field(default_factory=SweepSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     probes: ProbeSettings = field(default_factory=ProbeSettings)
     analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
+
+    @property
+    def most_updates(self) -> int:
+        """Updates of the sweep and its probes together, at the most."""
+        return self.budget or (REFINED if self.refine else USUAL) * self.sweep.num_iter
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as nested plain values."""

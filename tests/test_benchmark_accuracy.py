@@ -27,7 +27,6 @@ from accuracy import (
 )
 from accuracy.models import Lion
 from accuracy.reporting_tasks import REPORTING
-from accuracy.unseen_tasks import UNSEEN
 
 from lrfind.config.schema import Config
 from lrfind.config.validate import check_targets
@@ -232,12 +231,10 @@ def test_one_cycle_rises_from_a_25th_to_one_and_falls_to_zero() -> None:
 
 
 def test_roles_are_split_by_family() -> None:
-    roles = {role: [each for each in tasks.TASKS.values() if each.role == role] for role in ("reporting", "unseen")}
-    assert roles == {"reporting": list(REPORTING), "unseen": list(UNSEEN)}
+    assert [each for each in tasks.TASKS.values() if each.role == "reporting"] == list(REPORTING)
     assert {each.family for each in REPORTING} == task.REPORTING_FAMILIES
-    assert {each.family for each in UNSEEN} == task.UNSEEN_FAMILIES
-    assert len(task.UNSEEN_FAMILIES) >= 22
-    assert sum(each.steps >= 2000 for each in UNSEEN) >= 10
+    assert len(task.REPORTING_FAMILIES) >= 22
+    assert sum(each.steps >= 2000 for each in REPORTING) >= 10
     assert set(tasks.LONG) <= set(tasks.TASKS)
 
 

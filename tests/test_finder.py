@@ -90,7 +90,7 @@ class Training:
             self.losses.append(loss.item())
 
     def find(self, **options: Any) -> lrfind.Answer:
-        options = {"num_iter": 30, "probe_steps": 10, "max_probe_steps": 10} | options
+        options = {"num_iter": 30, "probe_steps": 10} | options
         if "step" in options:
             return lrfind.find_lr(self.model, self.loader, optimizer=self.optimizer, **options)
         return lrfind.find_lr(self.model, self.loader, self.loss_fn, self.optimizer, **options)
@@ -356,10 +356,10 @@ def test_what_is_left_untrained_is_told() -> None:
 
 def test_a_refusal_is_an_answer_in_the_words_of_python() -> None:
     model, optimizer = linear()
-    answer = lrfind.find_lr(model, line(), nn.MSELoss(), optimizer, end_lr=1e-6, max_probe_steps=50)
+    answer = lrfind.find_lr(model, line(), nn.MSELoss(), optimizer, end_lr=1e-6)
     assert not answer
     assert (answer.suggested_lr, answer.safe_range, answer.confidence, answer.group_lrs) == (None, None, 0, {})
-    assert "raise max_probe_steps" in answer.message
+    assert "raise budget" in answer.message
     assert answer.reason is not None
 
 

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from lrfind.analysis.probe_result import HIDDEN
 from lrfind.config.schema import Config
 from lrfind.errors import DataError, LrfindError, Note, UserCodeError
 from lrfind.observer import Observer
@@ -102,16 +100,17 @@ def test_the_same_config_gives_the_same_record_but_for_the_time() -> None:
     assert records[0] == records[1]
 
 
-def test_noise_is_probed_ever_longer_and_then_refused() -> None:
+def test_noise_is_probed_longer_as_the_budget_allows_and_then_refused() -> None:
     notes: list[Note] = []
     steps: list[int] = []
     observer = Observer(on_sweep=steps.append, on_probe=steps.append, on_note=notes.append)
-    result = run_it(config(step=noise(), probes={"max_steps": 100}), observer)
-    assert steps == [100] + 4 * [50] + 4 * [100]
+    result = run_it(config(step=noise(), budget=700), observer)
+    assert steps == [100] + 3 * [66] + 3 * [134]
     assert [probe.steps for probe in result.probes] == steps[1:]
     assert result.analysis.reason is Refusal.NOISE
     assert result.analysis.suggested_lr is None
-    assert "Not settled yet: training 100 steps at each learning rate." in map(str, notes)
+    assert "raise budget" in result.analysis.message
+    assert "Training longer around the best learning rate: 134 steps each." in map(str, notes)
     assert sum("data ran out" in str(note) for note in notes) == 1
 
 
@@ -219,19 +218,29 @@ def test_reading_a_config_checks_its_targets(tmp_path: Path) -> None:
 
 
 def test_probes_around_the_sweep_are_made_on_common_batches() -> None:
-    result = run_it(config(probes={"steps": 20}))
+    result = run_it(config())
     assert result.analysis.method == "probes"
     assert len(result.sweeps) == 1
     assert 3 <= len(result.probes) <= 6
     assert len({probe.losses[0] for probe in result.probes}) == 1
-    assert all(len(probe.losses) <= probe.steps == 20 for probe in result.probes)
+    assert all(len(probe.losses) <= probe.steps for probe in result.probes)
+    assert sum(len(part.losses) for part in (*result.sweeps, *result.probes)) <= 300
 
 
-def test_refining_probes_longer_and_in_between() -> None:
-    result = run_it(config(probes={"steps": 20}, refine=True))
-    assert {probe.steps for probe in result.probes} == {40}
-    ratios = [math.log10(probe.lr / result.probes[0].lr) for probe in result.probes]
-    assert any(abs(ratio % 0.5 - 0.25) < 0.01 for ratio in ratios)
+def test_probes_leave_out_the_held_out_samples_and_look_at_them() -> None:
+    for probe in run_it(config()).probes:
+        assert probe.held_out_steps[0] == 0
+        assert len(probe.held_out) == len(probe.held_out_steps)
+        assert probe.stop_reason is not StopReason.COMPLETED or probe.held_out_steps[-1] == probe.steps
+        assert probe.stop_reason is not StopReason.COMPLETED or sum(probe.held_out[-1]) < sum(probe.held_out[0])
+
+
+def test_refining_probes_longer_within_its_budget() -> None:
+    result = run_it(config(refine=True))
+    lengths = sorted({probe.steps for probe in result.probes})
+    assert len(lengths) == 2
+    assert lengths[1] > 2 * lengths[0]
+    assert sum(len(part.losses) for part in (*result.sweeps, *result.probes)) <= 1000
     assert result.analysis.suggested_lr is not None
     assert 0.02 < result.analysis.suggested_lr < 1
 
@@ -324,11 +333,11 @@ def test_a_network_that_first_sits_on_a_plateau_is_found_by_probing(
             model={"_target_": "slow_for_test.Plateau"},
             step={"_target_": "slow_for_test.step", "_partial_": True},
             optimizer={"_target_": "slow_for_test.Steady"},
+            budget=600,
         )
     )
     assert result.analysis.status is Status.OK
     assert result.analysis.method == "probes"
-    assert result.analysis.confidence == HIDDEN
     assert result.analysis.safe_range is not None
     assert 0.005 < result.analysis.safe_range[0] <= result.analysis.suggested_lr <= result.analysis.safe_range[1]
 

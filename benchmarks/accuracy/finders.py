@@ -31,6 +31,7 @@ from lrfind.pipeline import run
 FILE = Path(__file__).parent / "results" / "picks.json"
 SEEDS = 5
 REFINED = "lrfind --refine"
+UNTOLD = "lrfind, length unknown"
 FOLK_SGD = 0.1
 FOLK_ADAPTIVE = 1e-3
 Pick = dict[str, Any]
@@ -39,7 +40,8 @@ Picks = dict[str, dict[str, dict[str, Pick]]]
 
 def find_with_lrfind(task: Task, seed: int, name: str = "lrfind") -> dict[str, Pick]:
     """Return what `lrfind run` suggests for the task's config, for each schedule."""
-    result = run(Config.model_validate({**task.document(seed), "refine": name == REFINED}), task.name)
+    document = task.document(seed, told=name != UNTOLD)
+    result = run(Config.model_validate({**document, "refine": name == REFINED}), task.name)
     analysis = result.analysis
     iterations = sum(len(part.losses) for parts in (result.sweeps, result.probes) for part in parts)
     pick: Pick = {"lr": _short(analysis.suggested_lr), "iterations": iterations}
@@ -76,6 +78,7 @@ def find_with_peer(package: str, task: Task, seed: int) -> dict[str, Pick]:
 FINDERS: dict[str, tuple[str, ...]] = {
     "lrfind": ("lrfind",),
     REFINED: (REFINED,),
+    UNTOLD: (UNTOLD,),
     "defaults": ("folk defaults", "PyTorch defaults"),
     **{package: names for package, (_, names) in PEERS.items()},
 }
@@ -88,6 +91,7 @@ def find(finder: str, name: str) -> dict[str, dict[str, Pick]]:
     own: dict[str, Callable[[Task, int], dict[str, Pick]]] = {
         "lrfind": find_with_lrfind,
         REFINED: partial(find_with_lrfind, name=REFINED),
+        UNTOLD: partial(find_with_lrfind, name=UNTOLD),
         "defaults": find_with_defaults,
     }
     found: dict[str, dict[str, Pick]] = {key: {} for key in FINDERS[finder]}

@@ -18,34 +18,6 @@ Node = dict[str, Any]
 
 REPORTING_FAMILIES = frozenset(
     {
-        "bag of words",
-        "word embeddings",
-        "word pairs",
-        "word uses",
-        "triplets",
-        "source bytes",
-        "word lstm",
-        "word transformer",
-        "pixel rows",
-        "iris",
-        "rare tumour",
-        "uncertainty",
-        "friedman",
-        "spirals",
-        "half patches",
-        "inpainting",
-        "overlaid digits",
-        "rotations",
-        "mixer",
-        "long tail",
-        "distillation",
-        "rotation pretraining",
-        "linear probe",
-        "adapter",
-    }
-)
-UNSEEN_FAMILIES = frozenset(
-    {
         "house prices",
         "log prices",
         "photon counts",
@@ -107,13 +79,12 @@ class Task:
 
     @property
     def role(self) -> str:
-        """`tuning`, `reporting` or `unseen`."""
-        if self.family in UNSEEN_FAMILIES:
-            return "unseen"
+        """`tuning` or `reporting`."""
         return "reporting" if self.family in REPORTING_FAMILIES else "tuning"
 
-    def document(self, seed: int = 0) -> dict[str, Any]:
-        """Return the config that a user of lrfind would write for this training."""
+    def document(self, seed: int = 0, *, told: bool = True) -> dict[str, Any]:
+        """Return the config that a user of lrfind would write for this training, with or without its length."""
+        train = {"clip_grad_norm": self.clip_grad_norm, "steps": self.steps if told else None}
         dataset = {"_target_": "accuracy.data.training_set", "name": self.data}
         return {
             "seed": seed,
@@ -122,7 +93,7 @@ class Task:
             "data": {"dataset": dataset, "batch_size": self.batch_size},
             "loss": dict(self.loss),
             "optimizer": dict(self.optimizer),
-            **({} if self.clip_grad_norm is None else {"train": {"clip_grad_norm": self.clip_grad_norm}}),
+            "train": {key: value for key, value in train.items() if value is not None},
         }
 
     def start(self, seed: int) -> tuple[nn.Module, torch.optim.Optimizer, Any]:

@@ -1,173 +1,206 @@
-"""Checking a sweep by short trainings: which learning rate to try next, and whether the answer has settled.
+"""What short trainings of one length, each at one learning rate, say about the best one.
 
 A sweep sees each learning rate for a few steps, with weights that smaller ones have trained. A probe trains from the
 start at one learning rate, on the same mini-batches as all others, so that probes differ by the learning rate alone.
+They are compared batch by batch, so neither the level of the loss nor its unit matters.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from lrfind.analysis.landmarks import MARGIN, PLATEAU_SHARE, SIGNIFICANT
-from lrfind.records.types import Analysis, Landmarks, Probe, Refusal
+from lrfind.analysis.landmarks import PLATEAU_SHARE, SIGNIFICANT
+from lrfind.analysis.smoothing import Array
+from lrfind.records.types import Landmarks, Probe
 
-COARSE, FINE = 0.5, 0.25
-"""Distance of neighbouring probes in decades of learning rate, at first and when refining."""
+COARSE = 0.5
+"""Distance of neighbouring probes in decades of learning rate."""
 
-SAME_SHARE = 0.02
-"""Share of the drop of the loss within which probes are as good as each other; then the lower learning rate is taken,
-as a training that has all but ended says nothing of how much higher it could have been."""
+MADE_UP = 0.1
+"""Share of what the best probe gains in its second half that a lower learning rate may lag behind. It makes that up in
+a training which is not much longer, and is safer."""
 
-ENOUGH = 4
-"""Probes that do not rise, and none of which descends; more of the same length would not either."""
+FEWEST = 4
+"""Held-out batches of which a median says something."""
+
+MEDIAN_ERROR = 1.25
+"""Standard error of the median of normal values, over that of their mean."""
 
 SAME = 1e-6
 """Decades below which two learning rates are the same."""
 
-_PROBED = (None, Refusal.NOISE, Refusal.UNSURE, Refusal.NO_PLATEAU, Refusal.STILL_DESCENDING)
-"""What a sweep may say for probes to have a place to start from."""
-
 
 @dataclass(frozen=True)
 class ProbeRound:
-    """Probes of one length, beside the plateau of the sweep.
+    """Probes of one length.
 
     Attributes:
-        end_losses: Mean loss of the last quarter of each probe, by learning rate; infinite if it blew up before.
-        steps: Updates of each probe.
+        probes: At least one, in any order.
         plateau: Loss without training.
-        noise: Standard error of `plateau` minus an end loss.
+        noise: Standard deviation of the loss from batch to batch.
+        before: Losses that `plateau` is made of.
     """
 
-    end_losses: Mapping[float, float]
-    steps: int
+    probes: tuple[Probe, ...]
     plateau: float
     noise: float
+    before: int
 
     @property
-    def best(self) -> float:
-        """The learning rate of the best probe: of those within `SAME_SHARE` of the lowest loss, the lowest."""
-        lowest = min(self.end_losses.values())
-        enough = lowest + SAME_SHARE * max(self.plateau - lowest, 0.0) if math.isfinite(lowest) else lowest
-        return min(lr for lr, loss in self.end_losses.items() if loss <= enough)
+    def steps(self) -> int:
+        """Updates of each probe."""
+        return self.probes[0].steps
+
+    @property
+    def counted(self) -> int:
+        """Losses at the end of a probe that it is judged by: its last quarter."""
+        return max(1, round(self.steps / 4))
+
+    @cached_property
+    def finished(self) -> dict[float, Probe]:
+        """The probes that did not blow up, by learning rate, the lowest first."""
+        return {probe.lr: probe for probe in sorted(self.probes, key=_lr) if math.isfinite(probe.end_loss)}
+
+    @cached_property
+    def best(self) -> float | None:
+        """The learning rate of the best probe; None if all blew up.
+
+        It is the lowest of those that do as well as the one with the lowest loss on the mini-batches trained with, but
+        none whose held-out loss lies clearly above that of another.
+        """
+        if not self.finished:
+            return None
+        lowest = min(self.finished.values(), key=lambda probe: probe.end_loss)
+        best = min(lr for lr, probe in self.finished.items() if lr <= lowest.lr and self._as_good(probe, lowest))
+        return min(best, self._highest_that_generalizes)
+
+    def _as_good(self, probe: Probe, lowest: Probe) -> bool:
+        behind = self._ends(probe) - self._ends(lowest)
+        middle = np.array(lowest.losses[self.steps // 2 - self.counted // 2 :][: self.counted])
+        gain = float(middle.mean()) - lowest.end_loss
+        return float(behind.mean()) <= max(_standard_error(behind), MADE_UP * gain)
+
+    def _ends(self, probe: Probe) -> Array:
+        return np.array(probe.losses[-self.counted :])
+
+    @property
+    def _highest_that_generalizes(self) -> float:
+        """The highest learning rate whose held-out loss is no more than chance above the lowest of them."""
+        held_out = {lr: np.array(probe.held_out[-1]) for lr, probe in self.finished.items() if probe.held_out}
+        held_out = {lr: losses for lr, losses in held_out.items() if np.isfinite(losses).all()}
+        if not held_out:
+            return math.inf
+        lowest = min(held_out.values(), key=np.mean)
+        above = {lr: losses - lowest for lr, losses in held_out.items()}
+        return max(lr for lr, excess in above.items() if excess.mean() <= _standard_error(excess))
 
     @property
     def is_lowest(self) -> bool:
         """Whether no probe lies below the best one."""
-        return self.best == min(self.end_losses)
+        return self.best == min(map(_lr, self.probes))
 
     @property
     def is_highest(self) -> bool:
         """Whether no probe lies above the best one."""
-        return self.best == max(self.end_losses)
+        return self.best == max(map(_lr, self.probes))
 
     @property
     def descends(self) -> bool:
-        """Whether the best probe ends below the plateau by more than chance."""
-        return self.plateau - min(self.end_losses.values()) >= SIGNIFICANT * self.noise
+        """Whether a probe has learned more than chance, by its training or its held-out loss."""
+        return any(
+            self.plateau - probe.end_loss >= SIGNIFICANT * self._error or _falls(probe.held_out)
+            for probe in self.finished.values()
+        )
 
     @property
-    def still(self) -> int:
-        """How many probes did not rise."""
-        return sum(loss <= self.plateau + SIGNIFICANT * self.noise for loss in self.end_losses.values())
+    def highest_still(self) -> float | None:
+        """The highest learning rate at which the loss did not rise; None if it rose at all."""
+        still = [
+            lr for lr, probe in self.finished.items() if probe.end_loss <= self.plateau + SIGNIFICANT * self._error
+        ]
+        return max(still, default=None)
 
     @property
-    def vertex(self) -> float:
-        """The learning rate at the vertex of the least-squares parabola, in log(LR), around the best probe.
+    def _error(self) -> float:
+        """Standard error of `plateau` minus the end loss of a probe."""
+        return self.noise * math.sqrt(1 / self.counted + 1 / self.before) + float(np.finfo(np.float64).tiny)
+
+    def neighbour(self, decades: float, highest_lr: float) -> float | None:
+        """Return the learning rate `decades` from the best one, at most `highest_lr`; None if it has been probed."""
+        assert self.best is not None
+        lr = min(self.best * 10**decades, highest_lr)
+        return None if any(abs(math.log10(lr / probe.lr)) <= SAME for probe in self.probes) else lr
+
+    @property
+    def vertex(self) -> float | None:
+        """The learning rate at the vertex of the parabola, in log(LR), through the best probe and its neighbours.
 
         Where a neighbour is missing or blew up, it is the best probe itself.
         """
         best = self.best
+        if best is None:
+            return None
         near = {
-            math.log10(lr / best): loss
-            for lr, loss in self.end_losses.items()
-            if abs(math.log10(lr / best)) <= COARSE + SAME and math.isfinite(loss)
+            math.log10(lr / best): probe.end_loss
+            for lr, probe in self.finished.items()
+            if abs(math.log10(lr / best)) <= COARSE + SAME
         }
         if len(near) < 3 or min(near) > -SAME or max(near) < SAME:
             return best
         curvature, slope, _ = np.polyfit(list(near), list(near.values()), 2)
-        return float(best * 10 ** np.clip(-slope / (2 * curvature), -COARSE, COARSE)) if curvature > 0 else best
+        if curvature <= 0:
+            return best
+        return float(best * 10 ** np.clip(-slope / (2 * curvature), -COARSE / 2, COARSE / 2))
 
 
-def probe_round(probes: Sequence[Probe], steps: int, landmarks: Landmarks, sweep_steps: int) -> ProbeRound:
-    """Return what the first `steps` updates of `probes` say.
+def rounds(probes: Sequence[Probe], landmarks: Landmarks, sweep_steps: int) -> list[ProbeRound]:
+    """Return the rounds that probes make, the shortest first.
 
     Args:
-        probes: At least one.
-        steps: At most the length of the probes.
+        probes: Of any lengths.
         landmarks: Of the sweep before them.
         sweep_steps: Updates of that sweep.
     """
-    counted = max(1, round(steps / 4))
     before = max(1, round(PLATEAU_SHARE * sweep_steps))
-    noise = landmarks.noise * math.sqrt(1 / counted + 1 / before) + float(np.finfo(np.float64).tiny)
-    return ProbeRound({probe.lr: probe.loss_after(steps) for probe in probes}, steps, landmarks.plateau_loss, noise)
+    lengths = sorted({probe.steps for probe in probes})
+    return [
+        ProbeRound(
+            tuple(probe for probe in probes if probe.steps == steps), landmarks.plateau_loss, landmarks.noise, before
+        )
+        for steps in lengths
+    ]
 
 
-def starting_lr(analysis: Analysis, highest_lr: float) -> float | None:
-    """Return the learning rate of the first probe; None if the sweep leaves nothing to probe.
+def _lr(probe: Probe) -> float:
+    return probe.lr
 
-    It is the minimum of the curve where one shows, otherwise just below where the sweep blew up, or ended.
+
+def _standard_error(values: Array) -> float:
+    """Return the standard error of the mean; 0 for a single value, which shows no scatter."""
+    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+
+
+def _falls(held_out: Sequence[Sequence[float]]) -> bool:
+    """Tell whether the held-out loss falls from its start, by more than chance and by half of what batches differ by.
+
+    A network that learns nothing but how frequent the classes are falls, too, by the same little on every batch.
+    Medians count, so that a few wild targets decide nothing.
     """
-    landmarks = analysis.landmarks
-    if landmarks is None or analysis.reason not in _PROBED:
-        return None
-    if minimum := sweep_minimum(analysis):
-        return min(minimum, highest_lr)
-    return (landmarks.divergence_lr or highest_lr) / MARGIN
-
-
-def sweep_minimum(analysis: Analysis) -> float | None:
-    """Return the learning rate of the sweep's minimum; None where no descent stands out from its noise."""
-    landmarks = analysis.landmarks
-    return landmarks.minimum_lr if landmarks and landmarks.significance >= SIGNIFICANT else None
-
-
-def next_lr(probed: ProbeRound | None, start_lr: float, highest_lr: float, most: int) -> float | None:
-    """Return the learning rate to probe next; None when the best has neighbours on both sides, or there are enough.
-
-    Args:
-        probed: The probes of this length so far; None before the first.
-        start_lr: Learning rate of the first probe.
-        highest_lr: No probe goes beyond it.
-        most: Probes at the most.
-    """
-    if probed is None:
-        return start_lr
-    if len(probed.end_losses) == 1:
-        return start_lr / 10**COARSE
-    if len(probed.end_losses) >= most or (probed.still >= ENOUGH and not probed.descends):
-        return None
-    return next(iter(_missing(probed, COARSE, highest_lr)), None)
-
-
-def finer_lrs(probed: ProbeRound, highest_lr: float) -> list[float]:
-    """Return the learning rates half-way between the best probe and its neighbours."""
-    return _missing(probed, FINE, highest_lr)
-
-
-def _missing(probed: ProbeRound, distance: float, highest_lr: float) -> list[float]:
-    """Return the neighbours of the best probe that are not probed yet, the lower first: it is the safer one."""
-    wanted = (probed.best / 10**distance, min(probed.best * 10**distance, highest_lr))
-    return [lr for lr in wanted if all(abs(math.log10(lr / other)) > SAME for other in probed.end_losses)]
-
-
-def settled(probed: ProbeRound, at_half: ProbeRound, analysis: Analysis) -> bool:
-    """Tell whether the answer has stopped moving with the length of the probes.
-
-    It has if two looks of different length agree to within the distance of two probes: the whole probes and their first
-    halves, or the probes and the minimum of the sweep, where a descent shows in both.
-
-    Args:
-        probed: The probes.
-        at_half: The same probes after half of their steps.
-        analysis: What the sweep says.
-    """
-    if not probed.descends or probed.is_lowest or probed.is_highest:
+    if len(held_out) < 2 or len(held_out[0]) < FEWEST:
         return False
-    looks = (at_half.vertex if at_half.descends else None, sweep_minimum(analysis))
-    return any(look and abs(math.log10(look / probed.vertex)) <= COARSE for look in looks)
+    start, later = np.array(held_out[0]), [np.array(look) for look in held_out[1:] if np.isfinite(look).all()]
+    fall = start - min(later, key=np.mean, default=start)  # it may have risen again
+    if not np.isfinite(fall).all():
+        return False
+    error = MEDIAN_ERROR * _deviation(fall) / math.sqrt(len(fall))
+    return bool(np.median(fall) >= max(SIGNIFICANT * error, _deviation(start) / 2) and np.median(fall) > 0)
+
+
+def _deviation(values: Array) -> float:
+    """Return the standard deviation of normal values, from their median absolute deviation."""
+    return float(np.median(np.abs(values - np.median(values)))) / 0.6745

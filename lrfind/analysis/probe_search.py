@@ -1,93 +1,115 @@
-"""The order in which probes check a sweep, and when they suffice. Whoever calls it does the training."""
+"""Which learning rate to probe next, and for how long: within a budget that is known before the first update."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
-from lrfind.analysis.probe_result import analysis_of_probes
-from lrfind.analysis.probe_round import ProbeRound, finer_lrs, next_lr, probe_round, settled, starting_lr, sweep_minimum
-from lrfind.records.types import Analysis, Probe
-from lrfind.settings import Schedule
+from lrfind.analysis.landmarks import MARGIN, SIGNIFICANT
+from lrfind.analysis.probe_round import COARSE, ProbeRound, rounds
+from lrfind.records.types import Analysis, Probe, Refusal
 
-Train = Callable[[float, int], Probe | None]
-"""train(learning rate, steps): a training from the start, on the mini-batches of all others; None if there is none."""
+AROUND = 3
+"""Probes of a round that suffice where the sweep has pointed to the best: it, and a neighbour on either side."""
+
+SHORTEST = 8
+"""Updates below which a probe says nothing."""
+
+LONGER = 1.2
+"""A longer round must be longer by this factor; less would show little more."""
+
+STILL = 3
+"""Probes none of which descends; the same length would not show more."""
+
+WELL_BELOW = 0.1
+"""Share of the weights that an update may change where probes start, if the sweep points to where it replaces them."""
+
+_PROBED = (None, Refusal.NOISE, Refusal.UNSURE, Refusal.NO_PLATEAU, Refusal.STILL_DESCENDING)
+"""What a sweep may say for probes to have a place to start from."""
 
 
 @dataclass(frozen=True)
-class ProbeBudget:
-    """What probes may cost, and what they are for.
+class ProbeLimits:
+    """What probes may cost.
 
     Attributes:
-        steps: Updates of the first probes.
-        max_steps: Updates of the longest.
-        max_probes: Probes of one length, before they are refined.
-        refine: Whether to make them twice as long, and to add learning rates in between.
+        budget: Updates of all probes together.
+        first_round: Updates of those of the first length; longer ones take what is left.
+        steps: Updates of each probe of the first length; None takes a third of `first_round`.
+        max_probes: Probes of one length.
         highest_lr: No probe goes beyond it.
-        schedule: What the learning rate is for.
-        train_steps: Updates of the real training, if known.
+        train_steps: Updates of the real training, if known; no probe is longer.
+        replacing_lr: The learning rate at which one update is as large as the weights, if known.
     """
 
-    steps: int
-    max_steps: int
+    budget: int
+    first_round: int
+    steps: int | None
     max_probes: int
-    refine: bool
     highest_lr: float
-    schedule: Schedule
     train_steps: int | None
+    replacing_lr: float | None = None
+
+    def length(self, updates: int) -> int:
+        """Return the updates of each probe in a round that may cost so many."""
+        return min(updates // AROUND, self.train_steps or updates)
 
 
-def analysis_with_probes(analysis: Analysis, budget: ProbeBudget, train: Train) -> Analysis:
-    """Return what a sweep and probes say together; the probes grow while the answer moves with their length.
+def next_probe(analysis: Analysis, probes: Sequence[Probe], limits: ProbeLimits) -> tuple[float, int] | None:
+    """Return the learning rate and the updates of the next probe; None when there is enough, or no more is allowed.
 
-    If none can be probed, or they are cut short before the answer counts, the analysis stays as it is.
+    The first round of probes looks for a best one with neighbours on both sides. What the budget leaves then goes into
+    a longer round around it, as only the length shows what comes late: overfitting, a drift, a slow start.
+
+    Args:
+        analysis: What the sweep says.
+        probes: Those made so far, in their order.
+        limits: What they may cost.
     """
-    start, landmarks = starting_lr(analysis, budget.highest_lr), analysis.landmarks
+    start, landmarks = starting_lr(analysis, limits), analysis.landmarks
     if start is None or landmarks is None:
-        return analysis
-    said_by = partial(probe_round, landmarks=landmarks, sweep_steps=len(analysis.smoothed))
-    # What the sweep did not show in its few steps at each learning rate takes longer to show in a training.
-    steps = budget.steps * (1 if sweep_minimum(analysis) else 2) * (2 if budget.refine else 1)
-    steps = min(steps, budget.max_steps)
-    while True:
-        probes = _until_surrounded(start, steps, budget, train, said_by)
-        if probes is None:
-            return analysis
-        probed = said_by(probes, steps)
-        sure = settled(probed, said_by(probes, steps // 2), analysis)
-        if sure or steps >= budget.max_steps:
-            break
-        start = probed.best if probed.descends else start
-        steps = min(2 * steps, budget.max_steps)
-    if budget.refine and probed.descends:
-        probed = said_by([*probes, *_refined(probed, steps, budget, train)], steps)
-    return analysis_of_probes(
-        analysis, probed, budget.schedule, budget.highest_lr, sure=sure, train_steps=budget.train_steps
-    )
+        return None
+    left = limits.budget - sum(len(probe.losses) for probe in probes)
+    if not probes:
+        steps = limits.steps or limits.length(min(left, limits.first_round))
+        return (start, steps) if SHORTEST <= steps <= left else None
+    latest = rounds(probes, landmarks, len(analysis.smoothed))[-1]
+    if left >= latest.steps and (lr := _next_lr(latest, limits)) is not None:
+        return lr, latest.steps
+    longer = limits.length(left)
+    if longer < LONGER * latest.steps:
+        return None
+    centre = latest.best if latest.descends else latest.highest_still
+    return (centre, longer) if centre is not None else None
 
 
-def _until_surrounded(
-    start: float, steps: int, budget: ProbeBudget, train: Train, said_by: Callable[[Sequence[Probe], int], ProbeRound]
-) -> list[Probe] | None:
-    """Train at one learning rate after the other until the best has neighbours; None if that was cut short."""
-    probes: list[Probe] = []
-    probed: ProbeRound | None = None
-    while (lr := next_lr(probed, start, budget.highest_lr, budget.max_probes)) is not None:
-        probe = train(lr, steps)
-        if probe is None or probe.stop_reason.cut_short:
-            return None
-        probes.append(probe)
-        probed = said_by(probes, steps)
-    return probes
+def _next_lr(latest: ProbeRound, limits: ProbeLimits) -> float | None:
+    """Return the learning rate that the round lacks, the lower neighbour first: it is the safer one."""
+    if len(latest.probes) >= limits.max_probes:
+        return None
+    if latest.best is None:
+        return min(probe.lr for probe in latest.probes) / 10**COARSE
+    if len(latest.finished) >= STILL and not latest.descends:
+        return None
+    return latest.neighbour(-COARSE, limits.highest_lr) or latest.neighbour(COARSE, limits.highest_lr)
 
 
-def _refined(probed: ProbeRound, steps: int, budget: ProbeBudget, train: Train) -> list[Probe]:
-    """Train half-way between the best learning rate and its neighbours; nothing if that was cut short."""
-    probes: list[Probe] = []
-    for lr in finer_lrs(probed, budget.highest_lr):
-        probe = train(lr, steps)
-        if probe is None or probe.stop_reason.cut_short:
-            return []
-        probes.append(probe)
-    return probes
+def starting_lr(analysis: Analysis, limits: ProbeLimits) -> float | None:
+    """Return the learning rate of the first probe; None if the sweep leaves nothing to probe.
+
+    It is the minimum of the curve where one shows, otherwise just below where the sweep blew up, or ended. An optimizer
+    of normalized updates need not blow up where these replace the weights: then it is well below that place.
+    """
+    landmarks = analysis.landmarks
+    if landmarks is None or analysis.reason not in _PROBED:
+        return None
+    start = sweep_minimum(analysis) or (landmarks.divergence_lr or limits.highest_lr) / MARGIN
+    if limits.replacing_lr is not None and start >= limits.replacing_lr:
+        start = WELL_BELOW * limits.replacing_lr
+    return min(start, limits.highest_lr)
+
+
+def sweep_minimum(analysis: Analysis) -> float | None:
+    """Return the learning rate of the sweep's minimum; None where no descent stands out from its noise."""
+    landmarks = analysis.landmarks
+    return landmarks.minimum_lr if landmarks and landmarks.significance >= SIGNIFICANT else None

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
 import lrfind
-from lrfind.analysis.probe_search import ProbeBudget, analysis_with_probes
+from lrfind.analysis.probe_result import Training, analysis_of_probes
 from lrfind.analysis.suggest import analyze
 from lrfind.errors import CONFIG, PYTHON, Fault, RecordError
 from lrfind.records.document import AS_WRITTEN
 from lrfind.records.external import Tool, to_sweep
 from lrfind.records.json_format import to_result
 from lrfind.records.read import Content, is_record
-from lrfind.records.types import Analysis, Probe, Result
+from lrfind.records.types import Analysis, Result
 from lrfind.settings import Method, Schedule
 
 
@@ -96,27 +95,15 @@ def _for_schedule(analysis: Analysis, schedule: Schedule) -> Analysis:
 
 
 def _with_probes(analysis: Analysis, result: Result, schedule: Schedule) -> Analysis:
-    """Return `analysis` as the recorded probes change it, asked for in the order in which they were recorded."""
+    """Return `analysis` as the recorded probes change it."""
     settings = settings_of_record(result)
-    probing = _section(settings, "probes")
-    if not result.probes or not {"steps", "max_steps", "max_probes"} <= set(probing):
-        return analysis
-    budget = ProbeBudget(
-        steps=probing["steps"],
-        max_steps=probing["max_steps"],
-        max_probes=probing["max_probes"],
-        refine=bool(settings.get("refine")),
-        highest_lr=float(_section(settings, "sweep").get("end_lr", result.sweep.lrs[-1])),
+    training = Training(
         schedule=schedule,
-        train_steps=_section(settings, "train").get("steps"),
+        steps=_section(settings, "train").get("steps"),
+        normalized=result.environment.get("normalized_updates"),
+        highest_lr=float(_section(settings, "sweep").get("end_lr", result.sweep.lrs[-1])),
     )
-    recorded = iter(result.probes)
-
-    def train(lr: float, steps: int) -> Probe | None:
-        probe = next(recorded, None)
-        return probe if probe and probe.steps == steps and math.isclose(probe.lr, lr, rel_tol=1e-6) else None
-
-    return analysis_with_probes(analysis, budget, train)
+    return analysis_of_probes(analysis, result.probes, training)
 
 
 def settings_of_record(result: Result) -> Mapping[str, Any]:

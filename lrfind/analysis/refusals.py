@@ -151,19 +151,19 @@ def unsure(sure: float) -> str:
 
 def refusal_of_probes(probed: ProbeRound, highest_lr: float) -> tuple[Refusal, str] | None:
     """Return why the probes give no learning rate, with what to change; None if they give one."""
+    if probed.best is None:
+        return Refusal.UNSURE, (
+            f"All {len(probed.probes)} probes of {probed.steps} steps blew up, down to a learning rate of "
+            f"{min(probe.lr for probe in probed.probes):.3g}: raise $max_probes, or lower $start_lr and $end_lr."
+        )
     if not probed.descends:
         return Refusal.NOISE, (
             "No descent stands out from the noise between batches, neither in the sweep nor in probes of "
-            f"{probed.steps} steps: raise $max_probe_steps, use larger batches, or check that the data can be learned."
+            f"{probed.steps} steps: raise $budget, use larger batches, or check that the data can be learned."
         )
     if probed.is_highest and probed.best >= highest_lr * (1 - SAME):
         return Refusal.STILL_DESCENDING, (
-            f"Of {len(probed.end_losses)} probes of {probed.steps} steps the one at the highest learning rate "
+            f"Of {len(probed.probes)} probes of {probed.steps} steps the one at the highest learning rate "
             f"({highest_lr:.3g}) does best, so the best learning rate lies beyond: raise $end_lr."
-        )
-    if probed.is_lowest:
-        return Refusal.UNSURE, (
-            f"Of {len(probed.end_losses)} probes of {probed.steps} steps the one at the lowest learning rate "
-            f"({probed.best:.3g}) does best: raise $max_probes, or lower $start_lr and $end_lr."
         )
     return None

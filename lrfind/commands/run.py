@@ -44,6 +44,7 @@ def run(
     start_lr: Annotated[str | None, typer.Option(metavar="LR", help="First learning rate.")] = None,
     end_lr: Annotated[str | None, typer.Option(metavar="LR", help="Last learning rate.")] = None,
     refine: Annotated[bool, typer.Option("--refine", help="Check the LR with more and longer trainings.")] = False,
+    budget: Annotated[str | None, typer.Option(metavar="N", help="Updates of sweep and probes at most.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result and errors.")] = False,
     write_config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the config with the LR filled in.", show_default=False)
@@ -83,6 +84,7 @@ def run(
         "sweep.start_lr": ("--start-lr", start_lr),
         "sweep.end_lr": ("--end-lr", end_lr),
         "refine": ("--refine", refine or None),
+        "budget": ("--budget", budget),
     }
     given = {key: flag for key, flag in flags.items() if flag[1] is not None}
     configs, values = split([str(config), *(overrides or ())])

@@ -23,6 +23,7 @@ from lrfind.settings import (
     ProbeSettings,
     Seed,
     Settings,
+    Steps,
     SweepSettings,
     TrainSettings,
 )
@@ -72,6 +73,9 @@ class DataConfig(Section):
     """Whether to draw a map-style data set in random order."""
     collate_fn: Node | None = None
     """Called with a list of samples, makes a mini-batch of them, if they cannot just be stacked."""
+    validation: Node | None = None
+    """A data set like `dataset`, or a loader, whose samples no probe trains on, to see overfitting. Without it, up to
+    one in ten samples of a map-style data set is held out while probes train."""
     multiprocessing_context: Literal["fork", "spawn", "forkserver"] | None = None
     """How the worker processes are started; null is the default of the platform."""
 
@@ -95,7 +99,11 @@ class DataConfig(Section):
 
     def _idle(self) -> list[str]:
         """Return the keys, set to other than their defaults, that a loader leaves without effect."""
-        defaults = {name: field.default for name, field in type(self).model_fields.items() if name != "loader"}
+        defaults = {
+            name: field.default
+            for name, field in type(self).model_fields.items()
+            if name not in ("loader", "validation")
+        }
         return [name for name, default in defaults.items() if getattr(self, name) != default]
 
 
@@ -195,7 +203,10 @@ class Config(Section):
     sweep: SweepSettings = SweepSettings()
     probes: ProbeSettings = ProbeSettings()
     refine: bool = False
-    """Whether to probe with twice the steps, and at learning rates in between; `--refine` on the command line."""
+    """Whether to probe longer, with a budget of ten times the updates of the sweep; `--refine` on the command line."""
+    budget: Steps | None = None
+    """Updates of the sweep and its probes together, at the most. If not set, three times `sweep.num_iter`; with
+    `refine` ten times."""
     analysis: AnalysisSettings = AnalysisSettings()
     output: OutputConfig = OutputConfig()
 
@@ -203,7 +214,7 @@ class Config(Section):
     def settings(self) -> Settings:
         """What a search needs to know beside what is trained."""
         parts = (self.sweep, self.train, self.probes, self.analysis)
-        return Settings(self.seed, self.precision, self.refine, *parts)
+        return Settings(self.seed, self.precision, self.refine, self.budget, *parts)
 
     @model_validator(mode="after")
     def _groups_have_a_base(self) -> Config:

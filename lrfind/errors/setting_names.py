@@ -14,6 +14,7 @@ KEYS = {
     "seed": "seed",
     "precision": "precision",
     "refine": "refine",
+    "budget": "budget",
     "start_lr": "sweep.start_lr",
     "end_lr": "sweep.end_lr",
     "num_iter": "sweep.num_iter",
@@ -27,7 +28,6 @@ KEYS = {
     "train_steps": "train.steps",
     "probes": "probes.enabled",
     "probe_steps": "probes.steps",
-    "max_probe_steps": "probes.max_steps",
     "max_probes": "probes.max_probes",
     "method": "analysis.method",
 }

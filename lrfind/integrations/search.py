@@ -23,7 +23,7 @@ from lrfind.workloads.from_objects import Objects
 
 OF_THE_TRAINER = (
     *("step", "device", "precision", "scaler", "world_size"),
-    *("accumulate", "clip_grad_norm", "clip_grad_value", "on_note"),
+    *("accumulate", "clip_grad_norm", "clip_grad_value", "on_note", "val_loader"),
 )
 """Arguments of `find_lr` that the trainer decides."""
 OPTIONS = [

@@ -52,16 +52,13 @@ class _Train(_Section):
     steps: Count | None = None
 
 
-class _Probes(_Section):
-    steps: Count | None = None
-    max_steps: Count | None = None
-    max_probes: Count | None = None
+class _Environment(_Section):
+    normalized_updates: bool | None = None
 
 
 class _Settings(_Section):
     sweep: _Sweep | None = None
     train: _Train | None = None
-    probes: _Probes | None = None
 
 
 def _of_this_layout(value: Any) -> Any:
@@ -124,7 +121,7 @@ class Record(BaseModel):
     """The resolved config; empty if there was none."""
     settings: _Settings = _Settings()
     """How it was swept, probed and read; empty in records of former versions."""
-    environment: dict[str, Any]
+    environment: _Environment
     """Versions, device and seed."""
     timing: dict[str, Amount]
     """Seconds, by stage."""

@@ -19,6 +19,9 @@ _OF_ANALYSIS = [field.name for field in dataclasses.fields(Analysis) if field.na
 _OF_SWEEP = [field.name for field in dataclasses.fields(Sweep)]
 _OF_RESULT = ("title", "error", "interrupted", "source", "probes", "groups", "repeats")
 
+_LATER = ("held_out_steps", "held_out")
+"""Fields that the first records lacked; without a value they are not written."""
+
 
 def to_json(result: Result, *, line: bool = False) -> str:
     """Return the JSON document of a result as text, on request in one line; the same result gives the same text."""
@@ -71,7 +74,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if dataclasses.is_dataclass(value):
-        value = vars(value)
+        value = {name: item for name, item in vars(value).items() if item != () or name not in _LATER}
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

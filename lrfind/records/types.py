@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from lrfind.errors.fault import Fault
 from lrfind.errors.setting_names import Words
-from lrfind.records.values import Amount, Count, LearningRate, Loss, Number, Seed, Share, Text, is_lr
+from lrfind.records.values import Amount, Count, LearningRate, Loss, Natural, Number, Seed, Share, Text, is_lr
 
 
 class _Described:
@@ -89,6 +89,10 @@ class Probe(_Described):
     """Raw loss of each mini-batch, shape `(n,)`; all probes see the same mini-batches."""
     stop_reason: StopReason
     """Why it ended."""
+    held_out_steps: tuple[Natural, ...] = ()
+    """Updates after which the loss on held-out data was measured, from 0 to `steps`, shape `(k,)`; empty without."""
+    held_out: tuple[tuple[Loss, ...], ...] = ()
+    """Losses on the held-out batches, in evaluation mode, shape `(k, batches)`; the same batches for all probes."""
 
     @property
     def end_loss(self) -> float:

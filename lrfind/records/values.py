@@ -71,6 +71,7 @@ LearningRate = Annotated[float, Gt(0), Checked("a learning rate above 0", is_lr)
 Amount = Annotated[float, Ge(0), Checked("a number, 0 or above", lambda value: is_number(value) and value >= 0)]
 Share = Annotated[float, Ge(0), Le(1), Checked("0 to 1", lambda value: is_number(value) and 0 <= value <= 1)]
 Count = Annotated[int, Ge(1), Checked("a whole number above 0", lambda value: is_whole(value, 1))]
-Seed = Annotated[int, Ge(0), Checked("a whole number, 0 or above", lambda value: is_whole(value, 0))]
+Natural = Annotated[int, Ge(0), Checked("a whole number, 0 or above", lambda value: is_whole(value, 0))]
+Seed = Natural
 Text = Annotated[str, Checked("a text", lambda value: isinstance(value, str))]
 Flag = Annotated[bool, Checked("true or false", lambda value: isinstance(value, bool))]

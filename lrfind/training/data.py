@@ -15,6 +15,7 @@ from torch.utils.data import (
     RandomSampler,
     Sampler,
     SequentialSampler,
+    Subset,
     TensorDataset,
 )
 
@@ -99,6 +100,14 @@ class _Slice(IterableDataset[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         return itertools.islice(self.dataset, self.share.rank, None, self.share.ranks)
+
+
+def only(dataset: Any, indices: Sequence[int]) -> Any:
+    """Return the samples of a data set at `indices`, and no others."""
+    if type(dataset) is TensorDataset:  # stays quick to batch
+        kept = torch.tensor(indices)
+        return TensorDataset(*(tensor[kept] for tensor in dataset.tensors))
+    return Subset(dataset, indices)
 
 
 def check_size(dataset: Any) -> None:

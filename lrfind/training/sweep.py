@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,7 @@ def run_sweep(
     warmup: Sequence[float] = (),
     stop_on_divergence: bool = True,
     on_step: OnStep | None = None,
+    look: Callable[[int], None] | None = None,
 ) -> Sweep:
     """Train `model` for one update per learning rate and return the loss of every update.
 
@@ -62,6 +63,7 @@ def run_sweep(
         warmup: Learning rates of the updates before the first recorded one.
         stop_on_divergence: Whether to stop when the loss blows up. A non-finite loss always stops the sweep.
         on_step: Called for each loss that was read.
+        look: Called before each update that counts, and after the last, with the number of them so far.
 
     Raises:
         UserCodeError: A step raises; its `partial` is the sweep up to there, if there was a step before.
@@ -77,7 +79,7 @@ def run_sweep(
             for lr in warmup:
                 rates.set(lr)
                 update()
-            for lr in lrs:
+            for lr in _looking(lrs, look) if look else lrs:
                 rates.set(lr)
                 loss = update()
                 if loss is None:
@@ -101,6 +103,13 @@ def run_sweep(
         processes.out_of_data()
     trace.extend(reader.drain())
     return trace.sweep(StopReason.COMPLETED if started == len(lrs) else StopReason.DATA_ENDED)
+
+
+def _looking(lrs: Sequence[float], look: Callable[[int], None]) -> Iterator[float]:
+    for done, lr in enumerate(lrs):
+        look(done)
+        yield lr
+    look(len(lrs))
 
 
 def _interrupted(trace: _Trace, processes: ProcessGroup | None, interrupt: KeyboardInterrupt) -> Sweep:

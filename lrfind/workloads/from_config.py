@@ -7,8 +7,9 @@ weights, without a copy in memory.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import hydra.errors
@@ -22,11 +23,12 @@ from lrfind.config.schema import Config, DataConfig, ParamGroup
 from lrfind.config.validate import NO_OPTIMIZER, default_of, first_parameter, resolve, takes
 from lrfind.errors import Fault, MisfitError, Note, UserCodeError, blamed_on, some, user_code
 from lrfind.training.checkpoint import Checkpoint, read_checkpoint
-from lrfind.training.data import batches_of, check_size
+from lrfind.training.data import batches_of, check_size, only
 from lrfind.training.device import find_device
 from lrfind.training.distributed.launch import read_launch
 from lrfind.training.distributed.process_group import join_process_group
 from lrfind.training.groups import Selection, freeze, make_groups
+from lrfind.training.held_out import batches_at, can_be_split, split, validation_batches
 from lrfind.training.minibatches import ALL, Share
 from lrfind.training.precision import allow_tf32, unsupported
 from lrfind.training.rng import seed_everything
@@ -45,12 +47,14 @@ class ConfigWorkload(Workload):
         source: Name of the config, for error messages.
         data: The data set, or the user's own loader.
         checkpoint: The weights to start from, if there are any.
+        split: Indices of the data set to train on while others are held out, and those; None if none are.
     """
 
     config: Config
     source: str
     data: Any
     checkpoint: Checkpoint | None = None
+    split: tuple[Sequence[int], Sequence[int]] | None = None
 
     @property
     def names(self) -> tuple[str, str]:
@@ -63,24 +67,39 @@ class ConfigWorkload(Workload):
         """Samples in a mini-batch; None with the user's own loader."""
         return self.config.data.batch_size
 
-    def fresh(self, on_note: OnNote = lambda note: None) -> Fresh:
+    @cached_property
+    def held_out(self) -> Sequence[Any]:
+        """Batches of `data.validation`, or of the data set itself."""
+        settings = self.config.data
+        collate = _called_later("data.collate_fn", settings.collate_fn) if settings.collate_fn else None
+        with blamed_on(self.source), user_code("loading held-out samples"):
+            if settings.validation is not None:
+                data = _instantiate("data.validation", settings.validation)
+                return validation_batches(data, settings.batch_size, self.config.seed, collate)
+            return batches_at(self.data, self.split[1], collate) if self.split else ()
+
+    def fresh(self, on_note: OnNote = lambda note: None, *, hold_out: bool = False) -> Fresh:
         """Build what is trained. The user's own loader is kept: it continues as from epoch to epoch."""
         with blamed_on(self.source):
-            return self._built(on_note)
+            return self._built(on_note, hold_out=hold_out)
 
-    def _built(self, on_note: OnNote) -> Fresh:
+    def _built(self, on_note: OnNote, *, hold_out: bool) -> Fresh:
         seed_everything(self.config.seed)
         model = self._model(on_note)
         step_module = self.processes.prepare(model) if self.processes else None
         optimizer = self._optimizer(model, on_note)
         step = self._step(model, on_note)
         share = self.processes.share if self.processes else Share(world=self.world_size)
-        batches = build_loader(self.config, self.data, self.device, share)
+        batches = build_loader(self.config, self._not_held_out if hold_out else self.data, self.device, share)
         if self.processes and step_module is not None:
             if self.config.data.loader is not None:
                 self.tell(Note("Every process reads data.loader: let it give each its own share, by RANK."), on_note)
             model, step = self.processes.join(step_module, step, self.config.seed)
         return model, optimizer, step, batches
+
+    @cached_property
+    def _not_held_out(self) -> Any:
+        return only(self.data, self.split[0]) if self.split else self.data
 
     def _model(self, on_note: OnNote) -> nn.Module:
         model = build_model(self.config, self.device)
@@ -157,7 +176,9 @@ def build_workload(config: Config, source: str) -> ConfigWorkload:
         seed_everything(config.seed)
         with processes.in_turn(config.data.dataset) if processes else contextlib.nullcontext():
             data = build_source(config.data)
+    divisible = processes is None and config.data.batch_size and config.data.validation is None and can_be_split(data)
     return ConfigWorkload(
+        split=split(len(data), config.data.batch_size or 1, config.seed) if divisible else None,
         settings=config.settings,
         config=config,
         device=device,

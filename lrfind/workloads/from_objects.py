@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,10 +13,11 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from lrfind.errors import Fault, LrfindError, some
+from lrfind.errors import Fault, LrfindError, some, user_code
 from lrfind.settings import Precision
 from lrfind.training.batch import describe
 from lrfind.training.batch_form import Loss
+from lrfind.training.held_out import DividedLoader, divided, first_batches
 from lrfind.training.loader_state import LoaderState
 from lrfind.training.precision import unsupported
 from lrfind.training.rng import keep_rng, seed_for
@@ -43,6 +45,7 @@ class Objects:
         optimizer: Of the parameters of `model`.
         step: step(model, batch) -> loss, instead of the default step around `loss_fn`.
         scaler: The GradScaler of the training, whose scale an fp16 sweep starts with; it is not used itself.
+        val_loader: Mini-batches that are not trained on, if there are any.
     """
 
     model: nn.Module
@@ -51,6 +54,7 @@ class Objects:
     optimizer: torch.optim.Optimizer
     step: Step | None = None
     scaler: torch.amp.GradScaler | None = None
+    val_loader: Iterable[Any] | None = None
 
 
 @dataclass(kw_only=True)
@@ -63,13 +67,13 @@ class ObjectsWorkload(Workload):
 
     objects: Objects
     _snapshot: Snapshot = field(init=False)
-    _loader_state: LoaderState = field(init=False)
+    _loader_states: tuple[LoaderState, LoaderState] = field(init=False)
     _passes: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         own = self.objects
         self._snapshot = Snapshot(own.model, own.optimizer, own.loss_fn, own.step, own.scaler)
-        self._loader_state = LoaderState(own.loader)
+        self._loader_states = LoaderState(own.loader), LoaderState(own.val_loader)
 
     @property
     def recipe(self) -> Recipe:
@@ -97,7 +101,8 @@ class ObjectsWorkload(Workload):
 
         def put_back() -> None:
             self._snapshot.restore()
-            self._loader_state.restore()
+            for state in self._loader_states:
+                state.restore()
             put_back_rng()
 
         try:
@@ -110,13 +115,28 @@ class ObjectsWorkload(Workload):
                 put_back()
                 raise
 
-    def fresh(self, on_note: OnNote = lambda note: None) -> Fresh:
+    @cached_property
+    def held_out(self) -> Sequence[Any]:
+        """The first batches of `val_loader`; without one, samples of the loader's own data set."""
+        if self.objects.val_loader is not None:
+            with user_code("loading a batch of val_loader"):
+                return first_batches(self.objects.val_loader)
+        with user_code("loading held-out samples"):
+            return self._divided.batches() if self._divided else ()
+
+    @cached_property
+    def _divided(self) -> DividedLoader | None:
+        return divided(self.objects.loader, self.settings.seed) if self.objects.val_loader is None else None
+
+    def fresh(self, on_note: OnNote = lambda note: None, *, hold_out: bool = False) -> Fresh:
         """Put everything back to the start. The batches of an iterator can be read only once."""
         self._snapshot.rewind()
-        self._loader_state.rewind()
+        self._loader_states[0].rewind()
         seed_for(self.device, self.settings.seed)
         self._passes += 1
         model, loader, optimizer = self.objects.model, self.objects.loader, self.objects.optimizer
+        if hold_out and self._divided:
+            loader = self._divided.without_held_out(self.settings.seed)
         model.train()
         self.take(optimizer, model, on_note)
         used_up = isinstance(loader, Iterator) and self._passes > 1
@@ -157,7 +177,9 @@ def check_objects(objects: Objects, device: Any, precision: Precision) -> torch.
     """
     _check_model(objects.model)
     _check_optimizer(objects)
-    _check_loader(objects.loader)
+    _check_loader("loader", objects.loader)
+    if objects.val_loader is not None:
+        _check_loader("val_loader", objects.val_loader)
     for name, value, form in (
         ("loss_fn", objects.loss_fn, "(output, target)"),
         ("step", objects.step, "(model, batch)"),
@@ -225,10 +247,10 @@ def _check_optimizer(objects: Objects) -> None:
         raise LrfindError(fault)
 
 
-def _check_loader(loader: Any) -> None:
+def _check_loader(name: str, loader: Any) -> None:
     if not isinstance(loader, Iterable):
         fix = "torch.utils.data.DataLoader(dataset, batch_size=...) makes them" * hasattr(loader, "__getitem__")
-        raise LrfindError(Fault("loader", expected="an iterable of mini-batches", got=describe(loader), fix=fix))
+        raise LrfindError(Fault(name, expected="an iterable of mini-batches", got=describe(loader), fix=fix))
 
 
 def _device(device: Any, model: nn.Module) -> torch.device:

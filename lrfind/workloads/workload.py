@@ -20,11 +20,13 @@ from lrfind.records.types import Group, Sweep
 from lrfind.settings import Settings
 from lrfind.training.distributed.process_group import ProcessGroup
 from lrfind.training.groups import describe_groups
+from lrfind.training.held_out import HeldOutLoss
 from lrfind.training.ladder import ladder
 from lrfind.training.minibatches import endless
 from lrfind.training.step import OnNote, Step
 from lrfind.training.sweep import run_sweep
 from lrfind.training.update import Recipe
+from lrfind.training.update_size import UNKNOWN_SIZE, UpdateSize, update_size
 from lrfind.workloads.preflight import untrained_parameters
 
 Fresh = tuple[nn.Module, torch.optim.Optimizer, Step, Iterable[Any]]
@@ -40,21 +42,29 @@ class Workload(abc.ABC):
         device: Where the mini-batches are sent.
         processes: The processes of this training; None if there is only this one.
         groups: The parameter groups of the optimizer; none before the first training.
+        update_size: How large its updates are; unknown before the first training.
     """
 
     settings: Settings
     device: torch.device
     processes: ProcessGroup | None = None
     groups: tuple[Group, ...] = ()
+    update_size: UpdateSize = UNKNOWN_SIZE
     _told: set[Note] = field(default_factory=set)
 
     @abc.abstractmethod
-    def fresh(self, on_note: OnNote = lambda note: None) -> Fresh:
+    def fresh(self, on_note: OnNote = lambda note: None, *, hold_out: bool = False) -> Fresh:
         """Return what is trained, in the state in which the training starts, with every random generator seeded.
 
         Args:
-            on_note: Called with each note for the user, once in a run.
+            on_note: Takes what the user should know, each note once in a run.
+            hold_out: Whether to keep the samples of `held_out` out of the mini-batches.
         """
+
+    @property
+    @abc.abstractmethod
+    def held_out(self) -> Sequence[Any]:
+        """Batches that a training does not train on if it holds them out; empty if the data has none to spare."""
 
     @property
     @abc.abstractmethod
@@ -66,20 +76,27 @@ class Workload(abc.ABC):
     def batch_size(self) -> int | None:
         """Samples in a mini-batch; None if the loader does not say."""
 
-    def train(self, lrs: Sequence[float], observer: Observer, on_recycle: Callable[[], None] = lambda: None) -> Sweep:
+    def train(
+        self,
+        lrs: Sequence[float],
+        observer: Observer,
+        on_recycle: Callable[[], None] = lambda: None,
+        held_out: HeldOutLoss | None = None,
+    ) -> Sweep:
         """Train from the start with one update per learning rate, and return the loss of every update.
 
         Args:
             lrs: Learning rate of each update, shape `(n,)`.
             observer: Follows the training.
             on_recycle: Called each time that the data starts over.
+            held_out: Takes the losses on the held-out batches; None trains on all data.
 
         Raises:
             LrfindError: Nothing can be trained, or a step fails; its `partial` is what was measured before.
         """
         observer.on_sweep(len(lrs))
         with self.processes.faults_settled() if self.processes else contextlib.nullcontext():
-            model, optimizer, step, batches = self.fresh(observer.on_note)
+            model, optimizer, step, batches = self.fresh(observer.on_note, hold_out=held_out is not None)
             settings = self.settings.sweep
             return run_sweep(
                 model,
@@ -94,6 +111,7 @@ class Workload(abc.ABC):
                 warmup=(settings.start_lr,) * settings.warmup_steps,
                 stop_on_divergence=settings.stop_on_divergence,
                 on_step=observer.on_step,
+                look=held_out.watch(model, step, self.device, self.recipe) if held_out else None,
             )
 
     def ladder(self, steps: int) -> Sequence[float]:
@@ -120,6 +138,8 @@ class Workload(abc.ABC):
         if names := untrained_parameters(optimizer, model):
             text = "No group of the optimizer holds these parameters, so they are not trained: "
             self.tell(Note(text, Level.WARNING, some(names)), on_note)
+        if not self.groups:
+            self.update_size = update_size(optimizer, (each for each in model.parameters() if each.requires_grad))
         self.groups = describe_groups(optimizer)
 
     def tell(self, note: Note, on_note: OnNote) -> None:
@@ -155,6 +175,7 @@ class Workload(abc.ABC):
             "device_name": torch.cuda.get_device_name(self.device) if cuda else platform.machine(),
             "world_size": self.world_size,
             "effective_batch_size": size * self.settings.train.accumulate * self.world_size if size else None,
+            "normalized_updates": self.update_size.normalized,
             "threads": torch.get_num_threads(),
             "seed": self.settings.seed,
         }

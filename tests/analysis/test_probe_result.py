@@ -1,81 +1,120 @@
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
-from probe_rounds import HIGHEST, STEPS, analysis_with, round_at, valley
+from probe_rounds import STEPS, TRAINING, analysis_with, probe, probes_at, valley
 
-from lrfind.analysis.probe_result import CERTAIN, DRIFT, HIDDEN, LONG, analysis_of_probes, for_length
-from lrfind.records.types import Refusal, Status
+from lrfind.analysis.probe_result import (
+    ABOVE,
+    BELOW,
+    DRIFT_NORMALIZED,
+    DRIFT_PROPORTIONAL,
+    LONG,
+    SHARES,
+    Training,
+    analysis_of_probes,
+)
+from lrfind.records.types import Analysis, Probe, Refusal, Status, StopReason
 
-
-def test_the_longer_the_training_the_lower_its_learning_rate() -> None:
-    assert for_length(0.01, 25, 25) == 0.01
-    assert for_length(0.01, 25, 250) == pytest.approx(0.01 / 10**DRIFT)
-    assert for_length(0.01, 400, 100) == 0.01  # nothing is known of shorter ones
-
-
-def test_a_peak_is_twice_the_constant_for_the_length_of_the_training() -> None:
-    made = round_at({10**-2.5: 0.5, 0.01: 0.1, 10**-1.5: 0.5})
-    found = analysis_of_probes(analysis_with(), made, "cosine", HIGHEST, sure=True, train_steps=10 * STEPS)
-    assert found.method == "probes"
-    assert found.suggested_lrs["constant"] == pytest.approx(0.01 / 10**DRIFT)
-    assert found.suggested_lr == found.suggested_lrs["cosine"] == pytest.approx(0.02 / 10**DRIFT)
-    assert found.safe_range is not None
-    assert found.safe_range[0] < found.suggested_lr < found.safe_range[1]
-    assert found.candidates[-1].method == "probes"
-    assert "as well" in found.message
-    unknown = analysis_of_probes(analysis_with(), made, "cosine", HIGHEST, sure=True)
-    assert unknown.suggested_lr == pytest.approx(2 * for_length(0.01, STEPS, LONG))
+FLAT = {0.03: 1.0, 0.1: 0.999, 0.3: 1.001}
 
 
-def test_the_range_is_where_probes_make_two_thirds_of_the_drop() -> None:
-    ends = {0.001: 1.0, 0.01: 0.0, 0.1: 1.0}
-    found = analysis_of_probes(analysis_with(), round_at(ends), "constant", HIGHEST, sure=True, train_steps=STEPS)
-    assert found.safe_range is not None
-    low, high = found.safe_range
-    assert math.log10(low) == pytest.approx(-2 - 1 / 3)
-    assert math.log10(high) == pytest.approx(-2 + 1 / 3)
+def said(ends: dict[float, float], training: Training = TRAINING, analysis: Analysis | None = None) -> Analysis:
+    return analysis_of_probes(analysis or analysis_with(), probes_at(ends), training)
+
+
+def suggested(training: Training, probes: Sequence[Probe] = probes_at(valley(0.01))) -> float:
+    lr = analysis_of_probes(analysis_with(), probes, training).suggested_lr
+    assert lr is not None
+    return lr
 
 
 @pytest.mark.parametrize(
-    ("best", "said"), [(0.001, "a cold start needs less"), (0.01, "best as well"), (0.1, "10.0 times above")]
+    ("normalized", "drift"), [(True, DRIFT_NORMALIZED), (False, DRIFT_PROPORTIONAL), (None, DRIFT_PROPORTIONAL)]
 )
-def test_the_message_says_where_the_probes_are_beside_the_sweep(best: float, said: str) -> None:
-    assert said in analysis_of_probes(analysis_with(), valley(best), "constant", HIGHEST, sure=True).message
+def test_the_longer_the_training_the_lower_its_learning_rate(normalized: bool | None, drift: float) -> None:
+    training = replace(TRAINING, normalized=normalized)
+    assert suggested(training) == pytest.approx(0.01)
+    assert suggested(replace(training, steps=100 * STEPS)) == pytest.approx(0.01 / 100**drift)
+    assert suggested(replace(training, steps=STEPS // 2)) == pytest.approx(0.01)  # nothing is known of shorter ones
+    assert suggested(replace(training, steps=None)) == pytest.approx(0.01 * (STEPS / LONG) ** drift)
 
 
-def test_confidence_grows_with_the_descent_and_falls_without_one() -> None:
-    def confidence(significance: float, *, sure: bool = True) -> float:
-        return analysis_of_probes(analysis_with(significance), valley(0.01), "constant", HIGHEST, sure=sure).confidence
+def test_a_peak_is_twice_the_constant() -> None:
+    found = said(valley(0.01), replace(TRAINING, schedule="cosine"))
+    assert found.method == "probes"
+    assert found.suggested_lrs["constant"] == pytest.approx(0.01)
+    assert found.suggested_lr == found.suggested_lrs["cosine"] == pytest.approx(0.02)
+    assert found.candidates[-1].method == "probes"
+    assert "as well" in found.message
 
-    assert confidence(1.0) == HIDDEN < confidence(5.0) < 0.9 < confidence(20.0) < 1.0
-    assert confidence(1e6) == CERTAIN
-    assert confidence(20.0, sure=False) == pytest.approx(confidence(20.0) / 2, abs=0.01)
+
+def test_the_safe_range_lies_around_the_suggestion() -> None:
+    found = said(valley(0.01))
+    assert found.safe_range == pytest.approx((0.01 / BELOW, 0.01 * ABOVE))
+
+
+@pytest.mark.parametrize(
+    ("best", "words"), [(0.001, "a cold start needs less"), (0.01, "best as well"), (0.1, "10.0 times above")]
+)
+def test_the_message_says_where_the_probes_are_beside_the_sweep(best: float, words: str) -> None:
+    assert words in said(valley(best)).message
+
+
+def test_confidence_is_lower_the_less_the_probes_saw() -> None:
+    def confidence(training: Training, ends: dict[float, float]) -> float:
+        return said(ends, training).confidence
+
+    around = valley(0.01)
+    assert confidence(TRAINING, around) == SHARES["surrounded"]
+    assert confidence(replace(TRAINING, steps=None), around) == SHARES["far"]
+    assert confidence(replace(TRAINING, steps=20 * STEPS), around) == SHARES["far"]
+    assert confidence(TRAINING, {0.01: 0.1, 0.03: 0.4, 0.1: 0.5}) == SHARES["lowest"]
+
+
+def overfitting() -> list[Probe]:
+    """Return probes the best of which has its lowest held-out loss in the middle."""
+    looks = [[abs(look - 4) / 10 + 0.5 + 0.001 * batch for batch in range(4)] for look in range(9)]
+    low, _, high = probes_at(valley(0.01), 80)
+    return [low, probe(0.01, 0.1, 80, looks), high]
+
+
+def test_a_training_that_would_overfit_gets_a_lower_learning_rate() -> None:
+    found = analysis_of_probes(analysis_with(), overfitting(), replace(TRAINING, steps=400))
+    assert found.suggested_lr == pytest.approx(0.01 * 40 / 400)
+    assert found.confidence == SHARES["overfits"]
+    assert "held-out loss rises" in found.message
+    assert "overfit" in found.candidates[-1].note
+    short = analysis_of_probes(analysis_with(), overfitting(), replace(TRAINING, steps=40))
+    assert short.suggested_lr == pytest.approx(0.01)
+    assert short.confidence == SHARES["surrounded"]
+
+
+def test_the_longest_round_counts() -> None:
+    short, long = probes_at(valley(0.1), 20), probes_at(valley(0.01), 80)
+    for probes in ([*short, *long], [*long, *short]):
+        assert suggested(replace(TRAINING, steps=80), probes) == pytest.approx(0.01)
+
+
+def test_a_round_that_was_cut_short_leaves_what_the_one_before_says() -> None:
+    short = probes_at(valley(0.1), 20)
+    cut = [*probes_at({0.1: 0.4}, 80), Probe(0.03, 80, (1.0, 0.9), StopReason.INTERRUPTED)]
+    assert suggested(replace(TRAINING, steps=20), [*short, *cut]) == pytest.approx(0.1)
+
+
+def test_too_few_probes_leave_what_the_sweep_says() -> None:
+    analysis = analysis_with()
+    assert analysis_of_probes(analysis, (), TRAINING) is analysis
+    assert analysis_of_probes(analysis, probes_at({0.1: 0.4, 0.3: 0.5}), TRAINING) is analysis
 
 
 def test_no_descent_in_the_probes_is_a_refusal() -> None:
-    found = analysis_of_probes(
-        analysis_with(1.0, reason=Refusal.NOISE), round_at({0.1: 0.99}), "constant", HIGHEST, sure=False
-    )
+    found = said(FLAT, analysis=analysis_with(1.0, reason=Refusal.NOISE))
     assert (found.status, found.reason, found.suggested_lr) == (Status.NO_SUGGESTION, Refusal.NOISE, None)
-    assert "$max_probe_steps" in found.message
-
-
-def test_a_best_probe_at_the_end_of_the_range_is_still_descending() -> None:
-    at_the_end = round_at({HIGHEST / 3: 0.5, HIGHEST: 0.1})
-    found = analysis_of_probes(analysis_with(), at_the_end, "constant", HIGHEST, sure=False)
-    assert (found.reason, found.suggested_lr) == (Refusal.STILL_DESCENDING, None)
-    assert "raise $end_lr" in found.message
-
-
-def test_a_best_probe_below_all_others_is_not_trusted() -> None:
-    found = analysis_of_probes(analysis_with(), round_at({0.1: 0.1, 0.3: 0.5}), "constant", HIGHEST, sure=False)
-    assert (found.reason, found.suggested_lr) == (Refusal.UNSURE, None)
-    assert "lower $start_lr" in found.message
 
 
 def test_probes_answer_where_the_sweep_alone_does_not() -> None:
-    refused = analysis_with(reason=Refusal.NO_PLATEAU)
-    found = analysis_of_probes(refused, valley(0.01), "constant", HIGHEST, sure=True)
+    found = said(valley(0.01), analysis=analysis_with(reason=Refusal.NO_PLATEAU))
     assert (found.status, found.reason) == (Status.OK, None)

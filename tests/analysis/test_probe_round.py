@@ -1,110 +1,99 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from probe_rounds import HIGHEST, analysis_with, round_at
+from probe_rounds import HIGHEST, STEPS, analysis_with, probe, probes_at, round_at, round_of, valley
 
-from lrfind.analysis.probe_round import (
-    ENOUGH,
-    ProbeRound,
-    finer_lrs,
-    next_lr,
-    probe_round,
-    settled,
-    starting_lr,
-)
-from lrfind.records.types import Analysis, Landmarks, Probe, Refusal, StopReason
+from lrfind.analysis.probe_round import COARSE, rounds
+from lrfind.records.types import Probe, StopReason
 
 ROOT_10 = math.sqrt(10)
+LOSSES = st.lists(st.floats(0.1, 3.0), min_size=16, max_size=16)
 
 
-def parabola(best: float) -> Callable[[float], float]:
-    """Return a loss that is lowest, 0, at 10^best, 1 where nothing is learned, and infinite a decade above."""
-    return lambda lr: math.inf if math.log10(lr) > best + 1 else min(1.0, (math.log10(lr) - best) ** 2)
+def noisy(lr: float, losses: list[float], held_out: float) -> Probe:
+    looks = ((1.0, 1.1, 0.9, 1.0), (held_out, held_out + 0.1, held_out - 0.1, held_out))
+    return Probe(lr, 16, tuple(losses), StopReason.COMPLETED, (0, 16), looks)
 
 
-def search(loss: Callable[[float], float], start_lr: float, most: int = 30) -> ProbeRound:
-    ends: dict[float, float] = {}
-    while (lr := next_lr(round_at(ends) if ends else None, start_lr, HIGHEST, most)) is not None:
-        ends[lr] = loss(lr)
-    return round_at(ends)
+def test_probes_of_one_length_make_a_round() -> None:
+    landmarks = analysis_with().landmarks
+    assert landmarks is not None
+    short, long = probes_at(valley(0.1)), probes_at(valley(0.1), 20)
+    made = rounds([*long, *short], landmarks, sweep_steps=80)
+    assert [(each.steps, each.probes, each.before) for each in made] == [(STEPS, short, 10), (20, long, 10)]
 
 
-def landmarks_of(analysis: Analysis) -> Landmarks:
-    assert analysis.landmarks is not None
-    return analysis.landmarks
+def test_a_probe_that_blew_up_is_not_the_best() -> None:
+    made = round_at({0.1: 0.6, 1.0: math.inf})
+    assert list(made.finished) == [0.1]
+    assert made.best == 0.1
+    assert round_at({1.0: math.inf}).best is None
+    assert round_at({1.0: math.inf}).vertex is None
 
 
-def test_a_round_takes_the_mean_of_the_last_quarter_of_its_steps() -> None:
-    whole = Probe(0.1, 8, (2.0,) * 6 + (0.5, 0.7), StopReason.COMPLETED)
-    blown = Probe(1.0, 8, (2.0, 2.0, 2.0, 1.0, 9.0, math.nan), StopReason.NON_FINITE)
-    landmarks = landmarks_of(analysis_with())
-    made = probe_round([whole, blown], 8, landmarks, sweep_steps=100)
-    assert made.end_losses == {0.1: pytest.approx(0.6), 1.0: math.inf}
-    assert probe_round([whole, blown], 4, landmarks, sweep_steps=100).end_losses == {0.1: 2.0, 1.0: 1.0}
+def test_a_lower_learning_rate_that_soon_catches_up_is_the_best() -> None:
+    falling = [2.0 - 0.1 * step for step in range(16)]
+    behind = [loss + 0.02 for loss in falling]
+    far_behind = [loss + 0.3 for loss in falling]
+    held_out = 0.5
+    assert round_of(noisy(0.1, behind, held_out), noisy(0.3, falling, held_out)).best == 0.1
+    assert round_of(noisy(0.1, far_behind, held_out), noisy(0.3, falling, held_out)).best == 0.3
 
 
-def test_the_noise_of_a_round_is_that_of_two_means() -> None:
-    landmarks = landmarks_of(analysis_with())
-    probe = Probe(0.1, 8, (2.0,) * 8, StopReason.COMPLETED)
-    made = probe_round([probe], 8, landmarks, sweep_steps=80)
-    assert made.noise == pytest.approx(landmarks.noise * math.sqrt(1 / 2 + 1 / 10))
+def test_a_difference_that_is_only_scatter_leaves_the_lower_one_best() -> None:
+    scatter = [1.0, 1.0] * 6 + [0.2, 0.8, 0.2, 0.8]
+    other = [1.0, 1.0] * 6 + [0.8, 0.2, 0.7, 0.2]
+    assert round_of(noisy(0.1, scatter, 0.5), noisy(0.3, other, 0.5)).best == 0.1
 
 
-def test_the_first_probe_is_at_the_minimum_of_the_sweep() -> None:
-    assert starting_lr(analysis_with(), HIGHEST) == 0.01
+def test_a_held_out_loss_that_is_clearly_higher_rules_a_learning_rate_out() -> None:
+    slower, faster = [0.5] * 16, [0.1] * 16
+    assert round_of(noisy(0.1, slower, 0.5), noisy(0.3, faster, 0.5)).best == 0.3
+    assert round_of(noisy(0.1, slower, 0.5), noisy(0.3, faster, 0.8)).best == 0.1
 
 
-def test_without_a_descent_the_first_probe_is_below_where_the_sweep_blew_up() -> None:
-    assert starting_lr(analysis_with(significance=1.0, reason=Refusal.NOISE), HIGHEST) == pytest.approx(0.1)
+@given(
+    losses=st.lists(LOSSES, min_size=3, max_size=3),
+    held_out=st.lists(st.floats(0.5, 2.0), min_size=3, max_size=3),
+    offset=st.sampled_from([0.0, 64.0, -1000.0]),
+    unit=st.sampled_from([1.0, 2.0**10, 2.0**-10]),
+)
+def test_neither_the_level_nor_the_unit_of_the_loss_decides(
+    losses: list[list[float]], held_out: list[float], offset: float, unit: float
+) -> None:
+    """A loss plus a constant, or times one, has the same best learning rate and the same vertex."""
 
+    def grain(values: list[float]) -> list[float]:
+        return [round(value * 64) / 64 for value in values]  # exact in other units, too
 
-@pytest.mark.parametrize("reason", [Refusal.FLAT, Refusal.DIVERGED_AT_ONCE, Refusal.TOO_FEW_POINTS])
-def test_a_curve_that_ends_the_matter_is_not_probed(reason: Refusal) -> None:
-    assert starting_lr(analysis_with(reason=reason), HIGHEST) is None
-    assert starting_lr(replace(analysis_with(), landmarks=None), HIGHEST) is None
-
-
-@given(best=st.floats(-5, 0), off=st.floats(-0.9, 0.9))
-def test_the_minimum_is_found_from_wherever_the_search_starts(best: float, off: float) -> None:
-    made = search(parabola(best), 10 ** (best + off))
-    assert math.log10(made.vertex) == pytest.approx(best, abs=0.26)  # within half the distance of two probes
-    assert len(made.end_losses) <= 6
-
-
-def test_a_start_that_diverges_leads_downwards() -> None:
-    tried = list(search(parabola(-3), 1e-1).end_losses)
-    assert [math.log10(lr) for lr in tried[:4]] == pytest.approx([-1, -1.5, -2, -2.5])
-
-
-def test_no_probe_goes_beyond_the_highest_learning_rate() -> None:
-    made = search(lambda lr: 1 / (1 + lr), HIGHEST / 2)
-    assert max(made.end_losses) == HIGHEST
-
-
-def test_probes_that_stand_still_are_given_up() -> None:
-    assert len(search(lambda lr: 1.0, 0.1).end_losses) == ENOUGH
-
-
-def test_the_search_ends_when_enough_are_made() -> None:
-    assert len(search(lambda lr: math.inf, 0.1, most=5).end_losses) == 5
-
-
-def test_of_equals_the_lowest_learning_rate_is_the_best() -> None:
-    made = round_at({0.1: 0.30, 0.3: 0.019, 1.0: 0.01, 3.0: 0.0})
-    assert made.best == 0.3
+    lrs = (0.1, 0.1 * ROOT_10, 1.0)
+    plain = [noisy(lr, grain(each), held) for lr, each, held in zip(lrs, losses, grain(held_out), strict=True)]
+    other = [
+        Probe(
+            each.lr,
+            each.steps,
+            tuple(unit * (loss + offset) for loss in each.losses),
+            each.stop_reason,
+            each.held_out_steps,
+            tuple(tuple(unit * (loss + offset) for loss in look) for look in each.held_out),
+        )
+        for each in plain
+    ]
+    one, two = round_of(*plain), round_of(*other)
+    assert one.best == two.best
+    assert one.vertex == pytest.approx(two.vertex, rel=1e-3)
 
 
 def test_the_vertex_is_exact_for_a_parabola() -> None:
     ends = {10**x: (x + 1.1) ** 2 for x in (-1.5, -1.0, -0.5)}
-    assert math.log10(round_at(ends).vertex) == pytest.approx(-1.1)
-    finer = {**ends, **{10**x: (x + 1.1) ** 2 for x in (-1.25, -0.75)}}
-    assert math.log10(round_at(finer).vertex) == pytest.approx(-1.1)
+    vertex = round_at(ends).vertex
+    assert vertex is not None
+    assert math.log10(vertex) == pytest.approx(-1.1)
 
 
 @pytest.mark.parametrize("beside", [{}, {ROOT_10: math.inf}, {ROOT_10: 0.5}])
@@ -112,23 +101,35 @@ def test_a_best_without_two_neighbours_is_taken_as_it_is(beside: dict[float, flo
     assert round_at({1.0: 0.1, **beside}).vertex == 1.0
 
 
-def test_refining_adds_what_lies_half_way() -> None:
-    made = round_at({10**-0.5: 0.5, 1.0: 0.1, ROOT_10: 0.6})
-    assert [math.log10(lr) for lr in finer_lrs(made, HIGHEST)] == pytest.approx([-0.25, 0.25])
+def test_neighbours_that_were_probed_or_lie_too_high_are_not_named_again() -> None:
+    made = round_at({1.0: 0.1, ROOT_10: 0.5})
+    assert made.neighbour(-COARSE, HIGHEST) == pytest.approx(1 / ROOT_10)
+    assert made.neighbour(COARSE, HIGHEST) is None
+    assert made.neighbour(2 * COARSE, 5.0) == 5.0
+    assert made.neighbour(2 * COARSE, 1.0) is None
 
 
-def test_an_answer_is_settled_when_two_looks_agree() -> None:
-    made = round_at({10**-0.5: 0.5, 1.0: 0.1, ROOT_10: 0.5})
-    elsewhere = round_at({0.01: 0.1})
-    flat = round_at({10**-0.5: 1.0, 1.0: 0.99, ROOT_10: 1.0})
-    assert settled(made, made, analysis_with())
-    assert not settled(made, elsewhere, analysis_with())
-    assert not settled(made, flat, analysis_with(significance=1.0, minimum_lr=1.0))
-    assert settled(made, elsewhere, analysis_with(minimum_lr=2.0))
-    assert not settled(flat, flat, analysis_with(minimum_lr=1.0))
+def test_a_descent_is_deeper_than_chance() -> None:
+    assert round_at({0.1: 0.9}).descends
+    assert not round_at({0.1: 0.99, 0.3: math.inf}).descends
 
 
-@pytest.mark.parametrize("ends", [{1.0: 0.1, ROOT_10: 0.5}, {10**-0.5: 0.5, 1.0: 0.1}])
-def test_a_best_probe_at_an_edge_does_not_settle_it(ends: dict[float, float]) -> None:
-    made = round_at(ends)
-    assert not settled(made, made, analysis_with(minimum_lr=1.0))
+def test_a_descent_under_noise_shows_in_the_held_out_loss() -> None:
+    start, end = (3.0, 2.6, 9.0, 3.2, 2.9, 3.1), (2.0, 1.7, 8.0, 2.2, 2.0, 2.1)
+    learned = probe(0.1, 1.0, held_out=[start, end])
+    assert round_of(learned).descends
+    barely = probe(0.1, 1.0, held_out=[start, [loss - 0.01 for loss in start]])
+    assert not round_of(barely).descends
+
+
+def test_the_highest_that_does_not_rise() -> None:
+    assert round_at({0.1: 1.0, 0.3: 0.99, 1.0: 2.0, 3.0: math.inf}).highest_still == 0.3
+    assert round_at({1.0: 2.0}).highest_still is None
+
+
+def test_where_the_best_lies() -> None:
+    made = round_at({0.1: 0.1, 1.0: 0.5})
+    assert made.is_lowest
+    assert not made.is_highest
+    assert not round_at({0.01: math.inf, 0.1: 0.1}).is_lowest
+    assert np.isfinite(made.probes[0].end_loss)

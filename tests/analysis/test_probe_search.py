@@ -1,105 +1,130 @@
-"""The order of the probes: which are asked for, how they grow, and what is left where they are cut short."""
+"""Which probe comes next, how long it is, and that the budget is kept."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from probe_rounds import HIGHEST, analysis_with
+from hypothesis import given
+from hypothesis import strategies as st
+from probe_rounds import HIGHEST, analysis_with, probe
 
-from lrfind.analysis.probe_result import for_length
-from lrfind.analysis.probe_search import ProbeBudget, analysis_with_probes
-from lrfind.records.types import Probe, Refusal, StopReason
+from lrfind.analysis.probe_search import ProbeLimits, next_probe, starting_lr
+from lrfind.records.types import Analysis, Probe, Refusal, StopReason
 
-PLAN = ProbeBudget(
-    steps=20, max_steps=80, max_probes=6, refine=False, highest_lr=HIGHEST, schedule="constant", train_steps=None
-)
+LIMITS = ProbeLimits(budget=200, first_round=200, steps=None, max_probes=6, highest_lr=HIGHEST, train_steps=None)
 MINIMUM = 0.01
 
+End = Callable[[float, int], float]
+"""The loss at the end of a probe, by its learning rate and its updates."""
 
-class Trainer:
-    """Makes probes that end lowest at a learning rate which may depend on their length, and counts them."""
 
-    def __init__(self, best: Callable[[int], float], ends_after: int = 100) -> None:
-        self._best = best
-        self._ends_after = ends_after
-        self.asked: list[tuple[float, int]] = []
+def lowest_at(best: float) -> End:
+    """Return a loss that is lowest, 0, at `best`, 1 where nothing is learned, and infinite a decade above."""
+    return lambda lr, steps: math.inf if lr > 10 * best else min(1.0, math.log10(lr / best) ** 2)
 
-    def __call__(self, lr: float, steps: int) -> Probe:
-        self.asked.append((lr, steps))
-        losses = tuple(2.3 - 2 / (1 + (lr / self._best(step + 1) - 1) ** 2) for step in range(steps))
-        cut = len(self.asked) > self._ends_after
-        return Probe(lr, steps, losses, StopReason.INTERRUPTED if cut else StopReason.COMPLETED)
+
+def probed(end: End, limits: ProbeLimits = LIMITS, analysis: Analysis | None = None) -> list[Probe]:
+    """Return the probes of a search, in their order."""
+    made: list[Probe] = []
+    while (following := next_probe(analysis or analysis_with(), made, limits)) is not None:
+        lr, steps = following
+        made.append(probe(lr, end(lr, steps), steps))
+    return made
+
+
+def decades(probes: list[Probe]) -> list[float]:
+    return [math.log10(each.lr / MINIMUM) for each in probes]
 
 
 def test_the_first_probe_is_at_the_minimum_of_the_sweep_and_its_neighbours_follow() -> None:
-    train = Trainer(lambda steps: MINIMUM)
-    found = analysis_with_probes(analysis_with(minimum_lr=MINIMUM), PLAN, train)
-    assert [lr for lr, _ in train.asked] == pytest.approx([MINIMUM, MINIMUM / 10**0.5, MINIMUM * 10**0.5])
-    assert {steps for _, steps in train.asked} == {20}
-    assert found.method == "probes"
-    assert found.suggested_lr is not None
-    assert for_length(MINIMUM, 20, 1000) / 1.5 < found.suggested_lr < for_length(MINIMUM, 20, 1000) * 1.5
+    made = probed(lowest_at(MINIMUM))
+    assert decades(made) == pytest.approx([0, -0.5, 0.5])
+    assert [each.steps for each in made] == [66] * 3
 
 
 def test_probes_go_on_to_where_the_trainings_are_best() -> None:
-    train = Trainer(lambda steps: 10 * MINIMUM)
-    analysis_with_probes(analysis_with(minimum_lr=MINIMUM), PLAN, train)
-    assert max(lr for lr, _ in train.asked) > 10 * MINIMUM > min(lr for lr, _ in train.asked)
+    limits = replace(LIMITS, steps=33)
+    assert decades(probed(lowest_at(8 * MINIMUM), limits)) == pytest.approx([0, -0.5, 0.5, 1, 1.5])
 
 
-def test_they_double_as_long_as_the_answer_moves_with_their_length() -> None:
-    train = Trainer(lambda steps: 1.0 if steps <= 10 else 0.1 if steps <= 20 else 1e-4 if steps <= 40 else 1e-6)
-    found = analysis_with_probes(analysis_with(minimum_lr=MINIMUM), PLAN, train)
-    lengths = [steps for _, steps in train.asked]
-    assert lengths == sorted(lengths)
-    assert set(lengths) == {20, 40, 80}
-    assert found.confidence <= 0.5 or found.reason is not None
+def test_a_start_that_diverges_leads_downwards() -> None:
+    made = probed(lowest_at(MINIMUM / 100), replace(LIMITS, steps=20))
+    assert decades(made)[:4] == pytest.approx([0, -0.5, -1, -1.5])
 
 
-@pytest.mark.parametrize(
-    ("plan", "significance", "steps"),
-    [
-        (PLAN, 20.0, 20),
-        (PLAN, 1.0, 40),
-        (replace(PLAN, refine=True), 20.0, 40),
-        (replace(PLAN, refine=True), 1.0, 80),
-        (replace(PLAN, refine=True, max_steps=30), 1.0, 30),
-    ],
-    ids=["plain", "no descent in the sweep", "refine", "both", "capped"],
+def test_what_the_budget_leaves_goes_into_longer_probes_around_the_best() -> None:
+    made = probed(lowest_at(MINIMUM), replace(LIMITS, budget=900))
+    assert [each.steps for each in made] == [66] * 3 + [234] * 3
+    assert decades(made)[3:] == pytest.approx([0, -0.5, 0.5])
+
+
+def test_a_best_that_moves_with_the_length_is_followed() -> None:
+    def end(lr: float, steps: int) -> float:
+        return lowest_at(MINIMUM if steps < 100 else MINIMUM / 10)(lr, steps)
+
+    made = probed(end, replace(LIMITS, budget=1500))
+    assert min(decades(made)) <= -1
+
+
+def test_no_probe_is_longer_than_the_training() -> None:
+    made = probed(lowest_at(MINIMUM), replace(LIMITS, budget=900, train_steps=100))
+    assert [each.steps for each in made] == [66] * 3 + [100] * 3
+
+
+def test_probes_without_a_descent_grow_longer_at_the_highest_that_does_not_rise() -> None:
+    made = probed(lambda lr, steps: 0.1 if steps > 100 else 1.0, replace(LIMITS, budget=900))
+    assert [each.steps for each in made[:4]] == [66] * 3 + [234]
+    assert made[3].lr == max(each.lr for each in made[:3])
+
+
+def test_no_probe_goes_beyond_the_highest_learning_rate() -> None:
+    made = probed(lambda lr, steps: 1 / (1 + lr), replace(LIMITS, steps=20), analysis_with(minimum_lr=HIGHEST / 2))
+    assert max(each.lr for each in made) == HIGHEST
+
+
+@given(
+    budget=st.integers(0, 3000),
+    first=st.integers(0, 600),
+    steps=st.none() | st.integers(10, 100),
+    train_steps=st.none() | st.integers(20, 5000),
+    ends=st.dictionaries(st.integers(-20, 8), st.floats(0, 2) | st.just(math.inf)),
 )
-def test_the_length_of_the_first_probes(plan: ProbeBudget, significance: float, steps: int) -> None:
-    train = Trainer(lambda steps: MINIMUM)
-    analysis_with_probes(analysis_with(significance, MINIMUM), plan, train)
-    assert train.asked[0][1] == steps
+def test_the_price_is_kept(
+    budget: int, first: int, steps: int | None, train_steps: int | None, ends: dict[int, float]
+) -> None:
+    """However probes end, they cost no more than their budget, and no learning rate is probed twice at one length."""
+    limits = ProbeLimits(budget, first, steps, 6, HIGHEST, train_steps)
+    made = probed(lambda lr, steps: ends.get(round(2 * math.log10(lr)), 1.0), limits)
+    assert sum(len(each.losses) for each in made) <= max(budget, 0)
+    assert len({(each.lr, each.steps) for each in made}) == len(made)
 
 
-def test_refining_adds_the_learning_rates_in_between() -> None:
-    coarse, fine = Trainer(lambda steps: MINIMUM), Trainer(lambda steps: MINIMUM)
-    analysis_with_probes(analysis_with(minimum_lr=MINIMUM), replace(PLAN, steps=40), coarse)
-    analysis_with_probes(analysis_with(minimum_lr=MINIMUM), replace(PLAN, refine=True), fine)
-    assert fine.asked[: len(coarse.asked)] == coarse.asked
-    added = [lr for lr, _ in fine.asked[len(coarse.asked) :]]
-    assert added == pytest.approx([MINIMUM / 10**0.25, MINIMUM * 10**0.25])
+def test_a_budget_that_leaves_no_room_makes_no_probe() -> None:
+    assert probed(lowest_at(MINIMUM), replace(LIMITS, budget=20)) == []
 
 
-def test_refining_that_is_cut_short_leaves_what_the_coarse_ones_say() -> None:
-    plan = replace(PLAN, refine=True)
-    whole = analysis_with_probes(analysis_with(), replace(PLAN, steps=40), Trainer(lambda steps: MINIMUM))
-    assert analysis_with_probes(analysis_with(), plan, Trainer(lambda steps: MINIMUM, ends_after=4)) == whole
+def test_the_first_probe_is_below_where_a_sweep_without_a_descent_blew_up() -> None:
+    assert starting_lr(analysis_with(), LIMITS) == MINIMUM
+    assert starting_lr(analysis_with(significance=1.0, reason=Refusal.NOISE), LIMITS) == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("ends_after", [0, 1, 2])
-def test_probes_that_are_cut_short_say_nothing_and_are_the_last(ends_after: int) -> None:
-    analysis, train = analysis_with(), Trainer(lambda steps: MINIMUM, ends_after)
-    assert analysis_with_probes(analysis, PLAN, train) is analysis
-    assert len(train.asked) == ends_after + 1
-    assert analysis_with_probes(analysis, PLAN, lambda lr, steps: None) is analysis
+def test_the_first_probe_does_not_replace_the_weights() -> None:
+    limits = replace(LIMITS, replacing_lr=0.05)
+    assert starting_lr(analysis_with(minimum_lr=3.0), limits) == pytest.approx(0.005)
+    assert starting_lr(analysis_with(), limits) == MINIMUM
 
 
-@pytest.mark.parametrize("reason", [Refusal.FLAT, Refusal.DIVERGED_AT_ONCE, Refusal.NON_FINITE_AT_START])
-def test_a_sweep_that_leaves_nothing_to_probe_is_not_probed(reason: Refusal) -> None:
-    analysis, train = analysis_with(reason=reason), Trainer(lambda steps: MINIMUM)
-    assert analysis_with_probes(analysis, PLAN, train) is analysis
-    assert not train.asked
+@pytest.mark.parametrize("reason", [Refusal.FLAT, Refusal.DIVERGED_AT_ONCE, Refusal.TOO_FEW_POINTS])
+def test_a_curve_that_ends_the_matter_is_not_probed(reason: Refusal) -> None:
+    assert probed(lowest_at(MINIMUM), analysis=analysis_with(reason=reason)) == []
+    assert probed(lowest_at(MINIMUM), analysis=replace(analysis_with(), landmarks=None)) == []
+
+
+def test_probes_that_blew_up_early_leave_their_updates_to_others() -> None:
+    made = probed(lowest_at(MINIMUM / 100))
+    blown = [each for each in made if each.stop_reason is StopReason.DIVERGED]
+    assert len(blown) >= 2
+    assert len(made) - len(blown) >= 2

@@ -9,7 +9,8 @@ from typing import Any, get_args
 import pytest
 from helpers import example_result, example_sweep
 
-from lrfind.analysis.probe_search import ProbeBudget, analysis_with_probes
+from lrfind.analysis.probe_result import Training, analysis_of_probes
+from lrfind.analysis.probe_search import ProbeLimits, next_probe
 from lrfind.analysis.recorded import reanalyze, result_of
 from lrfind.analysis.suggest import analyze
 from lrfind.errors import CONFIG, RecordError
@@ -35,18 +36,15 @@ def probed(*, refine: bool = False) -> Result:
     """Return a result whose probes were made as `lrfind.search` makes them."""
     sweep = example_sweep()
     analysis = analyze(sweep)
+    limits = ProbeLimits(900 if refine else 200, 200, None, 6, HIGHEST, None)
     probes: list[Probe] = []
-
-    def train(lr: float, steps: int) -> Probe:
-        probes.append(Probe(lr, steps, (2.3,) * (steps // 2) + (end_loss(lr),) * (steps // 2), StopReason.COMPLETED))
-        return probes[-1]
-
-    settings = {"steps": 40 // (2 if refine else 1), "max_steps": 40, "max_probes": 6}
-    plan = ProbeBudget(**settings, refine=refine, highest_lr=HIGHEST, schedule="constant", train_steps=None)
-    concluded = analysis_with_probes(analysis, plan, train).in_words(CONFIG)
+    while (following := next_probe(analysis, probes, limits)) is not None:
+        lr, steps = following
+        losses = (2.3,) * (steps // 2) + (end_loss(lr),) * (steps - steps // 2)
+        probes.append(Probe(lr, steps, losses, StopReason.COMPLETED))
+    training = Training("constant", None, normalized=None, highest_lr=HIGHEST)
+    concluded = analysis_of_probes(analysis, probes, training).in_words(CONFIG)
     config = {
-        "probes": settings,
-        "refine": refine,
         "sweep": {"end_lr": HIGHEST},
         "train": {"schedule": "constant"},
         "analysis": {"method": "auto"},
@@ -64,10 +62,10 @@ def test_what_was_concluded_from_probes_is_concluded_again(refine: bool) -> None
     assert to_json(reanalyze(read(to_json(result), "r.json"))) == to_json(result)
 
 
-def test_probes_of_refining_that_were_cut_short_leave_the_coarse_ones() -> None:
+def test_longer_probes_that_were_cut_short_leave_the_shorter_ones() -> None:
     whole = probed(refine=True)
-    cut = replace(whole.probes[-1], losses=(2.3,), stop_reason=StopReason.INTERRUPTED)
-    assert reanalyze(replace(whole, probes=(*whole.probes[:-1], cut))).analysis == probed().analysis
+    cut = replace(whole.probes[4], losses=(2.3,), stop_reason=StopReason.INTERRUPTED)
+    assert reanalyze(replace(whole, probes=(*whole.probes[:4], cut))).analysis == probed().analysis
 
 
 @pytest.mark.parametrize("kept", [1, 2])

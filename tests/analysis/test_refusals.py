@@ -76,10 +76,10 @@ SWEEPS: dict[str, tuple[Sweep, Refusal, str]] = {
     ),
 }
 PROBES: dict[str, tuple[ProbeRound, Refusal, str]] = {
-    "no descent": (round_at({0.1: 1.0, 1.0: 1.001}), Refusal.NOISE, "raise $max_probe_steps, use larger batches"),
+    "no descent": (round_at({0.1: 1.0, 1.0: 1.001}), Refusal.NOISE, "raise $budget, use larger batches"),
     "best at the highest": (round_at({1.0: 0.5, HIGHEST: 0.1}), Refusal.STILL_DESCENDING, "raise $end_lr"),
-    "best at the lowest": (
-        round_at({0.1: 0.1, 1.0: 0.5}),
+    "all blew up": (
+        round_at({0.1: math.inf, 1.0: math.inf}),
         Refusal.UNSURE,
         "raise $max_probes, or lower $start_lr and $end_lr",
     ),
@@ -107,7 +107,7 @@ def test_probes_that_show_no_learning_rate_are_refused_with_what_to_change(
 
 
 def test_probes_around_their_best_are_not_refused() -> None:
-    assert refusal_of_probes(valley(0.1), HIGHEST) is None
+    assert refusal_of_probes(round_at(valley(0.1)), HIGHEST) is None
 
 
 def test_every_refusal_has_a_curve_here() -> None:

@@ -40,7 +40,7 @@ def history(project: Project) -> Path:
         (*NOISY, "probes.enabled=false"),
         ("probes.max_probes=3", "--end-lr", "0.05"),
         ("--end-lr", "1e-3"),
-        ("data.dataset.noise=1", "data.batch_size=8", "probes.max_steps=50", "--refine"),
+        ("data.dataset.noise=1", "data.batch_size=8", "--refine"),
     ],
     ids=" ".join,
 )

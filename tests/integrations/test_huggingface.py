@@ -22,7 +22,7 @@ from lrfind.errors import LrfindError, UserCodeError
 from lrfind.integrations.huggingface import FindLR
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*pin_memory.*argument is set as true")]
-QUICK: dict[str, Any] = {"num_iter": 30, "probe_steps": 10, "max_probe_steps": 10}
+QUICK: dict[str, Any] = {"num_iter": 30, "probe_steps": 10}
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec:FutureWarning"),
     pytest.mark.filterwarnings("ignore:Found 1 module.s. in eval mode"),
 ]
-QUICK: dict[str, Any] = {"num_iter": 30, "probe_steps": 10, "max_probe_steps": 10}
+QUICK: dict[str, Any] = {"num_iter": 30, "probe_steps": 10}
 each_package = pytest.mark.parametrize("package", PACKAGES, ids=lightning.PACKAGES)
 OnLoss = Callable[[Any, Tensor], None]
 

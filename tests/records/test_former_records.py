@@ -1,4 +1,4 @@
-"""Records that lrfind 0.1.0 wrote are read as it read them, by every method and for every schedule."""
+"""Records that lrfind 0.1.0 wrote are read as ever, by every method and for every schedule."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "records"
 EXPECTED: dict[str, dict[str, dict[str, Any]]] = json.loads((FOLDER / "analyses.json").read_text())
-"""What `lrfind analyze --json` of 0.1.0 said, by record, then by method and schedule; `none` is the record's own."""
+"""What `lrfind analyze --json` says, by record, then by method and schedule; `none` is the record's own. Where probes
+decide, that is what they are read as today; the curve alone is read as 0.1.0 read it."""
 
 
 def test_there_are_ten_of_them() -> None:

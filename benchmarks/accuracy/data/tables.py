@@ -111,6 +111,23 @@ def _outlying_concavity() -> Samples:
     return x[:, :20], with_outliers(x[:, 26:27], 8.0)
 
 
+def _offset_area() -> Samples:
+    """Return the area of the largest nuclei with a mean of 8 and a deviation of 0.7, as logarithms of prices have."""
+    x, area = _tumour_area()
+    return x, 8 + 0.7 * floats(standard(area.numpy()))
+
+
+def _outlying_friedman() -> Samples:
+    x, y = _friedman()
+    return x, with_outliers(floats(standard(y.numpy())), 10.0)
+
+
+def _flipped_cancer() -> Samples:
+    """Return the tumours, one in seven with the wrong label."""
+    x, y = _breast_cancer()
+    return x, torch.where(torch.rand(len(y), generator=generator()) < 1 / 7, 1 - y, y)
+
+
 def _sums() -> Samples:
     """Return all pairs of numbers, and their sum modulo `MODULUS` (Power 2022, arXiv 2201.02177)."""
     pairs = torch.cartesian_prod(torch.arange(MODULUS), torch.arange(MODULUS))
@@ -130,5 +147,8 @@ SOURCES: dict[str, Callable[[], Samples]] = {
     "house_prices": _house_prices,
     "log_prices": _log_prices,
     "outlying_concavity": _outlying_concavity,
+    "offset_area": _offset_area,
+    "outlying_friedman": _outlying_friedman,
+    "flipped_cancer": _flipped_cancer,
     "sums": _sums,
 }

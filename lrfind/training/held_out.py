@@ -1,0 +1,208 @@
+"""The loss on data that a training does not train on, measured a few times on its way."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    default_collate,
+)
+
+from lrfind.errors import DataError, Fault
+from lrfind.training.batch import to_device
+from lrfind.training.precision import under_autocast
+from lrfind.training.rng import keep_rng
+from lrfind.training.step import DefaultStep, Step
+from lrfind.training.update import Recipe
+
+LOOKS = 8
+"""How often the held-out loss is measured in a training, after the look before the first update."""
+
+BATCHES = 8
+"""Batches that the held-out samples are measured in: enough to tell a difference from the scatter between them."""
+
+SHARE, MOST_SHARE = 10, 5
+"""One in ten samples is held out; of a small data set a whole mini-batch, but no more than one in five."""
+
+MOST, MOST_BATCHES = 256, 2
+"""Samples held out at most, unless that many mini-batches hold more: the loss on them is measured without gradients,
+so that all looks together cost about one update in ten."""
+
+
+@dataclass
+class HeldOutLoss:
+    """The losses of one training on held-out batches.
+
+    Attributes:
+        batches: On the host.
+        steps: Updates of the training.
+        at: Updates before each look.
+        losses: Losses at each look, one for each batch.
+        error: What the training code raised in evaluation mode; then there are no more looks.
+    """
+
+    batches: Sequence[Any]
+    steps: int
+    at: list[int] = field(default_factory=list)
+    losses: list[tuple[float, ...]] = field(default_factory=list)
+    error: Exception | None = None
+
+    def watch(self, model: nn.Module, step: Step, device: torch.device, recipe: Recipe) -> Look:
+        """Return the look to take before each update of a training."""
+        # The default step decides on its first batch what it reads; that is to be one of the training.
+        own = copy.copy(step) if isinstance(step, DefaultStep) else step
+        return Look(self, model, under_autocast(own, recipe.precision, device), device)
+
+
+class Look:
+    """Called before each update, and after the last, with the number of updates so far."""
+
+    def __init__(self, into: HeldOutLoss, model: nn.Module, step: Step, device: torch.device) -> None:
+        self._into, self._model, self._step, self._device = into, model, step, device
+        self._due = frozenset(round(into.steps * look / LOOKS) for look in range(LOOKS + 1))
+
+    def __call__(self, done: int) -> None:
+        """Measure the loss, if it is time for it; nothing of the training changes."""
+        if done not in self._due or self._into.error:
+            return
+        put_back_rng = keep_rng()
+        try:
+            with torch.no_grad(), _evaluating(self._model):
+                losses = [self._step(self._model, to_device(batch, self._device)) for batch in self._into.batches]
+                self._into.losses.append(tuple(float(loss) for loss in losses))
+                self._into.at.append(done)
+        except Exception as error:  # the training works, so it goes on without
+            self._into.error = error
+        finally:
+            put_back_rng()
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model in evaluation mode, and every part of it back in the mode that it had."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def split(samples: int, batch_size: int, seed: int) -> tuple[list[int], list[int]] | None:
+    """Return the indices to train on and those held out, drawn at random; None if there are too few samples.
+
+    Args:
+        samples: Of the data set.
+        batch_size: What is left must make one mini-batch.
+        seed: Decides which ones.
+    """
+    count = max(samples // SHARE, min(samples // MOST_SHARE, batch_size))
+    count = min(count, max(MOST, MOST_BATCHES * batch_size))
+    if count < BATCHES or samples - count < batch_size:
+        return None
+    order = torch.randperm(samples, generator=torch.Generator().manual_seed(seed)).tolist()
+    return sorted(order[count:]), order[:count]
+
+
+def batches_at(dataset: Any, indices: Sequence[int], collate_fn: Any = None) -> list[Any]:
+    """Return the samples at some indices as `BATCHES` mini-batches of equal size; those that remain are left out."""
+    size = len(indices) // BATCHES
+    collate = collate_fn or default_collate
+    put_back_rng = keep_rng()  # samples may be augmented at random
+    try:
+        return [
+            collate([dataset[index] for index in indices[first : first + size]])
+            for first in range(0, size * BATCHES, size)
+        ]
+    finally:
+        put_back_rng()
+
+
+def first_batches(loader: Iterable[Any]) -> list[Any]:
+    """Return the first batches of a validation loader."""
+    put_back_rng = keep_rng()
+    try:
+        return [batch for _, batch in zip(range(BATCHES), loader, strict=False)]
+    finally:
+        put_back_rng()
+
+
+def can_be_split(dataset: Any) -> bool:
+    """Tell whether single samples of a data set can be held out."""
+    return not isinstance(dataset, IterableDataset) and hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")
+
+
+def validation_batches(data: Any, batch_size: int | None, seed: int, collate_fn: Any = None) -> list[Any]:
+    """Return samples of a validation set, drawn at random, or the first batches of a loader.
+
+    Raises:
+        DataError: The set is too small.
+    """
+    if batch_size is None or not can_be_split(data):
+        return first_batches(data)
+    count = min(len(data), max(MOST, MOST_BATCHES * batch_size))
+    if count < BATCHES:
+        raise DataError(Fault("data.validation", expected=f"at least {BATCHES} samples", got=str(count)))
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).tolist()
+    return batches_at(data, order[:count], collate_fn)
+
+
+@dataclass(frozen=True)
+class DividedLoader:
+    """A DataLoader some samples of which are held out.
+
+    Attributes:
+        loader: Of all samples.
+        kept: Indices of those to train on.
+        held_out: Indices of the others.
+    """
+
+    loader: DataLoader[Any]
+    kept: Sequence[int]
+    held_out: Sequence[int]
+
+    def batches(self) -> list[Any]:
+        """Return the held-out samples in mini-batches."""
+        return batches_at(self.loader.dataset, self.held_out, self.loader.collate_fn)
+
+    def without_held_out(self, seed: int) -> DataLoader[Any]:
+        """Return a loader of the samples to train on, in an order that the seed decides."""
+        loader = self.loader
+        return DataLoader(
+            Subset(loader.dataset, self.kept),
+            loader.batch_size,
+            shuffle=isinstance(loader.sampler, RandomSampler),
+            num_workers=loader.num_workers,
+            collate_fn=loader.collate_fn,
+            pin_memory=loader.pin_memory,
+            drop_last=loader.drop_last,
+            worker_init_fn=loader.worker_init_fn,
+            multiprocessing_context=loader.multiprocessing_context,
+            generator=torch.Generator().manual_seed(seed),
+        )
+
+
+def divided(loader: Any, seed: int) -> DividedLoader | None:
+    """Return a DataLoader with some samples held out; None if it is of another kind, or needs them all.
+
+    A sampler of the user's own draws from all samples.
+    """
+    if type(loader) is not DataLoader or loader.batch_size is None or type(loader.batch_sampler) is not BatchSampler:
+        return None
+    if type(loader.sampler) not in (RandomSampler, SequentialSampler) or not can_be_split(loader.dataset):
+        return None
+    parts = split(len(loader.dataset), loader.batch_size, seed)  # type: ignore[arg-type]  # it has a length
+    return DividedLoader(loader, *parts) if parts else None

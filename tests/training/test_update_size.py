@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from transformers.optimization import Adafactor
+
+from lrfind.training.update_size import UpdateSize, update_size
+
+NORMALIZED = ("Adam", "AdamW", "Adagrad", "Adafactor", "Adamax", "Muon", "NAdam", "RAdam", "RMSprop", "Rprop")
+
+
+def weights(size: float = 0.1) -> list[nn.Parameter]:
+    return [nn.Parameter(torch.full((3, 3), size)), nn.Parameter(torch.full((3,), 100.0))]
+
+
+@pytest.mark.parametrize("name", NORMALIZED)
+def test_updates_that_do_not_grow_with_the_gradient_are_normalized(name: str) -> None:
+    own = weights()[:1]
+    assert update_size(getattr(torch.optim, name)(own, lr=1e-3), own).normalized
+
+
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}, {"weight_decay": 0.1}])
+def test_those_of_sgd_grow(options: dict[str, Any]) -> None:
+    own = weights()
+    assert update_size(torch.optim.SGD(own, lr=0.1, **options), own) == UpdateSize(normalized=False)
+
+
+def test_adam_replaces_weights_at_a_learning_rate_of_their_size() -> None:
+    own = weights(0.1)
+    assert update_size(torch.optim.Adam(own), own).replacing_lr == pytest.approx(0.1, rel=0.05)
+
+
+def test_adafactor_moves_weights_by_a_share_of_their_size() -> None:
+    rates = []
+    for size in (0.1, 1.0):
+        own = weights(size)
+        rates.append(update_size(Adafactor(own, lr=1e-3, relative_step=False, scale_parameter=True), own).replacing_lr)
+    assert rates[0] == pytest.approx(rates[1], rel=0.1)
+
+
+def test_nothing_of_the_training_changes() -> None:
+    own = weights()
+    optimizer = torch.optim.Adam(own)
+    update_size(optimizer, own)
+    assert not optimizer.state
+    assert all(each.grad is None for each in own)
+    assert float(own[0].detach().max()) == pytest.approx(0.1)
+
+
+class Particular(torch.optim.SGD):
+    """An optimizer that its options alone do not build."""
+
+    def __init__(self, parameters: Any, sizes: list[int]) -> None:
+        super().__init__(parameters, lr=0.1)
+        self.sizes = sizes
+
+
+def test_an_optimizer_that_cannot_be_built_again_is_unknown() -> None:
+    own = weights()
+    assert update_size(Particular(own, [3]), own) == UpdateSize()
+
+
+def test_weights_of_zero_tell_no_size() -> None:
+    own = [nn.Parameter(torch.zeros(3, 3))]
+    assert update_size(torch.optim.Adam(own), own).replacing_lr == pytest.approx(1.0, rel=0.05)
