@@ -41,8 +41,8 @@ class Training:
     Attributes:
         schedule: What the learning rate is for.
         steps: Its updates, if known.
-        normalized: Whether its optimizer makes updates of the same size for any gradient; None if unknown, as in records
-            of former versions.
+        normalized: Whether its optimizer makes updates of the same size for any gradient; None if unknown, as in a
+            record of a former version.
         highest_lr: No probe went beyond it.
     """
 

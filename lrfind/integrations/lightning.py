@@ -153,8 +153,9 @@ def _step(trainer: Any, module: Any, own: Step) -> Step:
     plugin, device = trainer.precision_plugin, trainer.strategy.root_device
 
     def step(model: nn.Module, batch: Any) -> Tensor:
-        for part, mode in modes:
-            part.training = mode
+        if model.training:
+            for part, mode in modes:
+                part.training = mode
         with without_autocast(device):
             batch = module._on_before_batch_transfer(plugin.convert_input(batch), dataloader_idx=0)
             batch = trainer.strategy.batch_to_device(batch, dataloader_idx=0)
