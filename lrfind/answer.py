@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from lrfind.errors import Fault, LrfindError
 from lrfind.output.files import write_atomically
+from lrfind.output.html import html
+from lrfind.output.picture import save_picture
 from lrfind.records.read import only, parse, read_text
 from lrfind.records.types import Refusal, Result, Status
 
@@ -71,11 +73,12 @@ class Answer(Result):
         Raises:
             OutputError: The suffix is another one, or the file cannot be written.
         """
-        from lrfind.output.plot import figure, save_plot  # loads matplotlib
+        from lrfind.output.plot import figure  # loads matplotlib
 
+        picture = figure(self)
         if path is not None:
-            save_plot(self, Path(path), WAY_OUT)
-        return figure(self)
+            save_picture(picture, Path(path), WAY_OUT)
+        return picture
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the JSON record, which `lrfind.load` and the commands `plot`, `analyze` and `schedule` read.
@@ -124,9 +127,7 @@ class Answer(Result):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        from lrfind.output.html import html  # loads matplotlib
-
-        return html(self)
+        return html(self, self.plot())
 
 
 def load(path: str | os.PathLike[str]) -> Answer:

@@ -12,6 +12,7 @@ from helpers import END_LR, example_result, example_sweep, refused_result
 from lrfind import Answer, load
 from lrfind.errors import LrfindError, OutputError, RecordError
 from lrfind.output.html import html
+from lrfind.output.plot import figure
 from lrfind.records.types import Group, Refusal, Result, Status
 
 
@@ -71,13 +72,13 @@ def test_a_place_that_cannot_be_written_to_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_its_picture_is_a_figure_and_a_file(tmp_path: Path) -> None:
-    figure = answer().plot(tmp_path / "a.svg")
-    assert figure.axes[0].get_xlabel() == "learning rate"
+    picture = answer().plot(tmp_path / "a.svg")
+    assert picture.axes[0].get_xlabel() == "learning rate"
     assert (tmp_path / "a.svg").read_text().startswith("<?xml")
 
 
 def test_a_notebook_shows_it() -> None:
-    assert answer()._repr_html_() == html(example_result())
+    assert answer()._repr_html_() == html(example_result(), figure(example_result()))
 
 
 def swept() -> Answer:

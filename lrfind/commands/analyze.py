@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
 
 from lrfind.analysis.recorded import reanalyze
+from lrfind.commands.options import Json, Quiet, RecordFolder
 from lrfind.commands.record_files import load
 from lrfind.errors import ConfigError, ExitCode, Fault
 from lrfind.output.files import check_writable
-from lrfind.output.formats import Format, PlotFormat, one_format, read_code, save, show, tell_files
+from lrfind.output.formats import Format, PlotFormat, one_format, save, show, suggestion_exit_code
 from lrfind.output.streams import print_result, tell
 from lrfind.records.external import Tool
-from lrfind.records.types import Result
 from lrfind.settings import Method, Schedule
 
 
@@ -40,15 +40,13 @@ def analyze(
     after_update: Annotated[
         bool, typer.Option("--after-update", help="Each loss was measured after the update at its LR.")
     ] = False,
-    form: Annotated[Format, typer.Option("--format", help="What to print to stdout.")] = Format.TEXT,
-    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write record and plot to this folder.", show_default=False)
-    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="What to print to stdout.")] = "text",
+    as_json: Json = False,
+    out: RecordFolder = None,
     plot: Annotated[
         PlotFormat | None, typer.Option(help="Format of the plot; without --out it is written here.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result and errors.")] = False,
+    quiet: Quiet = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of records, and exit.")] = False,
 ) -> None:
     """Read the learning rate from a recorded curve, without training.
@@ -67,37 +65,22 @@ def analyze(
     - `lrfind run configs/digits.yaml --json | lrfind analyze - --method valley`
     """
     if schema:
-        print_result(_schema())
+        document = resources.files("lrfind.records") / "record.schema.json"
+        print_result(document.read_text(encoding="utf-8").rstrip())
         raise typer.Exit
     if record is None:
         raise ConfigError("lrfind analyze", [Fault("RECORD", expected="a file or - for stdin", got="nothing")])
 
     form = one_format(record, form, as_json=as_json)
     source = load(record, tool, after_update=after_update)
-    result = reanalyze(
-        source.result,
-        method,
-        schedule,
-    )
-    files, fault = _save(result, source.name, out, plot)
-    if not quiet:
-        tell_files(form, files)
-    show(result, form, files)
+    result = reanalyze(source.result, method, schedule)
+    files: list[Path] = []
+    fault = None
+    if out is not None or plot not in (None, "none"):
+        folder = out or Path()
+        check_writable(folder)
+        files, fault = save(result, folder / source.name, plot or "png", record=out is not None)
+    show(result, form, files, quiet=quiet)
     if fault:
         tell(f"lrfind: {fault}")
-    raise typer.Exit(ExitCode.FAILED if fault else read_code(result))
-
-
-def _save(result: Result, name: str, out: Path | None, plot: PlotFormat | None) -> tuple[list[Path], str | None]:
-    """Write what the flags ask for: with --out record and plot, with --plot alone the plot."""
-    if out is None and plot in (None, PlotFormat.NONE):
-        return [], None
-
-    folder = out or Path()
-    check_writable(folder)
-    return save(result, folder / name, (plot or PlotFormat.PNG).value, record=out is not None)
-
-
-def _schema() -> str:
-
-    return files("lrfind.records").joinpath("record.schema.json").read_text(encoding="utf-8").rstrip()
+    raise typer.Exit(ExitCode.FAILED if fault else suggestion_exit_code(result))

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import enum
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from lrfind.check.text import as_document, as_markdown, as_text
 from lrfind.check.verdict import Verdict, baseline_rate, judge
+from lrfind.commands.options import ConfigArgument, Device, Json, Quiet, RecordFolder, Seed
 from lrfind.commands.record_files import load
-from lrfind.commands.training_run import ready, sweep
+from lrfind.commands.training_run import checked_config, sweep
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault
 from lrfind.output.files import check_writable
-from lrfind.output.formats import console_for_result, one_format, print_json, save
+from lrfind.output.formats import console_for_result, one_format, print_json, save, tell_files
 from lrfind.output.help_links import REFUSALS, help_line
 from lrfind.output.streams import print_result, tell
 from lrfind.records.types import Result
 from lrfind.training.distributed.launch import is_first
 
-
-class CheckFormat(str, enum.Enum):
-    """What is printed to stdout."""
-
-    TEXT = "text"
-    JSON = "json"
-    MARKDOWN = "markdown"
+CheckFormat = Literal["text", "json", "markdown"]
 
 
 def check(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML config.", show_default=False)],
+    config: ConfigArgument,
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Overrides, such as optimizer.lr=0.1.")
     ] = None,
@@ -43,14 +37,12 @@ def check(
         str | None, typer.Option(metavar="RECORD", help="A record whose suggestion this one must be near.")
     ] = None,
     tolerance: Annotated[float, typer.Option(metavar="FACTOR", help="How near, as a factor either way.")] = 2.0,
-    form: Annotated[CheckFormat, typer.Option("--format", help="What to print to stdout.")] = CheckFormat.TEXT,
-    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write record and plot to this folder.", show_default=False)
-    ] = None,
-    device: Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps, ...")] = None,
-    seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of the weights and the batch order.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result and errors.")] = False,
+    form: Annotated[CheckFormat, typer.Option("--format", help="What to print to stdout.")] = "text",
+    as_json: Json = False,
+    out: RecordFolder = None,
+    device: Device = None,
+    seed: Seed = None,
+    quiet: Quiet = False,
 ) -> None:
     """Check that the learning rate of a config is safe to train with.
 
@@ -67,11 +59,23 @@ def check(
     - `lrfind check configs/digits.yaml --against main.lrfind.json --tolerance 2`
     """
     form = one_format(str(config), form, as_json=as_json)
-    settings = ready(config, overrides or (), {"device": ("--device", device), "seed": ("--seed", seed)})
+    settings = checked_config(config, overrides or (), {"device": ("--device", device), "seed": ("--seed", seed)})
     judged = _lr(settings, lr, str(config), needed=against is None)
     baseline = _baseline(against, tolerance, str(config))
-    code = _check(settings, config, judged, baseline, tolerance, form, out, quiet)
-    raise typer.Exit(code)
+    if out is not None and is_first():
+        check_writable(out)
+    verdict = judge(sweep(settings, str(config), quiet=quiet), judged, baseline, tolerance)
+    if not is_first():
+        raise typer.Exit(verdict.exit_code)
+    files, fault = ([], None) if out is None else save(verdict.result, out / config.stem, settings.output.plot)
+    _print(verdict, form, files, baseline)
+    if not quiet:
+        tell_files(files)
+        if form == "text" and verdict.exit_code is ExitCode.NO_SUGGESTION:
+            tell(f"lrfind: {help_line(REFUSALS)}")
+    if fault:
+        tell(f"lrfind: {fault}")
+    raise typer.Exit(ExitCode.FAILED if fault else verdict.exit_code)
 
 
 def _lr(config: Config, lr: float | None, source: str, *, needed: bool) -> float | None:
@@ -79,10 +83,8 @@ def _lr(config: Config, lr: float | None, source: str, *, needed: bool) -> float
     flag = "--lr" if lr is not None else "optimizer.lr"
     value = lr if lr is not None else (config.optimizer or {}).get("lr")
     if value is None and needed:
-        raise ConfigError(
-            source,
-            [Fault(flag, expected="the learning rate that is trained with", got="none", fix="set it, or say --lr")],
-        )
+        expected = "the learning rate that is trained with"
+        raise ConfigError(source, [Fault(flag, expected=expected, got="none", fix="set it, or say --lr")])
     if value is not None and not (isinstance(value, (int, float)) and 0 < value < math.inf):
         raise ConfigError(source, [Fault(flag, expected="a number above 0", got=f"{value!r}")])
     return value
@@ -99,40 +101,10 @@ def _baseline(against: str | None, tolerance: float, source: str) -> Result | No
     return baseline
 
 
-def _check(
-    settings: Config,
-    config: Path,
-    lr: float | None,
-    baseline: Result | None,
-    tolerance: float,
-    form: CheckFormat,
-    out: Path | None,
-    quiet: bool,
-) -> ExitCode:
-
-    if out is not None and is_first():
-        check_writable(out)
-    result = sweep(settings, str(config), quiet=quiet)
-    verdict = judge(result, lr, baseline, tolerance)
-    if not is_first():
-        return verdict.exit_code
-    files, fault = ([], None) if out is None else save(result, out / config.stem, settings.output.plot)
-    _print(verdict, form, files, baseline)
-    if not quiet:
-        for file in files:
-            tell(f"wrote {file}")
-        if form is CheckFormat.TEXT and verdict.exit_code is ExitCode.NO_SUGGESTION:
-            tell(f"lrfind: {help_line(REFUSALS)}")
-    if fault:
-        tell(f"lrfind: {fault}")
-    return ExitCode.FAILED if fault else verdict.exit_code
-
-
 def _print(verdict: Verdict, form: CheckFormat, files: list[Path], baseline: Result | None) -> None:
-
-    if form is CheckFormat.JSON:
+    if form == "json":
         print_json(as_document(verdict))
-    elif form is CheckFormat.MARKDOWN:
+    elif form == "markdown":
         print_result(as_markdown(verdict, files, baseline, ascii_only=console_for_result().options.ascii_only))
     else:
         print_result(as_text(verdict))

@@ -9,16 +9,19 @@ from typing import Annotated
 
 import typer
 
+from lrfind.commands.options import PictureFolder, Quiet
 from lrfind.commands.record_files import STDIN, RecordFile, load
+from lrfind.commands.training_run import checked_config
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, RecordError, some
-from lrfind.explain.config import TRUST, config_on_disk, differences, trusted_config
+from lrfind.explain.config import TRUST, differences, trusted_config
 from lrfind.explain.interpretation import interpret
 from lrfind.explain.text import as_document, as_parts
 from lrfind.explain.trainings import train_at
 from lrfind.explain.types import Explanation, Outcome
 from lrfind.output.files import check_writable
 from lrfind.output.formats import PlotFormat, console_for_result, print_json, print_parts
+from lrfind.output.picture import save_picture
 from lrfind.output.progress import watched
 from lrfind.output.streams import console_for_people, stdout_for_result, tell
 from lrfind.records.types import Result
@@ -59,9 +62,9 @@ def explain(
         str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, ...; default: the record's.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all losses and findings as JSON.")] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the picture.")] = Path(),
-    plot: Annotated[PlotFormat, typer.Option(help="Format of the picture.")] = PlotFormat.PNG,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result and errors.")] = False,
+    out: PictureFolder = Path(),
+    plot: Annotated[PlotFormat, typer.Option(help="Format of the picture.")] = "png",
+    quiet: Quiet = False,
 ) -> None:
     """Show what happens at a tenth of the LR, at the LR, and at ten times the LR.
 
@@ -86,7 +89,7 @@ def explain(
     if alpha is None:
         tell(f"lrfind: no learning rate to explain: {source.result.analysis.message} Or name one with --lr.")
         raise typer.Exit(ExitCode.NO_SUGGESTION)
-    if plot is not PlotFormat.NONE and is_first():
+    if plot != "none" and is_first():
         check_writable(out)
     length = steps or max([STEPS, *(probe.steps for probe in source.result.probes)])
     settings = _config(source.result, name, place, overrides or (), device, trusted=trust_record)
@@ -94,7 +97,8 @@ def explain(
         _tell_differences(settings, place, source.result)
     lrs = (alpha, alpha / factor, alpha * factor)
     explained = _train(settings, source.result, place, lrs, length, given=lr is not None, quiet=quiet)
-    fault = _show(explained, source.name, out, plot, as_json=as_json, quiet=quiet) if is_first() else None
+    path = out / f"{source.name}.lrfind.explain.{plot}"
+    fault = _show(explained, path, plot, as_json=as_json, quiet=quiet) if is_first() else None
     raise typer.Exit(ExitCode.FAILED if fault else _exit_code(explained))
 
 
@@ -141,13 +145,13 @@ def _is_file(place: Path) -> bool:
 def _config(
     result: Result, name: str, place: Path, overrides: Sequence[str], device: str | None, *, trusted: bool
 ) -> Config:
-    if trusted and overrides:
+    if not trusted:
+        return checked_config(place, overrides, {"device": ("--device", device)})
+    if overrides:
         problem = "does nothing beside overrides, which are of the config on disk"
         raise ConfigError(name, [Fault(TRUST, problem=problem, fix="drop one of them")])
     with stdout_for_result():
-        if trusted:
-            return trusted_config(result, name, place, device)
-        return config_on_disk(place, overrides, device)
+        return trusted_config(result, name, place, device)
 
 
 def _tell_differences(config: Config, place: Path, result: Result) -> None:
@@ -168,36 +172,30 @@ def _train(
     return interpret(result, lrs[0], trials.made, title, given=given)
 
 
-def _show(explained: Explanation, name: str, out: Path, plot: PlotFormat, *, as_json: bool, quiet: bool) -> str | None:
-    """Write the picture and print the report; return what could not be written."""
-    files, fault = _save(explained, out / f"{name}.lrfind.explain.{plot.value}", plot)
+def _show(explained: Explanation, path: Path, plot: PlotFormat, *, as_json: bool, quiet: bool) -> str | None:
+    """Draw the picture at `path` and print the report; return why the picture could not be written."""
+    fault = None
+    if plot != "none":
+        from lrfind.explain.plot import explanation_figure  # loads matplotlib
+
+        try:
+            save_picture(explanation_figure(explained), path)
+        except OutputError as error:
+            fault = str(error)
     if as_json:
         print_json(as_document(explained))
     else:
         print_parts(*as_parts(explained, console_for_result().width))
     if explained.interrupted and not quiet:
         tell("lrfind: interrupted; what was measured is kept")
-    for file in [] if quiet else files:
-        tell(f"wrote {file}")
     if fault:
         tell(f"lrfind: {fault}")
+    elif plot != "none" and not quiet:
+        tell(f"wrote {path}")
     return fault
 
 
-def _save(explained: Explanation, path: Path, plot: PlotFormat) -> tuple[Sequence[Path], str | None]:
-    if plot is PlotFormat.NONE:
-        return [], None
-    from lrfind.explain.plot import save_explanation  # loads matplotlib
-
-    try:
-        save_explanation(explained, path)
-    except OutputError as error:
-        return [], str(error)
-    return [path], None
-
-
 def _exit_code(explained: Explanation) -> ExitCode:
-
     if explained.interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.FAILED if explained.of_alpha.course.outcome is Outcome.FAILS else ExitCode.OK

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import enum
 import importlib.util
 import os
 import re
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,24 +20,15 @@ TEMPLATES = Path(lrfind.__file__).parent / "templates"
 WAY_OUT = "make room there, or name a FILE in another folder"
 
 
-class Template(str, enum.Enum):
-    """The starter configs: `<name>.yaml` in the folder of the templates, and `<name>_model.py` beside it."""
-
-    CNN = "cnn"
-    MLP = "mlp"
-    HUGGINGFACE = "huggingface"
-    LIGHTNING = "lightning"
-    FINETUNE = "finetune"
-    CUSTOM = "custom"
-
-
-NEEDS = {Template.HUGGINGFACE: "transformers", Template.LIGHTNING: "lightning"}
-"""The package that a template is for, where lrfind does not bring it along."""
+Template = Literal["cnn", "mlp", "huggingface", "lightning", "finetune", "custom"]
+"""The starter configs: `<name>.yaml` in the folder of the templates, and `<name>_model.py` beside it."""
+NEEDS = {"huggingface": "transformers", "lightning": "lightning"}
+"""The package that a template is for, if lrfind does not bring it along."""
 
 
 def init(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The config to write.")] = Path("lrfind.yaml"),
-    template: Annotated[Template, typer.Option(metavar="NAME", help="One of the above.")] = Template.CNN,
+    template: Annotated[Template, typer.Option(metavar="NAME", help="One of the above.")] = "cnn",
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
     """Write a commented starter config that runs as it is, and the Python beside it.
@@ -87,9 +77,9 @@ def _check_name(file: Path) -> None:
 
 def _texts(template: Template, file: Path) -> dict[Path, str]:
     """Return what to write at which path: the config, then its module."""
-    shipped = f"{template.value}_model"
-    config = (TEMPLATES / f"{template.value}.yaml").read_text(encoding="utf-8")
-    config = config.replace(shipped, _module(file)).replace(f"{template.value}.yaml", shlex.quote(str(file)))
+    shipped = f"{template}_model"
+    config = (TEMPLATES / f"{template}.yaml").read_text(encoding="utf-8")
+    config = config.replace(shipped, _module(file)).replace(f"{template}.yaml", shlex.quote(str(file)))
     code = (TEMPLATES / f"{shipped}.py").read_text(encoding="utf-8")
     return {file: config, file.with_name(f"{_module(file)}.py"): code}
 
@@ -116,7 +106,7 @@ def _check_free(paths: list[Path], *, force: bool) -> None:
 
 
 def _tell_next(template: Template, config: Path, module: Path) -> None:
-    tell(f"wrote the template {template.value}: your settings go to {config}, your code to {module}")
+    tell(f"wrote the template {template}: your settings go to {config}, your code to {module}")
     package = NEEDS.get(template)
     if package and importlib.util.find_spec(package) is None:
         tell(f"{package} is not installed; first: pip install {package}")

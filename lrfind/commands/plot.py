@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from lrfind.commands.options import Quiet
 from lrfind.commands.record_files import RecordFile, load_all
 from lrfind.errors import ConfigError, Fault
 from lrfind.output.curve import format_lr, format_range
 from lrfind.output.formats import console_for_result, print_json, print_parts
 from lrfind.output.names import unique
+from lrfind.output.picture import picture_bytes, save_picture
 from lrfind.output.streams import print_bytes, tell
 from lrfind.output.table_style import plain_table
 from lrfind.output.terminal_plot import sketch
 from lrfind.records.types import Result
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 STDOUT = "-"
+MOST = 12
+"""Sweeps in one picture; of more, no curve can be told from another."""
 
 
 def plot(
@@ -36,7 +42,7 @@ def plot(
     ] = None,
     terminal: Annotated[bool, typer.Option("--terminal", help="Draw with characters; a file only with --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not say what was written.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Draw one record, or compare up to 12 in one picture and a table.
 
@@ -55,20 +61,23 @@ def plot(
     to_stdout = out == Path(STDOUT)
     _check_stdout(picture=to_stdout, as_json=as_json, terminal=terminal)
     sources = load_all(records)
-    _check_count(sources)
-    names = _names(sources)
+    if len(sources) > MOST:
+        fault = Fault("RECORD", expected=f"at most {MOST} records", got=f"{len(sources)}", fix="compare fewer")
+        raise ConfigError("lrfind plot", [fault])
+    names = unique([(source.folder.name or str(source.folder), source.name) for source in sources])
+    results = {name: source.result for name, source in zip(names, sources, strict=True)}
     if to_stdout:
-        print_bytes(_bytes(sources, names))
+        print_bytes(picture_bytes(_picture(results), "png"))
         return
     path = out or (None if terminal else _beside(sources))
     if path is not None:
-        _save(sources, names, path)
+        save_picture(_picture(results), path)
         if not quiet:
             tell(f"wrote {path}")
     if as_json:
-        print_json([_row(name, source.result) for name, source in zip(names, sources, strict=True)])
+        print_json([_document(name, result) for name, result in results.items()])
     else:
-        print_parts(*_sketches(sources, names, wanted=terminal), _table(sources, names))
+        print_parts(*(_sketches(results) if terminal else ()), _table(results))
 
 
 def _check_stdout(*, picture: bool, as_json: bool, terminal: bool) -> None:
@@ -82,53 +91,19 @@ def _check_stdout(*, picture: bool, as_json: bool, terminal: bool) -> None:
         raise ConfigError("lrfind plot", [Fault("--out -", expected=expected, got="a terminal", fix=fix)])
 
 
-def _check_count(sources: Sequence[RecordFile]) -> None:
-    most = 12  # as output.compare.MOST, which is not imported before something is drawn
-    if len(sources) > most:
-        raise ConfigError(
-            "lrfind plot",
-            [Fault("RECORD", expected=f"at most {most} records", got=f"{len(sources)}", fix="compare fewer")],
-        )
-
-
-def _names(sources: Sequence[RecordFile]) -> list[str]:
-
-    return unique([(source.folder.name or str(source.folder), source.name) for source in sources])
-
-
 def _beside(sources: Sequence[RecordFile]) -> Path:
     """Return the path of a picture whose name was not given."""
     first = sources[0]
     return first.folder / f"{first.name if len(sources) == 1 else 'comparison'}.lrfind.png"
 
 
-def _bytes(sources: Sequence[RecordFile], names: Sequence[str]) -> bytes:
-    compare, plot = _pictures()
-    if len(sources) == 1:
-        return bytes(plot.plot_bytes(sources[0].result, "png"))
-    return bytes(compare.comparison_bytes(_named(sources, names), "png"))
-
-
-def _save(sources: Sequence[RecordFile], names: Sequence[str], path: Path) -> None:
-    compare, plot = _pictures()
-    if len(sources) == 1:
-        plot.save_plot(sources[0].result, path)
-    else:
-        compare.save_comparison(_named(sources, names), path)
-
-
-def _pictures() -> tuple[ModuleType, ModuleType]:
+def _picture(results: Mapping[str, Result]) -> Figure:
     from lrfind.output import compare, plot  # load matplotlib, which a sketch in the terminal does without
 
-    return compare, plot
+    return plot.figure(*results.values()) if len(results) == 1 else compare.comparison(results)
 
 
-def _named(sources: Sequence[RecordFile], names: Sequence[str]) -> list[Any]:
-    compare, _ = _pictures()
-    return [compare.Named(name, source.result) for name, source in zip(names, sources, strict=True)]
-
-
-def _row(name: str, result: Result) -> dict[str, Any]:
+def _document(name: str, result: Result) -> dict[str, Any]:
     found = result.analysis
     return {
         "name": name,
@@ -141,15 +116,13 @@ def _row(name: str, result: Result) -> dict[str, Any]:
     }
 
 
-def _table(sources: Sequence[RecordFile], names: Sequence[str]) -> RenderableType:
-
+def _table(results: Mapping[str, Result]) -> RenderableType:
     table = plain_table()
     table.add_column("record", overflow="fold")
-    table.add_column("LR", justify="right")
-    table.add_column("safe range", justify="right")
-    table.add_column("confidence", justify="right")
-    for name, source in zip(names, sources, strict=True):
-        found = source.result.analysis
+    for heading in ("LR", "safe range", "confidence"):
+        table.add_column(heading, justify="right")
+    for name, result in results.items():
+        found = result.analysis
         lr = f"none ({found.reason.value})" if found.reason else "none"
         table.add_row(
             name,
@@ -160,14 +133,11 @@ def _table(sources: Sequence[RecordFile], names: Sequence[str]) -> RenderableTyp
     return table
 
 
-def _sketches(sources: Sequence[RecordFile], names: Sequence[str], *, wanted: bool) -> list[RenderableType]:
-    if not wanted:
-        return []
-
+def _sketches(results: Mapping[str, Result]) -> Iterator[RenderableType]:
     console, size = console_for_result(), shutil.get_terminal_size()
-    height = min(max(size.lines // len(sources) - 4, 12), 24)
-    parts: list[RenderableType] = []
-    for name, source in zip(names, sources, strict=True):
-        parts += [Text(name, style="bold")] * (len(sources) > 1)
-        parts += [sketch(source.result, min(console.width, 120), height, console.options.ascii_only), Text("")]
-    return parts
+    height = min(max(size.lines // len(results) - 4, 12), 24)
+    for name, result in results.items():
+        if len(results) > 1:
+            yield Text(name, style="bold")
+        yield sketch(result, min(console.width, 120), height, console.options.ascii_only)
+        yield ""

@@ -4,48 +4,49 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lrfind.commands.finished_runs import failure
+from lrfind.commands.options import ConfigArgument, Device, Json, Quiet, Seed
 from lrfind.commands.run_many import OUTCOME, run_all, split
-from lrfind.commands.run_many_table import failure
-from lrfind.commands.training_run import Flag, exit_code, interrupt_told, ready, sweep
-from lrfind.commands.write_config import Writing, prepare
+from lrfind.commands.training_run import checked_config, exit_code, sweep
+from lrfind.commands.write_config import TunedConfig, tuned_config
 from lrfind.config.schema import Config
-from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, OutputError
+from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, OutputError, StoppedError
 from lrfind.output.files import check_writable
-from lrfind.output.formats import Format, one_format, save, show, tell_files
+from lrfind.output.formats import Format, one_format, save, show
 from lrfind.output.streams import print_result, stdout_for_result, tell
 from lrfind.pipeline import try_out
 from lrfind.records.json_format import dumps, to_json
-from lrfind.records.types import Result, StopReason
+from lrfind.records.types import StopReason
 from lrfind.training.distributed.launch import is_alone, is_first
 
-Leave = Callable[[str], None]
-"""Is given the JSON document of a run."""
+KeepDocument = Callable[[str], None]
+"""Writes the JSON document of a run to the file for it, if there is one."""
 
 
 def run(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML config.", show_default=False)],
+    config: ConfigArgument,
     overrides: Annotated[
         list[str] | None,
         typer.Argument(metavar="CONFIG|KEY=VALUE", help="More configs, and overrides: optimizer.momentum=0.95."),
     ] = None,
-    form: Annotated[Format, typer.Option("--format", help="What to print to stdout.")] = Format.TEXT,
-    as_json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    form: Annotated[Format, typer.Option("--format", help="What to print to stdout.")] = "text",
+    as_json: Json = False,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of the record and the plot.")] = None,
     plot: Annotated[str | None, typer.Option(metavar="FORMAT", help="png, svg, pdf or none.")] = None,
-    device: Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps, ...")] = None,
-    seed: Annotated[str | None, typer.Option(metavar="N", help="Seed of the weights and the batch order.")] = None,
+    device: Device = None,
+    seed: Seed = None,
     num_iter: Annotated[str | None, typer.Option(metavar="N", help="Steps of the sweep.")] = None,
     start_lr: Annotated[str | None, typer.Option(metavar="LR", help="First learning rate.")] = None,
     end_lr: Annotated[str | None, typer.Option(metavar="LR", help="Last learning rate.")] = None,
     refine: Annotated[bool, typer.Option("--refine", help="Check the LR with more and longer trainings.")] = False,
     budget: Annotated[str | None, typer.Option(metavar="N", help="Updates of sweep and probes at most.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result and errors.")] = False,
+    quiet: Quiet = False,
     write_config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the config with the LR filled in.", show_default=False)
     ] = None,
@@ -93,13 +94,18 @@ def run(
         raise ConfigError(configs[0], [Fault("--force", problem="does nothing without --write-config", fix="drop it")])
     if len(configs) > 1:
         _check_several(configs, write_config)
-        code = run_all(configs, values, given, form, quiet=quiet, dry_run=dry_run)
-    else:
-        with _left_in(outcome, configs[0], form) as leave:
-            settings, writing = _prepare(Path(configs[0]), values, given, write_config, force=force)
-            run_one = _dry_run if dry_run else _run
-            code = run_one(settings, Path(configs[0]), form, writing, leave, quiet=quiet)
-    raise typer.Exit(code)
+        raise typer.Exit(run_all(configs, values, given, form, quiet=quiet, dry_run=dry_run))
+    path = Path(configs[0])
+    with _outcome_kept(outcome, configs[0], form) as keep:
+        settings = checked_config(path, values, given)
+        tuned = None
+        if is_first():
+            check_writable(Path(settings.output.dir))
+            if write_config is not None:
+                tuned = tuned_config(path, values, settings, write_config, force=force)
+        if dry_run:
+            raise typer.Exit(_dry_run(settings, path, form, keep))
+        raise typer.Exit(_run(settings, path, form, tuned, keep, quiet=quiet))
 
 
 def _check_several(configs: list[str], write_config: Path | None) -> None:
@@ -113,93 +119,71 @@ def _check_several(configs: list[str], write_config: Path | None) -> None:
 
 
 @contextlib.contextmanager
-def _left_in(file: Path | None, source: str, form: Format) -> Iterator[Leave]:
-    """Yield what leaves a JSON document in `file`, if there is one to leave it in; a fault leaves one as well.
+def _outcome_kept(file: Path | None, source: str, form: Format) -> Iterator[KeepDocument]:
+    """Yield what writes the JSON document of a run to `file`; a fault is written by itself.
 
-    In JSON, a fault is printed, too, as among several configs: a line for each, even if a pattern named but one.
+    With --json a fault is printed as well: whoever reads the results of a pattern gets a line for each config, even if
+    the pattern named only one.
     """
 
-    def leave(document: str) -> None:
+    def keep(document: str) -> None:
         if file is not None:
             file.write_text(document, encoding="utf-8")
 
     try:
-        with interrupt_told():
-            yield leave
-    except LrfindError as error:
+        yield keep
+    except (LrfindError, KeyboardInterrupt) as raised:
+        error = raised if isinstance(raised, LrfindError) else StoppedError()
         document = dumps(failure(source, error.exit_code, str(error)), line=True)
-        leave(document)
-        if form is Format.JSON and is_first():
-            with contextlib.suppress(OutputError):  # what went wrong before counts
+        keep(document)
+        if form == "json" and is_first():
+            with contextlib.suppress(OutputError):  # the first fault counts
                 print_result(document)
         raise
 
 
-def _prepare(
-    config: Path, overrides: Sequence[str], flags: Mapping[str, Flag], write_config: Path | None, *, force: bool
-) -> tuple[Config, Writing | None]:
-    """Read the config, and check that every output can be written."""
-    settings = ready(config, overrides, flags)
-    if not is_first():
-        return settings, None
-    check_writable(Path(settings.output.dir))
-    writing = prepare(config, overrides, settings, write_config, force=force) if write_config is not None else None
-    return settings, writing
-
-
-def _dry_run(
-    config: Config, path: Path, form: Format, writing: Writing | None, leave: Leave, *, quiet: bool
-) -> ExitCode:
-
+def _dry_run(config: Config, path: Path, form: Format, keep: KeepDocument) -> ExitCode:
     with stdout_for_result():
         title, loss = try_out(config, str(path))
     usable = math.isfinite(loss)
+    code = ExitCode.OK if usable else ExitCode.FAILED
     if not is_first():
-        return ExitCode.OK if usable else ExitCode.FAILED
+        return code
     settings = config.sweep
     plan = {
         "title": title,
-        "num_iter": settings.num_iter,
-        "start_lr": settings.start_lr,
-        "end_lr": settings.end_lr,
-        "mode": settings.mode,
+        **{key: getattr(settings, key) for key in ("num_iter", "start_lr", "end_lr", "mode")},
         "first_loss": loss,
     }
     text = dumps({"dry_run": plan, "source": str(path), "config": config.model_dump(mode="json")}, line=True)
-    leave(text)
-    if form is Format.JSON:
+    keep(text)
+    if form == "json":
         print_result(text)
-    elif form is Format.TEXT:
+    elif form == "text":
         print_result(
             f"{title}\n{'works' if usable else 'runs'}: one step was trained, with a loss of {loss:.4g}\n"
             f"would sweep {settings.num_iter} steps, {settings.mode}, from {settings.start_lr:g} to {settings.end_lr:g}"
         )
     if not usable:
         tell(f"lrfind: the first loss is {loss}: look for it in the data, the model or the loss")
-    return ExitCode.OK if usable else ExitCode.FAILED
+    return code
 
 
-def _run(config: Config, path: Path, form: Format, writing: Writing | None, leave: Leave, *, quiet: bool) -> ExitCode:
-
+def _run(
+    config: Config, path: Path, form: Format, tuned: TunedConfig | None, keep: KeepDocument, *, quiet: bool
+) -> ExitCode:
     result = sweep(config, str(path), quiet=quiet)
     if not is_first():
         return exit_code(result)
-    leave(to_json(result))
+    keep(to_json(result))
     files, fault = save(result, Path(config.output.dir) / path.stem, config.output.plot)
-    filled, unfilled = writing.write(result, quiet=quiet) if writing else ([], None)
-    files += filled
-    if not quiet:
-        _tell_of(result, form, files)
-    show(result, form, files)
-    faults = list(filter(None, (fault, unfilled)))
+    written, not_written = tuned.write(result, quiet=quiet) if tuned else ([], None)
+    files += written
+    last = result.sweeps[-1]
+    if last.stop_reason is StopReason.INTERRUPTED and not quiet:
+        tell(f"lrfind: interrupted after {len(last.losses)} steps; what was measured is kept")
+    show(result, form, files, quiet=quiet)
+    faults = list(filter(None, (fault, not_written)))
     for each in faults:
         tell(f"lrfind: {each}")
     return ExitCode.FAILED if faults else exit_code(result)
-
-
-def _tell_of(result: Result, form: Format, files: list[Path]) -> None:
-    """Say on stderr what a person would want to know beside the result."""
-    last = result.sweeps[-1]
-    if last.stop_reason is StopReason.INTERRUPTED:
-        tell(f"lrfind: interrupted after {len(last.losses)} steps; what was measured is kept")
-    tell_files(form, files)

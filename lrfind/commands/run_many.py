@@ -1,4 +1,4 @@
-"""`lrfind run` on several configs: one after the other, each in a process of its own, as a call of its own would."""
+"""`lrfind run` on several configs: one after the other, each in its own process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lrfind.commands.run_many_table import Ending, failure, table, worst
+from lrfind.commands.finished_runs import FinishedRun, failure, table, worst
 from lrfind.commands.training_run import Flag
 from lrfind.config.load import load_config
 from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError
@@ -24,14 +24,14 @@ from lrfind.output.streams import print_result, tell
 from lrfind.records.json_format import dumps
 
 OUTCOME = "--outcome"
-"""The hidden flag that names the file in which a process leaves its JSON document."""
+"""The hidden flag that names the file for the JSON document of a process."""
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the configs among the arguments of a run, and the overrides.
 
-    What has a `=` and is no file is an override; so is what neither is there nor is called like a config, for the
-    message that says what an override looks like. The first argument is a config if no other is.
+    An existing path is a config, and so is a name that ends in .yaml or .yml and holds no `=`. All others are
+    overrides: their reader says what an override looks like. If no argument is a config, the first one is taken as one.
     """
     places = [index for index, argument in enumerate(arguments) if _is_config(argument)] or [0]
     configs = [str(Path(arguments[index])) for index in places]
@@ -53,7 +53,7 @@ def run_all(
     quiet: bool,
     dry_run: bool,
 ) -> ExitCode:
-    """Run the configs, print what each brings as soon as it is there, and return the worst exit code.
+    """Run the configs, print each result as soon as it is known, and return the worst exit code.
 
     Args:
         configs: In the order to run them.
@@ -70,31 +70,31 @@ def run_all(
     if not dry_run:
         _check_places(configs, overrides, flags)
     options = [flag if value is True else f"{flag}={value}" for flag, value in flags.values()]
-    options += [f"--format={form.value}", *["--quiet"] * quiet, *["--dry-run"] * dry_run]
-    endings: list[Ending] = []
+    options += [f"--format={form}", *["--quiet"] * quiet, *["--dry-run"] * dry_run]
+    runs: list[FinishedRun] = []
     with _Child() as child, tempfile.TemporaryDirectory(prefix="lrfind-") as folder:
         for number, config in enumerate(configs, 1):
             heading = f"== {config} ({number} of {len(configs)})"
-            on_terminal = form is Format.TEXT and sys.stdout.isatty()
-            if form is Format.TEXT and not print_result("\n" * (number > 1) + heading):
+            on_terminal = form == "text" and sys.stdout.isatty()
+            if form == "text" and not print_result("\n" * (number > 1) + heading):
                 break
             if not (quiet or on_terminal):
                 tell(heading)
             file = Path(folder, str(number))
             code = child.run(["run", *options, f"{OUTCOME}={file}", "--", config, *overrides], form)
-            endings.append(_ending(config, code, file))
-            if not _print(endings[-1], form) or child.stopped:
+            runs.append(_finished(config, code, file))
+            if not _print(runs[-1], form) or child.stopped:
                 break
-    if form is Format.TEXT:
+    if form == "text":
         print_result("")
-        print_parts(table(endings))
-    return ExitCode.INTERRUPTED if child.stopped else worst(endings)
+        print_parts(table(runs))
+    return ExitCode.INTERRUPTED if child.stopped else worst(runs)
 
 
 def _check_places(configs: Sequence[str], overrides: Sequence[str], flags: Mapping[str, Flag]) -> None:
-    """Make sure that no record would replace another one.
+    """Check that each config writes to its own place.
 
-    Configs that cannot be read are left out: they write nothing, and say why when their turn comes.
+    Configs that cannot be read are skipped: they write nothing, and their own runs report the faults.
 
     Raises:
         ConfigError: Two configs would write to the same place.
@@ -114,7 +114,7 @@ def _check_places(configs: Sequence[str], overrides: Sequence[str], flags: Mappi
 
 
 class _Child:
-    """The process that runs; signals to stop go on to it, and no other is started after one."""
+    """The process that runs. It gets the signals to stop, and after one no other is started."""
 
     def __init__(self) -> None:
         self.stopped = False
@@ -131,8 +131,8 @@ class _Child:
             signal.signal(number, handler)
 
     def run(self, arguments: Sequence[str], form: Format) -> int:
-        """Run `lrfind`, its stdout that of this process if it prints text, and return how it ended."""
-        stdout = None if form is Format.TEXT else subprocess.DEVNULL
+        """Run `lrfind`, which shares stdout only if it prints text, and return its exit code, or minus its signal."""
+        stdout = None if form == "text" else subprocess.DEVNULL
         with subprocess.Popen([*_command(), *arguments], stdout=stdout) as self._process:
             if self.stopped:  # just before there was a process to tell
                 self._process.terminate()
@@ -159,27 +159,27 @@ def _from_terminal() -> bool:
         return False
 
 
-def _ending(config: str, ended: int, file: Path) -> Ending:
-    """Return how a process ended, in its own words if it left any."""
-    stopped = ended in (-signal.SIGINT, -signal.SIGTERM, ExitCode.INTERRUPTED)
-    code = ExitCode.INTERRUPTED if stopped else ExitCode.FAILED
+def _finished(config: str, ended: int, file: Path) -> FinishedRun:
+    """Return how a process ended, with the document that it left if there is one."""
     try:
         document = json.loads(file.read_bytes())
     except (OSError, ValueError):
         document = None
     if document is not None and ended in set(ExitCode):
-        return Ending(config, ExitCode(ended), document)
+        return FinishedRun(config, ExitCode(ended), document)
+    stopped = ended in (-signal.SIGINT, -signal.SIGTERM, ExitCode.INTERRUPTED)
+    code = ExitCode.INTERRUPTED if stopped else ExitCode.FAILED
     how = f"was ended by {signal.Signals(-ended).name}" if ended < 0 else f"ended with exit code {ended}"
-    problem = f"the process {how} before it could say why" if document is None else f"the process {how}"
+    problem = f"the process {how}" + " before it could say why" * (document is None)
     tell(f"lrfind: {config}: {problem}")
-    return Ending(config, code, document or failure(config, code, problem))
+    return FinishedRun(config, code, document or failure(config, code, problem))
 
 
-def _print(ending: Ending, form: Format) -> bool:
-    """Print what there is to print beside what the process has; tell whether anyone still reads."""
-    if form is Format.JSON:
-        return print_result(dumps(ending.document, line=True))
-    lr = ending.document.get("suggested_lr")
-    if form is Format.LR and lr is not None:
-        return print_result(f"{ending.config}\t{format_lr(lr)}")
+def _print(run: FinishedRun, form: Format) -> bool:
+    """Print what the process did not print itself; return whether anyone still reads stdout."""
+    if form == "json":
+        return print_result(dumps(run.document, line=True))
+    lr = run.document.get("suggested_lr")
+    if form == "lr" and lr is not None:
+        return print_result(f"{run.config}\t{format_lr(lr)}")
     return True

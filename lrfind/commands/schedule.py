@@ -5,24 +5,29 @@ from __future__ import annotations
 import difflib
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import RenderableType
 
 from lrfind.analysis.peak_lr import for_schedules
+from lrfind.commands.options import PictureFolder, Quiet
 from lrfind.commands.record_files import load
 from lrfind.errors import ConfigError, ExitCode, Fault
 from lrfind.output.curve import format_lr, format_range
 from lrfind.output.files import check_writable
 from lrfind.output.formats import PlotFormat, console_for_result, print_json, print_parts
 from lrfind.output.help_links import REFUSALS, help_line
+from lrfind.output.picture import save_picture
 from lrfind.output.streams import print_result, tell
 from lrfind.output.table_style import plain_table
 from lrfind.records.types import Result
 from lrfind.schedule.code import code, document
 from lrfind.schedule.kinds import KINDS, Length, rate_of, set_up
 from lrfind.schedule.learning_rates import LearningRates, constant_range, learning_rates, learning_rates_given
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _WIDE = 110
 """Columns from which a table has room for the names of the classes."""
@@ -41,9 +46,9 @@ def schedule(
     epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs of the training.")] = None,
     steps_per_epoch: Annotated[int | None, typer.Option(min=1, metavar="N", help="Updates in each of them.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print class and arguments as JSON.")] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the picture.")] = Path(),
-    plot: Annotated[PlotFormat, typer.Option(help="Save a picture of the LR over the training.")] = PlotFormat.NONE,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not say what was written.")] = False,
+    out: PictureFolder = Path(),
+    plot: Annotated[PlotFormat, typer.Option(help="Save a picture of the LR over the training.")] = "none",
+    quiet: Quiet = False,
 ) -> None:
     """Print a PyTorch LR scheduler for the suggested learning rate.
 
@@ -60,7 +65,7 @@ def schedule(
     - `lrfind schedule digits.lrfind.json --lr 0.1 --scheduler cosine --epochs 10 --steps-per-epoch 28`
     """
     scheduler = _known(scheduler)
-    length = _length(epochs, steps_per_epoch, needed=bool(scheduler or as_json or plot is not PlotFormat.NONE))
+    length = _length(epochs, steps_per_epoch, needed=bool(scheduler or as_json or plot != "none"))
     _check_lr(lr)
     source = load(record)
     rates = learning_rates(source.result) if lr is None else learning_rates_given(lr, constant_range(source.result))
@@ -70,8 +75,10 @@ def schedule(
         raise typer.Exit(ExitCode.NO_SUGGESTION)
     if lr is not None and not quiet:
         _tell_if_outside(lr, scheduler, source.result)
-    if plot is not PlotFormat.NONE and length is not None:
-        path = _save(scheduler, rates, length, out, f"{source.name}.lrfind.{scheduler or 'schedules'}.{plot.value}")
+    if plot != "none" and length is not None:
+        check_writable(out)
+        path = out / f"{source.name}.lrfind.{scheduler or 'schedules'}.{plot}"
+        save_picture(_picture(scheduler, rates, length), path)
         if not quiet:
             tell(f"wrote {path}")
     if scheduler is None:
@@ -95,7 +102,6 @@ def _known(name: str | None) -> str | None:
 
 
 def _length(epochs: int | None, steps: int | None, *, needed: bool) -> Length | None:
-
     if epochs is not None and steps is not None:
         return Length(epochs, steps)
     flags = {"--epochs": epochs, "--steps-per-epoch": steps}
@@ -125,19 +131,15 @@ def _tell_if_outside(lr: float, scheduler: str | None, result: Result) -> None:
         tell(f"lrfind: --lr {format_lr(lr)} lies {side} the safe range for {name}, {format_range(low, high)}")
 
 
-def _save(name: str | None, rates: LearningRates, length: Length, folder: Path, file: str) -> Path:
-    from lrfind.schedule.plot import save_schedule, save_schedules  # loads matplotlib
+def _picture(name: str | None, rates: LearningRates, length: Length) -> Figure:
+    from lrfind.schedule.plot import schedule_figure, schedules_figure  # loads matplotlib
 
-    check_writable(folder)
     if name is None:
-        save_schedules(rates, length, folder / file)
-    else:
-        save_schedule(name, set_up(name, rates, length), length, folder / file)
-    return folder / file
+        return schedules_figure(rates, length)
+    return schedule_figure(name, set_up(name, rates, length), length)
 
 
 def _print_one(name: str, rates: LearningRates, length: Length, result: Result, *, as_json: bool) -> None:
-
     scheduler = set_up(name, rates, length)
     if as_json:
         print_json(document(name, scheduler, length, result))
@@ -146,7 +148,6 @@ def _print_one(name: str, rates: LearningRates, length: Length, result: Result, 
 
 
 def _print_all(rates: LearningRates, length: Length | None, result: Result, *, as_json: bool) -> None:
-
     if as_json and length is not None:
         print_json([document(name, set_up(name, rates, length), length, result) for name in KINDS])
     else:
@@ -154,7 +155,6 @@ def _print_all(rates: LearningRates, length: Length | None, result: Result, *, a
 
 
 def _table(rates: LearningRates) -> RenderableType:
-
     table = plain_table()
     wide = console_for_result().width >= _WIDE
     for column in ("scheduler", "LR", *["class"] * wide, "what it does"):
@@ -167,7 +167,6 @@ def _table(rates: LearningRates) -> RenderableType:
 
 
 def _explanation(rates: LearningRates) -> str:
-
     how = "Code for one of them: --scheduler NAME --epochs E --steps-per-epoch N"
     if rates.given:
         return f"The LR is the highest of each schedule, as given by --lr.\n{how}"

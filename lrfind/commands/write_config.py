@@ -20,13 +20,13 @@ WAY_OUT = f"make room there, or name another file with {FLAG}"
 
 
 @dataclass(frozen=True)
-class Writing:
+class TunedConfig:
     """A config to write once its learning rate is known.
 
     Attributes:
         draft: The config that is swept.
         out: Where to write.
-        before: What was there before the run; None if nothing was.
+        before: What the file held before the run; None if it did not exist.
     """
 
     draft: Draft
@@ -34,7 +34,7 @@ class Writing:
     before: bytes | None
 
     def write(self, result: Result, *, quiet: bool) -> tuple[list[Path], str | None]:
-        """Write the config where the run found a learning rate; return what was written, and what could not be."""
+        """Write the config if the run found a learning rate; return the written files, or a fault."""
         lr = result.analysis.suggested_lr
         if lr is None or exit_code(result) is not ExitCode.OK:
             why = "no learning rate is suggested" if lr is None else "the run was cut short"
@@ -53,7 +53,7 @@ class Writing:
         return [self.out], None
 
     def _tell_notes(self, result: Result) -> None:
-        """Say on stderr what the written config no longer says, or cannot make sure of."""
+        """Say on stderr what the written config lost, and what the user has to check."""
         if reference := self.draft.reference:
             tell(f"lrfind: {self.out}: optimizer.lr was {reference} and is a number now")
         if len(result.groups) > 1 and self.draft.makes_own_groups:
@@ -61,7 +61,7 @@ class Writing:
             tell(f"lrfind: {self.out}: the optimizer makes its groups itself; see that it trains {name} at {lr:.3g}")
 
 
-def prepare(config: Path, overrides: Sequence[str], settings: Config, out: Path, *, force: bool) -> Writing:
+def tuned_config(config: Path, overrides: Sequence[str], settings: Config, out: Path, *, force: bool) -> TunedConfig:
     """Return the config to write, after checking everything that could stop the writing after a long run.
 
     Args:
@@ -76,18 +76,16 @@ def prepare(config: Path, overrides: Sequence[str], settings: Config, out: Path,
         OutputError: Nothing can be written there.
     """
     if str(out) == "-":
-        raise ConfigError(
-            str(config), [Fault(FLAG, expected="the name of a file", got="-", fix="stdout is for the result")]
-        )
+        fault = Fault(FLAG, expected="the name of a file", got="-", fix="stdout is for the result")
+        raise ConfigError(str(config), [fault])
     before = _content(out)
     if before is not None and not force:
         name = "is the config itself" if out.samefile(config) else "exists"
-        raise ConfigError(
-            str(config), [Fault(FLAG, problem=f"{out} {name}", fix="name another file, or add --force to replace it")]
-        )
+        fault = Fault(FLAG, problem=f"{out} {name}", fix="name another file, or add --force to replace it")
+        raise ConfigError(str(config), [fault])
     draft = read_draft(config, overrides, settings, out)
     check_writable(out.parent, WAY_OUT)
-    return Writing(draft, out, before)
+    return TunedConfig(draft, out, before)
 
 
 def _content(path: Path) -> bytes | None:

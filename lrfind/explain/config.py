@@ -6,7 +6,7 @@ A record is data. Its config names targets that would run as code, so it is trai
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +14,12 @@ from lrfind.config.load import make_importable, validated, with_checkpoint
 from lrfind.config.schema import Config
 from lrfind.config.validate import check_targets
 from lrfind.errors import ConfigError, Fault, short
-from lrfind.pipeline import read_config
 from lrfind.records.types import Result
 from lrfind.training.distributed.launch import read_launch
 
 NO_PART = ("output", "sweep", "probes", "analysis", "refine", "scheduler", "device")
 """Sections of a config that a training at a constant learning rate does not depend on, or that a flag decides."""
 TRUST = "--trust-record"
-
-
-def config_on_disk(place: Path, overrides: Sequence[str], device: str | None) -> Config:
-    """Return the config in a file, with every fault that can be found without building anything ruled out.
-
-    Args:
-        place: The file; its folder becomes importable.
-        overrides: Each `key=value`.
-        device: Instead of the one in the config.
-
-    Raises:
-        ConfigError: The config cannot be trained from, or not here.
-    """
-    return read_config(place, overrides, {} if device is None else {"device": ("--device", device)})
 
 
 def trusted_config(result: Result, name: str, place: Path, device: str | None = None) -> Config:

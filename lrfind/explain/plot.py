@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from lrfind.explain.types import Explanation, Outcome, Run
 from lrfind.output import layout
 from lrfind.output.curve import even_ticks, format_lr, lr_ticks, margin_of, tick_labels
-from lrfind.output.picture import BLUE, GREEN, VERMILLION, own_settings, plain, save_picture
+from lrfind.output.picture import BLUE, GREEN, VERMILLION, own_settings, plain
 
 LOG_FROM = 10.0
 """How many times the start must be above the lowest end for a logarithmic axis: on a linear one, curves that end below
@@ -27,8 +25,8 @@ HEADROOM = 0.4
 the picture: they end at a ceiling, which is no level of theirs."""
 
 _MARGIN = 0.05
-_LABEL_SIZE, _LABEL_HEIGHT, _GAP = 10.5, 0.42, 0.3
-"""Size of the labels in points; height of one, of two lines, and room between it and the axes, in inches."""
+_LABEL_HEIGHT = 0.15
+"""Height of a label of two lines over that of the axes, at most."""
 
 
 @dataclass(frozen=True)
@@ -49,30 +47,19 @@ class _Scale:
         return min(max(loss, self.low), self.high)
 
 
-def save_explanation(explained: Explanation, path: Path) -> None:
-    """Write the picture to `path`, as PNG, SVG or PDF by its suffix.
-
-    Raises:
-        OutputError: The suffix is another one, or the file cannot be written.
-    """
-    save_picture(lambda: explanation_figure(explained), path, explained.title)
-
-
 @own_settings()
 def explanation_figure(explained: Explanation) -> Figure:
     """Return the picture of short trainings."""
-    picture = Figure(figsize=layout.SIZE, dpi=layout.DPI)
-    axes = picture.add_axes((0.1, 0.2, 0.8, 0.6), xlabel="updates", ylabel="loss")
+    picture = layout.new_picture()
+    axes = picture.add_subplot(xlabel="updates", ylabel="loss")
     scale, drawn = _scale(explained), [run for run in explained.runs if run.course.probe.losses]
     _ruled(axes, explained, scale)
     for run in drawn:
         _curve(axes, run, scale, _color(run))
     _key(axes, explained)
-    layout.arrange(picture, axes, explained.title, explained.message)
-    labels = [_label(run) for run in drawn]
-    lines = [line for label in labels for line in label.split("\n")]
-    _make_room(axes, _GAP + layout.widest(picture, lines, _LABEL_SIZE, "bold"))
-    _write_labels(picture, axes, drawn, labels, scale)
+    _label_ends(axes, drawn, scale)
+    layout.add_legend(picture)
+    layout.add_heading(picture, explained.title, explained.message)
     return picture
 
 
@@ -146,28 +133,17 @@ def _label(run: Run) -> str:
     return f"{format_lr(run.lr)}, {run.role}\n{outcome.value}{ends}"
 
 
-def _make_room(axes: Axes, inches: float) -> None:
-    """Take room for the labels from the right of the axes."""
-    place = axes.get_position()
-    right = 1 - (inches + 0.12) / layout.SIZE[0]
-    axes.set_position((place.x0, place.y0, right - place.x0, place.height))
-
-
-def _write_labels(picture: Figure, axes: Axes, runs: Sequence[Run], labels: Sequence[str], scale: _Scale) -> None:
-    height = picture.get_size_inches()[1]
-    place, to_page = axes.get_position(), picture.transFigure.inverted()
+def _label_ends(axes: Axes, runs: Sequence[Run], scale: _Scale) -> None:
+    """Write beside the axes what each curve is, with a line from its end."""
     ends = [(len(run.course.probe.losses) - 1, _end(run, scale)) for run in runs]
-    points = [to_page.transform(axes.transData.transform(end)) for end in ends]
-    heights = _spread([float(y) for _, y in points], _LABEL_HEIGHT / height, place.y0, place.y1)
-    left = place.x1 + _GAP / layout.SIZE[0]
-    for run, label, (x, y), at in zip(runs, labels, points, heights, strict=True):
-        color = _color(run)
-        lead = Line2D(
-            [x, left - 0.006], [y, at], color=color, linewidth=1, linestyle=":", transform=picture.transFigure
-        )
-        picture.add_artist(lead)
-        weight = "bold" if run.factor == 1 else "normal"
-        picture.text(left, at, label, color=color, fontsize=_LABEL_SIZE, va="center", weight=weight, linespacing=1.2)
+    to_axes = axes.transData - axes.transAxes
+    heights = _spread([float(to_axes.transform(end)[1]) for end in ends], _LABEL_HEIGHT, 0, 1)
+    for run, end, height in zip(runs, ends, heights, strict=True):
+        color, weight = _color(run), "bold" if run.factor == 1 else "normal"
+        lead = {"arrowstyle": "-", "linestyle": ":", "color": color, "relpos": (0, 0.5), "shrinkA": 3, "shrinkB": 0}
+        style: dict[str, Any] = {"color": color, "fontsize": 10.5, "va": "center", "weight": weight}
+        place: dict[str, Any] = {"xytext": (1.05, height), "textcoords": "axes fraction", "annotation_clip": False}
+        axes.annotate(_label(run), end, arrowprops=lead, **place, **style)
 
 
 def _spread(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -13,97 +11,49 @@ from matplotlib.figure import Figure
 
 from lrfind.output import layout
 from lrfind.output.curve import Frame, Point, format_lr, frame_of, loss_at, raw_points, smooth_points
-from lrfind.output.picture import (
-    BLACK,
-    BLUE,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    lr_axis,
-    own_settings,
-    picture_bytes,
-    save_picture,
-)
+from lrfind.output.picture import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, lr_axis, own_settings
 from lrfind.records.types import Result
-
-MOST = 12
-"""Sweeps in one picture; of more, no curve can be told from another."""
 
 _STYLES = list(zip((BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY), "osD^vP", strict=True))
 _DASHES = ("-", "--")
 _LOW, _HIGH = -0.2, 1.4
 """What is shown of the scale on which a curve falls from 1 to 0."""
 
-# Inches.
-_CURVES, _ROW, _TOP, _BOTTOM, _BETWEEN, _LABEL = 3.4, 0.3, 0.75, 0.6, 0.2, 0.65
-
-
-@dataclass(frozen=True)
-class Named:
-    """A result and what it is called among others."""
-
-    name: str
-    result: Result
-
-
-def save_comparison(named: Sequence[Named], path: Path) -> None:
-    """Write the picture of up to `MOST` results to `path`, as PNG, SVG or PDF by its suffix.
-
-    Raises:
-        OutputError: The suffix is another one, or the file cannot be written.
-    """
-    save_picture(lambda: comparison(named), path, _title(named))
-
-
-def comparison_bytes(named: Sequence[Named], form: str) -> bytes:
-    """Return the picture of several results as a PNG, SVG or PDF file holds it."""
-    return picture_bytes(lambda: comparison(named), form, _title(named))
+_CURVES, _ROW, _LABELS = 3.4, 0.3, 0.75
+"""Heights of the curves, of the row of each sweep below them, and of all that stands around, in inches."""
 
 
 @own_settings()
-def comparison(named: Sequence[Named]) -> Figure:
-    """Return the picture of several results."""
-    rows = _ROW * (len(named) + 0.4)
-    height = _TOP + _CURVES + _BETWEEN + rows + _BOTTOM
-    picture = Figure(figsize=(layout.SIZE[0], height), dpi=layout.DPI)
-    names = [layout.shortened(each.name, 30) for each in named]
-    findings = [_finding(each.result) for each in named]
-    left, right = 0.35 + layout.widest(picture, [*names, "0.5"]), 0.25 + layout.widest(picture, findings)
-    inches = layout.SIZE[0] - left - right
-    left, width = left / layout.SIZE[0], inches / layout.SIZE[0]
-    above = picture.add_axes((left, (_BOTTOM + rows + _BETWEEN) / height, width, _CURVES / height))
-    below = picture.add_axes((left, _BOTTOM / height, width, rows / height), xlabel="learning rate")
-    _ruled(above, below, named, names, labels=max(int(inches / _LABEL), 3))
-    for index, each in enumerate(named):
+def comparison(results: Mapping[str, Result]) -> Figure:
+    """Return the picture of several results, by what each is called; of more than 12 some look the same."""
+    rows = _ROW * (len(results) + 0.4)
+    picture = layout.new_picture(_CURVES + rows + _LABELS)
+    above, below = picture.subplots(2, 1, sharex=True, height_ratios=(_CURVES, rows))
+    _ruled(above, below, results)
+    for index, result in enumerate(results.values()):
         color, marker = _STYLES[index % len(_STYLES)]
         style = {"color": color, "linestyle": _DASHES[index // len(_STYLES) % len(_DASHES)]}
-        _curve(above, each.result, style, marker)
-        _row(below, each.result, index, color, marker)
-    _heading(picture, _title(named))
+        _curve(above, result, style, marker)
+        _row(below, result, index, color, marker)
+    title = f"{len(results)} sweeps: suggested LR, safe range and confidence of each"
+    layout.add_heading(picture, title, "bar: safe range, mark: suggested LR, on the right with its confidence")
     return picture
 
 
-def _ruled(above: Axes, below: Axes, named: Sequence[Named], names: Sequence[str], labels: int) -> None:
-    frames = [frame_of(each.result) for each in named]
-    ranges = [lr for each in named for lr in each.result.analysis.safe_range or ()]
+def _ruled(above: Axes, below: Axes, results: Mapping[str, Result]) -> None:
+    frames = [frame_of(result) for result in results.values()]
+    ranges = [lr for result in results.values() for lr in result.analysis.safe_range or ()]
     low = min([*(frame.lr_low for frame in frames), *ranges])
     high = max([*(frame.lr_high for frame in frames), *ranges])
     for axes in (above, below):
-        lr_axis(axes, low, high, labels)
-    above.tick_params(labelbottom=False)
+        lr_axis(axes, low, high, at_most=6)
     above.set_ylim(_LOW, _HIGH)
     above.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
     above.set_ylabel("loss: 1 at its plateau, 0 at its minimum")
-    below.set_ylim(len(named) - 0.3, -0.7)
-    below.set_yticks(range(len(named)), names)
+    below.set_xlabel("learning rate")
+    below.set_ylim(len(results) - 0.3, -0.7)
+    below.set_yticks(range(len(results)), [layout.shortened(name, 30) for name in results], parse_math=False)
     below.tick_params(axis="y", length=0)
-    for label in below.get_yticklabels():
-        label.set_parse_math(False)
-    place: dict[str, Any] = {"transform": below.get_yaxis_transform(), "va": "center_baseline", "ha": "left"}
-    for index, each in enumerate(named):
-        below.text(1.02, index, _finding(each.result), **place)
 
 
 def _curve(axes: Axes, result: Result, style: dict[str, Any], marker: str) -> None:
@@ -122,8 +72,9 @@ def _curve(axes: Axes, result: Result, style: dict[str, Any], marker: str) -> No
 
 
 def _row(axes: Axes, result: Result, index: int, color: str, marker: str) -> None:
-    """Draw the safe range as a bar, with a mark at the suggestion."""
+    """Draw the safe range as a bar, with a mark at the suggestion, and say on the right what it is."""
     found = result.analysis
+    axes.text(1.02, index, _finding(result), transform=axes.get_yaxis_transform(), va="center_baseline")
     if found.safe_range:
         axes.plot(found.safe_range, [index, index], color=color, linewidth=7, alpha=0.45, solid_capstyle="butt")
     if found.suggested_lr is not None:
@@ -156,14 +107,3 @@ def _finding(result: Result) -> str:
     if found.suggested_lr is None:
         return "none" + (f": {found.reason.value.replace('_', ' ')}" if found.reason else "")
     return f"{format_lr(found.suggested_lr)} ({found.confidence:.0%})"
-
-
-def _title(named: Sequence[Named]) -> str:
-    return f"{len(named)} sweeps: suggested LR, safe range and confidence of each"
-
-
-def _heading(picture: Figure, title: str) -> None:
-    height = picture.get_size_inches()[1]
-    picture.text(0.12 / layout.SIZE[0], 1 - 0.12 / height, title, fontsize=13, fontweight="bold", va="top")
-    note = "bar: safe range, mark: suggested LR, on the right with its confidence"
-    picture.text(0.12 / layout.SIZE[0], 1 - 0.39 / height, note, fontsize=11, va="top")

@@ -5,19 +5,23 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from html import escape
+from typing import TYPE_CHECKING
 
 from lrfind.output.curve import format_lr, headline
-from lrfind.output.plot import plot_bytes
+from lrfind.output.picture import picture_bytes
 from lrfind.records.types import Result
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def html(result: Result) -> str:
-    """Return `result` as HTML, its picture within it; it takes no colour of its own, so that dark pages are fine."""
-    picture = base64.b64encode(plot_bytes(result, "png")).decode()
+
+def html(result: Result, picture: Figure) -> str:
+    """Return `result` and its picture as HTML, which sets no colour, so that it can be read on a dark page."""
+    data = base64.b64encode(picture_bytes(picture, "png")).decode()
     return (
         f"<div><p><b>{escape(headline(result))}</b><br>{escape(result.analysis.message)}</p>"
         f'<img alt="Loss against learning rate" style="width:100%;max-width:800px;height:auto" '
-        f'src="data:image/png;base64,{picture}">'
+        f'src="data:image/png;base64,{data}">'
         f"<p><small>{'<br>'.join(map(escape, _facts(result)))}</small></p></div>"
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -24,18 +23,7 @@ from lrfind.output.curve import (
     smooth_points,
     tick_labels,
 )
-from lrfind.output.files import WAY_OUT
-from lrfind.output.picture import (
-    BLUE,
-    GREEN,
-    ORANGE,
-    SKY,
-    VERMILLION,
-    lr_axis,
-    own_settings,
-    picture_bytes,
-    save_picture,
-)
+from lrfind.output.picture import BLUE, GREEN, ORANGE, SKY, VERMILLION, lr_axis, own_settings
 from lrfind.records.types import Candidate, Landmarks, Result
 
 _MARKERS = "sD^vPXph"
@@ -43,30 +31,11 @@ _NAMES = {"minimum": "tenth of the minimum", "descent_end": "end of the descent"
 """Methods of which a reader of the picture needs more than the name: a mark far from the minimum is not "minimum"."""
 
 
-def save_plot(result: Result, path: Path, way_out: str = WAY_OUT) -> None:
-    """Write the picture of `result` to `path`, as PNG, SVG or PDF by its suffix.
-
-    Args:
-        result: What is drawn.
-        path: The file.
-        way_out: What the user can do if it cannot be written.
-
-    Raises:
-        OutputError: The suffix is another one, or the file cannot be written.
-    """
-    save_picture(lambda: figure(result), path, result.title, way_out)
-
-
-def plot_bytes(result: Result, form: str) -> bytes:
-    """Return the picture of `result` as a PNG, SVG or PDF file holds it."""
-    return picture_bytes(lambda: figure(result), form, result.title)
-
-
 @own_settings()
 def figure(result: Result) -> Figure:
     """Return the picture of `result`: raw and smoothed loss over LR, and what was read from them."""
-    picture = Figure(figsize=layout.SIZE, dpi=layout.DPI)
-    axes = picture.add_axes((0.1, 0.2, 0.8, 0.6), xlabel="learning rate", ylabel="loss")
+    picture = layout.new_picture()
+    axes = picture.add_subplot(xlabel="learning rate", ylabel="loss")
     frame = frame_of(result)
     _ruled(axes, frame)
     # In the order of the legend; what lies above what is said by zorder.
@@ -82,7 +51,8 @@ def figure(result: Result) -> Figure:
         _diverged(axes, frame, start)
     _probes(axes, result)
     _other_sweeps(axes, result)
-    layout.arrange(picture, axes, result.title, _finding(result))
+    layout.add_legend(picture)
+    layout.add_heading(picture, result.title, _finding(result))
     return picture
 
 
@@ -136,7 +106,7 @@ def _readings(axes: Axes, frame: Frame, curve: list[Point], result: Result) -> N
     for (lr, names), marker in zip(_alternatives(result).items(), itertools.cycle(_MARKERS), strict=False):
         loss = loss_at(curve, lr)
         if loss is not None:
-            label = f"{', '.join(_NAMES.get(name, name) for name in names)} {format_lr(lr)}"
+            label = f"{', '.join(names)} {format_lr(lr)}"
             style: dict[str, Any] = {"color": "white", "markeredgecolor": "black", "markersize": 8}
             axes.plot([lr], [loss], marker, label=label, markeredgewidth=1.4, zorder=4, **style)
 

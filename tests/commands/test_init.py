@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from cli import Project, open_project, shell
@@ -31,7 +31,7 @@ heavy = {"torch", "numpy", "hydra", "omegaconf", "matplotlib", "lightning"} & se
 sys.exit(f"{code} {heavy}" if code or heavy else 0)
 """
 
-every_template = pytest.mark.parametrize("template", [template.value for template in Template])
+every_template = pytest.mark.parametrize("template", get_args(Template))
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def _no_network(*arguments: Any) -> None:
 
 
 def test_the_shipped_files_are_those_of_the_templates() -> None:
-    names = {template.value for template in Template}
+    names = set(get_args(Template))
     assert {file.stem for file in TEMPLATES.glob("*.yaml")} == names
     assert {file.stem for file in TEMPLATES.glob("*.py")} == {f"{name}_model" for name in names}
 
@@ -210,12 +210,12 @@ def test_a_name_with_a_space_is_quoted_in_commands(project: Project) -> None:
 def test_an_unknown_template_is_told_the_known_ones(project: Project) -> None:
     outcome = project.main("init", "--template", "rnn")
     assert (outcome.code, outcome.out) == (2, "")
-    outcome.says("rnn", *(f"'{template.value}'" for template in Template))
+    outcome.says("rnn", *(f"'{template}'" for template in get_args(Template)))
 
 
-@pytest.mark.parametrize("template", [template.value for template in NEEDS])
+@pytest.mark.parametrize("template", NEEDS)
 def test_a_package_that_is_missing_is_named(project: Project, monkeypatch: pytest.MonkeyPatch, template: str) -> None:
-    package = NEEDS[Template(template)]
+    package = NEEDS[template]
     for module in [name for name in sys.modules if name.split(".")[0] == package]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)
@@ -250,5 +250,5 @@ def test_no_torch_is_loaded(tmp_path: Path) -> None:
 def test_help_names_every_template(project: Project) -> None:
     outcome = project.main("init", "--help")
     assert (outcome.code, outcome.err) == (0, "")
-    for words in (*(f"{template.value}: " for template in Template), "--force", "lrfind init configs/reviews.yaml"):
+    for words in (*(f"{template}: " for template in get_args(Template)), "--force", "lrfind init configs/reviews.yaml"):
         assert words in outcome.out

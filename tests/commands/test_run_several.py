@@ -18,8 +18,8 @@ import jsonschema
 import pytest
 from cli import CONFIG, OWN, Outcome, Project, command, process, shell, strict_json
 
-from lrfind.commands.run_many import _Child, _ending, split
-from lrfind.commands.run_many_table import Ending, failure, worst
+from lrfind.commands.finished_runs import FinishedRun, failure, worst
+from lrfind.commands.run_many import _Child, _finished, split
 from lrfind.errors import ExitCode
 
 pytestmark = pytest.mark.slow
@@ -296,13 +296,13 @@ def test_arguments_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(("ended", "code"), [(130, 130), (-signal.SIGINT, 130), (-signal.SIGSEGV, 1), (7, 1)])
 def test_a_process_that_left_no_word_was_interrupted_or_failed(tmp_path: Path, ended: int, code: int) -> None:
-    outcome = _ending("c.yaml", ended, tmp_path / "none")
+    outcome = _finished("c.yaml", ended, tmp_path / "none")
     assert (outcome.code, outcome.document["exit_code"]) == (code, code)
 
 
 def test_the_worst_of_no_or_many_codes() -> None:
-    def ended(*codes: ExitCode) -> list[Ending]:
-        return [Ending("c.yaml", code, failure("c.yaml", code, "")) for code in codes]
+    def ended(*codes: ExitCode) -> list[FinishedRun]:
+        return [FinishedRun("c.yaml", code, failure("c.yaml", code, "")) for code in codes]
 
     ok, failed, usage, none, stopped = (ExitCode(code) for code in (0, 1, 2, 3, 130))
     assert worst(ended(ok, none)) == none

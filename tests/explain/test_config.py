@@ -11,7 +11,7 @@ from cli import Project
 from helpers import example_result
 
 from lrfind.errors import ConfigError
-from lrfind.explain.config import config_on_disk, differences, trusted_config
+from lrfind.explain.config import differences, trusted_config
 from lrfind.pipeline import read_config
 from lrfind.records.types import Result
 
@@ -19,13 +19,6 @@ from lrfind.records.types import Result
 def recorded(project: Project, *overrides: str) -> Result:
     config = read_config(project.config, overrides).model_dump(mode="json")
     return replace(example_result(), config=config, source=str(project.config))
-
-
-def test_the_config_on_disk_takes_overrides_and_a_device(project: Project) -> None:
-    config = config_on_disk(project.config, ["optimizer.momentum=0.5"], "cpu")
-    assert config == read_config(project.config, ["optimizer.momentum=0.5", "device=cpu"])
-    with pytest.raises(ConfigError, match="--device: expected auto, cpu, cuda"):
-        config_on_disk(project.config, [], "gpu")
 
 
 def test_what_a_training_depends_on_is_compared(project: Project) -> None:

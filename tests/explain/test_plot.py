@@ -10,8 +10,9 @@ import pytest
 from explained import ALPHA, GOOD, SLOW, bouncing, decay, example_explanation, exploding, probe, still
 from legible import check_legible
 
-from lrfind.explain.plot import explanation_figure, save_explanation
+from lrfind.explain.plot import explanation_figure
 from lrfind.explain.types import Explanation
+from lrfind.output.picture import save_picture
 from lrfind.records.types import Probe, StopReason
 
 LOW, HIGH = ALPHA / 10, ALPHA * 10
@@ -53,13 +54,13 @@ def test_every_picture_is_legible(said: Explanation) -> None:
     picture = explanation_figure(said)
     check_legible(picture)
     shown = {run.role for run in said.runs if run.course.probe.losses}
-    labels = [text.get_text() for text in picture.texts if "\n" in text.get_text() and ", " in text.get_text()]
+    labels = [text.get_text() for text in picture.axes[0].texts]
     assert {role for role in shown if any(role in label for label in labels)} == shown
 
 
 def test_labels_say_rate_role_outcome_and_end() -> None:
     said = CASES["crawls, descends, diverges"]
-    labels = [text.get_text() for text in explanation_figure(said).texts[2:]]
+    labels = [text.get_text() for text in explanation_figure(said).axes[0].texts]
     ends = [f"{run.course.probe.end_loss:.3g}" for run in said.runs]
     assert labels == [
         f"0.01, a tenth\ncrawls: {ends[0]}",
@@ -89,6 +90,6 @@ def test_an_explosion_leaves_the_picture_and_is_marked(name: str) -> None:
 def test_it_is_saved_the_same_every_time(suffix: str, tmp_path: Path) -> None:
     one, two = tmp_path / f"one.{suffix}", tmp_path / f"two.{suffix}"
     for path in (one, two):
-        save_explanation(example_explanation(), path)
+        save_picture(explanation_figure(example_explanation()), path)
     assert one.stat().st_size > 5000
     assert one.read_bytes() == two.read_bytes()

@@ -12,7 +12,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lrfind.output.compare import MOST, Named, comparison, save_comparison
+from lrfind.commands.plot import MOST
+from lrfind.output.compare import comparison
+from lrfind.output.picture import save_picture
 from lrfind.records.types import Result
 
 
@@ -29,8 +31,8 @@ def moved(factor: float) -> Result:
     return replace(result, analysis=replace(result.analysis, landmarks=landmarks))
 
 
-def of(*results: Result, name: str = "run") -> list[Named]:
-    return [Named(f"{name} {index}", result) for index, result in enumerate(results)]
+def of(*results: Result, name: str = "run") -> dict[str, Result]:
+    return {f"{name} {index}": result for index, result in enumerate(results)}
 
 
 CASES = {
@@ -57,7 +59,7 @@ def texts_of(picture: Figure) -> list[tuple[str, object]]:
 
 
 @pytest.mark.parametrize("named", CASES.values(), ids=CASES)
-def test_all_text_is_inside_and_apart(named: list[Named]) -> None:
+def test_all_text_is_inside_and_apart(named: dict[str, Result]) -> None:
     picture = comparison(named)
     canvas = FigureCanvasAgg(picture)
     canvas.draw()
@@ -98,7 +100,7 @@ def test_no_two_curves_look_the_same() -> None:
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_it_is_saved_the_same_each_time(suffix: str, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        save_comparison(CASES["two"], tmp_path / f"{name}.{suffix}")
+        save_picture(comparison(CASES["two"]), tmp_path / f"{name}.{suffix}")
     assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"two.{suffix}").read_bytes()
     if suffix == "png":
         with Image.open(tmp_path / "one.png") as image:

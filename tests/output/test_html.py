@@ -9,13 +9,14 @@ from helpers import END_LR, example_result, refused_result
 
 from lrfind.output.curve import headline
 from lrfind.output.html import html
+from lrfind.output.plot import figure
 from lrfind.records.types import Group, Result
 
 
 @pytest.mark.parametrize("result", [example_result(), refused_result()], ids=["suggestion", "refusal"])
 def test_it_holds_picture_and_facts(result: Result) -> None:
     result = replace(result, title="<Net> & co", groups=(Group("body", 1.0, None), Group("head", 10.0, None)))
-    page = html(result)
+    page = html(result, figure(result))
     picture = re.search(r'src="data:image/png;base64,([^"]+)"', page)
     assert picture is not None
     assert b64decode(picture[1]).startswith(b"\x89PNG")

@@ -12,7 +12,7 @@ from cli import Project
 from helpers import example_result
 
 import lrfind
-from lrfind.commands.run_many_table import failure
+from lrfind.commands.finished_runs import failure
 from lrfind.errors import ExitCode, RecordError
 from lrfind.records.json_format import dumps, to_json, to_result
 

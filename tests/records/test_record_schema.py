@@ -14,7 +14,7 @@ import pytest
 from cli import Project
 from helpers import example_result, example_sweep, refused_result
 
-from lrfind.commands.run_many_table import failure
+from lrfind.commands.finished_runs import failure
 from lrfind.errors import ExitCode
 from lrfind.records.document import SCHEMA, json_schema
 from lrfind.records.json_format import to_json

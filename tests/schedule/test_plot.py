@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from legible import check_legible
 
+from lrfind.output.picture import save_picture
 from lrfind.schedule.kinds import KINDS, Length, set_up
 from lrfind.schedule.learning_rates import LearningRates
-from lrfind.schedule.plot import save_schedule, save_schedules, schedule_figure, schedules_figure
+from lrfind.schedule.plot import schedule_figure, schedules_figure
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +44,6 @@ def test_the_curve_is_the_plan() -> None:
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_they_are_saved(suffix: str, tmp_path: Path) -> None:
     length = Length(3, 4)
-    save_schedule("step", set_up("step", RATES, length), length, tmp_path / f"one.{suffix}")
-    save_schedules(RATES, length, tmp_path / f"all.{suffix}")
+    save_picture(schedule_figure("step", set_up("step", RATES, length), length), tmp_path / f"one.{suffix}")
+    save_picture(schedules_figure(RATES, length), tmp_path / f"all.{suffix}")
     assert all(path.stat().st_size > 5000 for path in tmp_path.iterdir())

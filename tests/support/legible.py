@@ -6,6 +6,7 @@ import itertools
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 
 def check_legible(picture: Figure) -> None:
@@ -15,8 +16,9 @@ def check_legible(picture: Figure) -> None:
     texts = [*picture.texts, *(text for legend in picture.legends for text in legend.get_texts())]
     for axes in picture.axes:
         texts += [axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels()]
-        texts += [axes._left_title]  # type: ignore[attr-defined]
-    boxes = [(t.get_text(), t.get_window_extent(canvas.get_renderer())) for t in texts if t.get_text().strip()]
+        texts += [*axes.texts, axes._left_title]  # type: ignore[attr-defined]
+    # Of an annotation the text alone, without the line that leads to it.
+    boxes = [(t.get_text(), Text.get_window_extent(t, canvas.get_renderer())) for t in texts if t.get_text().strip()]
     page = picture.bbox
     for text, box in boxes:
         assert page.x0 <= box.x0 < box.x1 <= page.x1, text

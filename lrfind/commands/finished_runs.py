@@ -1,4 +1,4 @@
-"""How several runs ended: a document for each that brought no record, a table of all, and one exit code."""
+"""The runs of several configs: a document for each that failed, a table of all, and one exit code."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SEVERITY = (ExitCode.INTERRUPTED, ExitCode.FAILED, ExitCode.USAGE, ExitCode.NO_S
 
 
 @dataclass(frozen=True)
-class Ending:
+class FinishedRun:
     """How the run of a config ended.
 
     Attributes:
-        config: The config as it was named.
+        config: The path of the config on the command line.
         code: The exit code.
-        document: The record, or that of `failure`, or of a dry run, in JSON types.
+        document: The record, or the document of a failure or of a dry run, in JSON types.
     """
 
     config: str
@@ -33,52 +33,47 @@ class Ending:
 
 
 def failure(source: str, code: ExitCode, message: str) -> dict[str, Any]:
-    """Return the document that stands for the record of a run which has none.
+    """Return the document of a run that has no record.
 
     Args:
-        source: The config as it was named.
+        source: The path of the config on the command line.
         code: The exit code.
         message: What went wrong.
     """
     return {"schema": SCHEMA, "status": "failed", "source": source, "exit_code": int(code), "message": message}
 
 
-def worst(endings: Sequence[Ending]) -> ExitCode:
+def worst(runs: Sequence[FinishedRun]) -> ExitCode:
     """Return the worst exit code."""
-    return min((ending.code for ending in endings), key=SEVERITY.index, default=ExitCode.OK)
+    return min((run.code for run in runs), key=SEVERITY.index, default=ExitCode.OK)
 
 
-def table(endings: Sequence[Ending]) -> RenderableType:
-    """Return a table of what each run brought."""
+def table(runs: Sequence[FinishedRun]) -> RenderableType:
+    """Return a table of what each run found."""
     table = plain_table()
     table.add_column("config", overflow="fold")
     for heading in ("LR", "safe range", "confidence"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("exit code", overflow="fold")
-    for ending in endings:
-        table.add_row(ending.config, *_found(ending.document), f"{ending.code:d}{_fault(ending)}")
+    for run in runs:
+        lr, safe, confidence = (run.document.get(key) for key in ("suggested_lr", "safe_range", "confidence"))
+        found = ["-"] * 3
+        if lr is not None:
+            found = [format_lr(lr), format_range(*safe) if safe else "-", f"{confidence:.0%}"]
+        table.add_row(run.config, *found, f"{run.code:d}{_fault(run)}")
     return table
 
 
-def _found(document: dict[str, Any]) -> tuple[str, str, str]:
-
-    lr, safe = document.get("suggested_lr"), document.get("safe_range")
-    return (
-        "-" if lr is None else format_lr(lr),
-        format_range(*safe) if safe else "-",
-        "-" if lr is None else f"{document['confidence']:.0%}",
-    )
-
-
-def _fault(ending: Ending) -> str:
+def _fault(run: FinishedRun) -> str:
     """Return what went wrong, in a line that follows the exit code."""
-    document = ending.document
-    if ending.code is ExitCode.OK:
+    document = run.document
+    if run.code is ExitCode.OK:
         return ""
     if document.get("status") == "failed":
-        said = document["message"].removeprefix(f"{ending.config}: ")
+        said = document["message"].removeprefix(f"{run.config}: ")
     elif document.get("interrupted"):
         said = "interrupted"
     else:
         said = document.get("error") or document.get("reason") or "see above"
-    return f": {said.partition(chr(10))[0]}"
+    first_line, _, _ = said.partition("\n")
+    return f": {first_line}"
