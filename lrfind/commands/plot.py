@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
@@ -23,9 +23,6 @@ from lrfind.output.streams import print_bytes, tell
 from lrfind.output.table_style import plain_table
 from lrfind.output.terminal_plot import sketch
 from lrfind.records.types import Result
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 STDOUT = "-"
 MOST = 12
@@ -67,11 +64,11 @@ def plot(
     names = unique([(source.folder.name or str(source.folder), source.name) for source in sources])
     results = {name: source.result for name, source in zip(names, sources, strict=True)}
     if to_stdout:
-        print_bytes(picture_bytes(_picture(results), "png"))
+        _draw(results, Path(STDOUT))
         return
     path = out or (None if terminal else _beside(sources))
     if path is not None:
-        save_picture(_picture(results), path)
+        _draw(results, path)
         if not quiet:
             tell(f"wrote {path}")
     if as_json:
@@ -97,22 +94,27 @@ def _beside(sources: Sequence[RecordFile]) -> Path:
     return first.folder / f"{first.name if len(sources) == 1 else 'comparison'}.lrfind.png"
 
 
-def _picture(results: Mapping[str, Result]) -> Figure:
+def _draw(results: Mapping[str, Result], path: Path) -> None:
+    """Write the picture of the results to a file, or to stdout as PNG."""
     from lrfind.output import compare, plot  # load matplotlib, which a sketch in the terminal does without
 
-    return plot.figure(*results.values()) if len(results) == 1 else compare.comparison(results)
+    picture = plot.figure(*results.values()) if len(results) == 1 else compare.comparison(results)
+    if path == Path(STDOUT):
+        print_bytes(picture_bytes(picture, "png"))
+    else:
+        save_picture(picture, path)
 
 
 def _document(name: str, result: Result) -> dict[str, Any]:
-    found = result.analysis
+    analysis = result.analysis
     return {
         "name": name,
         "title": result.title,
-        "status": found.status,
-        "reason": found.reason,
-        "suggested_lr": found.suggested_lr,
-        "safe_range": found.safe_range,
-        "confidence": found.confidence,
+        "status": analysis.status,
+        "reason": analysis.reason,
+        "suggested_lr": analysis.suggested_lr,
+        "safe_range": analysis.safe_range,
+        "confidence": analysis.confidence,
     }
 
 
@@ -122,13 +124,13 @@ def _table(results: Mapping[str, Result]) -> RenderableType:
     for heading in ("LR", "safe range", "confidence"):
         table.add_column(heading, justify="right")
     for name, result in results.items():
-        found = result.analysis
-        lr = f"none ({found.reason.value})" if found.reason else "none"
+        analysis = result.analysis
+        lr = f"none ({analysis.reason.value})" if analysis.reason else "none"
         table.add_row(
             name,
-            lr if found.suggested_lr is None else format_lr(found.suggested_lr),
-            format_range(*found.safe_range) if found.safe_range else "-",
-            f"{found.confidence:.0%}",
+            lr if analysis.suggested_lr is None else format_lr(analysis.suggested_lr),
+            format_range(*analysis.safe_range) if analysis.safe_range else "-",
+            f"{analysis.confidence:.0%}",
         )
     return table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import RenderableType
@@ -25,9 +25,6 @@ from lrfind.records.types import Result
 from lrfind.schedule.code import code, document
 from lrfind.schedule.kinds import KINDS, Length, rate_of, set_up
 from lrfind.schedule.learning_rates import LearningRates, constant_range, learning_rates, learning_rates_given
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _WIDE = 110
 """Columns from which a table has room for the names of the classes."""
@@ -78,7 +75,7 @@ def schedule(
     if plot != "none" and length is not None:
         check_writable(out)
         path = out / f"{source.name}.lrfind.{scheduler or 'schedules'}.{plot}"
-        save_picture(_picture(scheduler, rates, length), path)
+        _draw(scheduler, rates, length, path)
         if not quiet:
             tell(f"wrote {path}")
     if scheduler is None:
@@ -131,12 +128,15 @@ def _tell_if_outside(lr: float, scheduler: str | None, result: Result) -> None:
         tell(f"lrfind: --lr {format_lr(lr)} lies {side} the safe range for {name}, {format_range(low, high)}")
 
 
-def _picture(name: str | None, rates: LearningRates, length: Length) -> Figure:
+def _draw(name: str | None, rates: LearningRates, length: Length, path: Path) -> None:
+    """Write the picture of one schedule, or of all."""
     from lrfind.schedule.plot import schedule_figure, schedules_figure  # loads matplotlib
 
     if name is None:
-        return schedules_figure(rates, length)
-    return schedule_figure(name, set_up(name, rates, length), length)
+        picture = schedules_figure(rates, length)
+    else:
+        picture = schedule_figure(name, set_up(name, rates, length), length)
+    save_picture(picture, path)
 
 
 def _print_one(name: str, rates: LearningRates, length: Length, result: Result, *, as_json: bool) -> None:
