@@ -166,10 +166,10 @@ def _train(
 ) -> Explanation:
     """Train at the first of the learning rates and at the others, show people how it goes, and read what came of it."""
     with stdout_for_result(), watched(console_for_people(), quiet=quiet or not is_first()) as observer:
-        trials = train_at(config, str(place), lrs, steps, observer)
-    same = trials.device == result.environment.get("device")
-    title = result.title if same else f"{result.title}; here on {trials.device}"
-    return interpret(result, lrs[0], trials.made, title, given=given)
+        trainings, device = train_at(config, str(place), lrs, steps, observer)
+    same = device == result.environment.get("device")
+    title = result.title if same else f"{result.title}; here on {device}"
+    return interpret(result, lrs[0], trainings, title, given=given)
 
 
 def _show(explained: Explanation, path: Path, plot: PlotFormat, *, as_json: bool, quiet: bool) -> str | None:
@@ -198,4 +198,4 @@ def _show(explained: Explanation, path: Path, plot: PlotFormat, *, as_json: bool
 def _exit_code(explained: Explanation) -> ExitCode:
     if explained.interrupted:
         return ExitCode.INTERRUPTED
-    return ExitCode.FAILED if explained.of_alpha.course.outcome is Outcome.FAILS else ExitCode.OK
+    return ExitCode.FAILED if explained.of_alpha.outcome is Outcome.FAILS else ExitCode.OK

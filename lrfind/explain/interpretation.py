@@ -28,19 +28,19 @@ def interpret(
     trained = sorted(trained, key=lambda pair: pair[0].lr)
     probes = [probe for probe, _ in trained]
     start = start_of(result.analysis.landmarks, len(result.sweep.lrs), probes)
-    made = courses(probes, alpha, start)
-    reference = next(course for course in made if course.probe.lr == alpha)
+    compared = courses(probes, alpha, start)
+    reference = next(course for course in compared if course.probe.lr == alpha)
     runs = tuple(
         Run(
-            course=course,
+            **vars(course),
             factor=course.probe.lr / alpha,
             role=_role(course.probe.lr / alpha, given=given),
             note=_note(course, reference, start.loss, error),
             error=error,
         )
-        for course, (_, error) in zip(made, trained, strict=True)
+        for course, (_, error) in zip(compared, trained, strict=True)
     )
-    message = " ".join([_finding(made, reference), *([] if given else _purpose(result, alpha))])
+    message = " ".join([_finding(compared, reference), *([] if given else _purpose(result, alpha))])
     return Explanation(alpha, probes[0].steps, start, runs, message, title, result.source or "")
 
 
@@ -74,7 +74,7 @@ def _note(course: Course, alpha: Course, start: float, error: str | None) -> str
         Outcome.OVERSHOOTS: f"{rises} first, and {behind}",
         Outcome.DIVERGES: _blown_up(course, rises),
         Outcome.STALLS: stays,
-        Outcome.FAILS: f"raised after {after}: {(error or '').splitlines()[0] if error else ''}",
+        Outcome.FAILS: f"raised after {after}: {(error or '').partition(chr(10))[0]}",
         Outcome.UNFINISHED: f"{_ended(probe)} after {after}",
     }
     return notes[outcome]
@@ -99,10 +99,10 @@ def _ended(probe: Probe) -> str:
     return "was interrupted" if probe.stop_reason is StopReason.INTERRUPTED else "ran out of data"
 
 
-def _finding(made: Sequence[Course], alpha: Course) -> str:
+def _finding(compared: Sequence[Course], alpha: Course) -> str:
     """Return what the trainings say together."""
     lr, steps = f"{alpha.probe.lr:.3g}", alpha.probe.steps
-    others = [course for course in made if course is not alpha]
+    others = [course for course in compared if course is not alpha]
     descending = [course for course in others if course.outcome in (Outcome.DESCENDS, Outcome.FASTER)]
     at = _listed(descending)
     if alpha.outcome in (Outcome.FAILS, Outcome.UNFINISHED):
@@ -116,7 +116,7 @@ def _finding(made: Sequence[Course], alpha: Course) -> str:
         return f"{_listed(as_well)} is about as good as {lr} in these {steps} steps{_rest(others, as_well)}."
     if any(course.outcome is Outcome.UNFINISHED for course in others):
         return f"{lr} descends; not all of the others got to their end."
-    return f"{lr} is the best of the {len(made)} in these {steps} steps{_rest(others, ())}."
+    return f"{lr} is the best of the {len(compared)} in these {steps} steps{_rest(others, ())}."
 
 
 def _rest(others: Sequence[Course], named: Sequence[Course]) -> str:
@@ -125,8 +125,8 @@ def _rest(others: Sequence[Course], named: Sequence[Course]) -> str:
     return f"; {', '.join(rest)}" if rest else ""
 
 
-def _listed(made: Sequence[Course]) -> str:
-    return " or ".join(f"{course.probe.lr:.3g}" for course in made)
+def _listed(compared: Sequence[Course]) -> str:
+    return " or ".join(f"{course.probe.lr:.3g}" for course in compared)
 
 
 def _purpose(result: Result, alpha: float) -> list[str]:

@@ -52,7 +52,7 @@ def explanation_figure(explained: Explanation) -> Figure:
     """Return the picture of short trainings."""
     picture = layout.new_picture()
     axes = picture.add_subplot(xlabel="updates", ylabel="loss")
-    scale, drawn = _scale(explained), [run for run in explained.runs if run.course.probe.losses]
+    scale, drawn = _scale(explained), [run for run in explained.runs if run.probe.losses]
     _ruled(axes, explained, scale)
     for run in drawn:
         _curve(axes, run, scale, _color(run))
@@ -65,8 +65,8 @@ def explanation_figure(explained: Explanation) -> Figure:
 
 def _scale(explained: Explanation) -> _Scale:
     start = explained.start.loss
-    raw = [loss for run in explained.runs for loss in run.course.probe.losses if math.isfinite(loss)]
-    curves = [loss for run in explained.runs for loss in run.course.smoothed]
+    raw = [loss for run in explained.runs for loss in run.probe.losses if math.isfinite(loss)]
+    curves = [loss for run in explained.runs for loss in run.smoothed]
     lowest, highest = min([*curves, start]), max([*curves, start])
     usual = float(np.quantile(raw, 0.01)) if raw else start  # single mini-batches may leave the picture
     log = min([*raw, start]) > 0 and start > LOG_FROM * max(lowest, usual)
@@ -94,20 +94,20 @@ def _ruled(axes: Axes, explained: Explanation, scale: _Scale) -> None:
 
 def _curve(axes: Axes, run: Run, scale: _Scale, color: str) -> None:
     """Draw the losses of a training, with a mark where they leave the picture and where it was stopped."""
-    raw, smooth = scale.shown(run.course.probe.losses), scale.shown(run.course.smoothed)
+    raw, smooth = scale.shown(run.probe.losses), scale.shown(run.smoothed)
     axes.plot(range(len(raw)), raw, color=color, linewidth=0.9, alpha=0.3)
     axes.plot(range(len(smooth)), smooth, color=color, linewidth=2.6, zorder=3)
     style: dict[str, Any] = {"color": color, "markersize": 9, "clip_on": False, "zorder": 4, "markeredgecolor": "white"}
     leaves = next((step for step, loss in enumerate(smooth) if loss > scale.high), None)
     if leaves is not None:
         axes.plot([leaves], [scale.high], "^", **style)
-    if run.course.outcome in (Outcome.DIVERGES, Outcome.FAILS) and len(raw) < run.course.probe.steps:
+    if run.outcome in (Outcome.DIVERGES, Outcome.FAILS) and len(raw) < run.probe.steps:
         axes.plot([len(raw) - 1], [_end(run, scale)], "X", **style)
 
 
 def _end(run: Run, scale: _Scale) -> float:
     """Return the loss at which a curve ends in the picture; the top, if its last loss is not finite."""
-    curve, losses = run.course.smoothed, run.course.probe.losses
+    curve, losses = run.smoothed, run.probe.losses
     return scale.inside(curve[-1]) if len(curve) == len(losses) else scale.high
 
 
@@ -128,14 +128,14 @@ def _key(axes: Axes, explained: Explanation) -> None:
 
 def _label(run: Run) -> str:
     """Return what stands at the end of a curve: learning rate, role, outcome and where it ends."""
-    probe, outcome = run.course.probe, run.course.outcome
+    probe, outcome = run.probe, run.outcome
     ends = f": {format_lr(probe.end_loss)}" if math.isfinite(probe.end_loss) else f" at step {len(probe.losses)}"
     return f"{format_lr(run.lr)}, {run.role}\n{outcome.value}{ends}"
 
 
 def _label_ends(axes: Axes, runs: Sequence[Run], scale: _Scale) -> None:
     """Write beside the axes what each curve is, with a line from its end."""
-    ends = [(len(run.course.probe.losses) - 1, _end(run, scale)) for run in runs]
+    ends = [(len(run.probe.losses) - 1, _end(run, scale)) for run in runs]
     to_axes = axes.transData - axes.transAxes
     heights = _spread([float(to_axes.transform(end)[1]) for end in ends], _LABEL_HEIGHT, 0, 1)
     for run, end, height in zip(runs, ends, heights, strict=True):

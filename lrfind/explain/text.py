@@ -25,7 +25,7 @@ def as_parts(explained: Explanation, width: int) -> Sequence[RenderableType]:
         explained: What the trainings show.
         width: Columns to fill; in few, the table is of the end alone.
     """
-    notes = [f"{format_lr(run.lr)} {run.course.outcome.value}: {run.note}" for run in explained.runs]
+    notes = [f"{format_lr(run.lr)} {run.outcome.value}: {run.note}" for run in explained.runs]
     return (
         Text(explained.title),
         Text(explained.message, style="bold"),
@@ -51,17 +51,17 @@ def as_document(explained: Explanation) -> dict[str, Any]:
 
 
 def _run(run: Run) -> dict[str, Any]:
-    course, probe = run.course, run.course.probe
+    probe = run.probe
     return {
         "lr": run.lr,
         "factor": run.factor,
-        "outcome": course.outcome,
+        "outcome": run.outcome,
         "note": run.note,
         "end_loss": probe.end_loss,
-        "peak_loss": course.peak_loss,
-        "drop_share": course.drop_share,
-        "steps_to_90_percent": course.most_steps,
-        "alpha_steps": course.alpha_steps,
+        "peak_loss": run.peak_loss,
+        "drop_share": run.drop_share,
+        "steps_to_90_percent": run.most_steps,
+        "alpha_steps": run.alpha_steps,
         "stop_reason": probe.stop_reason,
         "error": run.error,
         "losses": probe.losses,
@@ -80,16 +80,16 @@ def _table(explained: Explanation, *, whole: bool) -> Table:
         end, *rest = _numbers(run)
         cells = (run.role, end, *rest) if whole else (end,)
         style = "bold" if run.lr == explained.alpha else ""
-        table.add_row(format_lr(run.lr), *cells, run.course.outcome.value, style=style)
+        table.add_row(format_lr(run.lr), *cells, run.outcome.value, style=style)
     return table
 
 
 def _numbers(run: Run) -> tuple[str, str, str]:
     """Return the loss at the end, the share of alpha's drop, and how long most of that drop took."""
-    course, probe = run.course, run.course.probe
-    share = "-" if course.drop_share is None else f"{course.drop_share:.1%}"
-    if course.most_steps is not None:
-        steps = f"{course.most_steps} steps"
+    probe = run.probe
+    share = "-" if run.drop_share is None else f"{run.drop_share:.1%}"
+    if run.most_steps is not None:
+        steps = f"{run.most_steps} steps"
     else:
-        steps = "-" if course.drop_share is None else f"not in {probe.steps}"
+        steps = "-" if run.drop_share is None else f"not in {probe.steps}"
     return (f"{probe.end_loss:.3g}" if math.isfinite(probe.end_loss) else "-", share, steps)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lrfind.config.schema import Config
@@ -16,23 +15,14 @@ if TYPE_CHECKING:
     from lrfind.workloads.workload import Workload
 
 
-@dataclass(frozen=True)
-class Trainings:
-    """Trainings from the same start.
-
-    Attributes:
-        made: The trainings in the order asked for, each with the message of the fault that ended it if one did.
-        device: What they were made on.
-    """
-
-    made: tuple[tuple[Probe, str | None], ...]
-    device: str
+Training = tuple[Probe, str | None]
+"""A training, and the message of the fault that ended it; None if none did."""
 
 
 def train_at(
     config: Config, source: str, lrs: Sequence[float], steps: int, observer: Observer | None = None
-) -> Trainings:
-    """Train from the start at one constant learning rate after the other, on the same mini-batches.
+) -> tuple[list[Training], str]:
+    """Train at each learning rate from the same start and on the same mini-batches, and return the device as well.
 
     A training that blows up is stopped as a sweep is. A fault of the user's code at one learning rate ends that
     training alone, once another one has been made.
@@ -40,9 +30,9 @@ def train_at(
     Args:
         config: What is trained.
         source: Name of the config, for error messages.
-        lrs: The learning rates, the most wanted first: what is made before an interrupt is kept.
+        lrs: The learning rates, the most important first: an interrupt keeps what was measured before.
         steps: Updates of each training.
-        observer: Is told how it goes.
+        observer: Follows the trainings.
 
     Raises:
         LrfindError: The job cannot be built, or its very first step fails.
@@ -50,23 +40,24 @@ def train_at(
     """
     observer = observer or Observer()
     workload = build(config, source)
-    made: list[tuple[Probe, str | None]] = []
+    trainings: list[Training] = []
     for lr in lrs:
-        made.append(_train(workload, lr, steps, observer, needed=not made))
-        reason, error = made[-1][0].stop_reason, made[-1][1]
+        probe, error = _train(workload, lr, steps, observer, needed=not trainings)
+        trainings.append((probe, error))
+        reason = probe.stop_reason
         # Processes that train together part at a fault; one that trains alone goes on with the next learning rate.
         if reason.cut_short and (error is None or workload.processes or reason is StopReason.DATA_ENDED):
-            made += [(Probe(rest, steps, (), reason), None) for rest in lrs[len(made) :]]
+            trainings += [(Probe(rest, steps, (), reason), None) for rest in lrs[len(trainings) :]]
             break
-    return Trainings(tuple(made), str(workload.device))
+    return trainings, str(workload.device)
 
 
-def _train(workload: Workload, lr: float, steps: int, observer: Observer, *, needed: bool) -> tuple[Probe, str | None]:
-    """Train at one learning rate; if it is needed, not to measure anything at all is an error."""
-    made, fault = one_probe(workload, lr, steps, observer)
-    if needed and not made.losses:
+def _train(workload: Workload, lr: float, steps: int, observer: Observer, *, needed: bool) -> Training:
+    """Train at one learning rate; if `needed`, a training without a loss is an error."""
+    probe, fault = one_probe(workload, lr, steps, observer)
+    if needed and not probe.losses:
         raise fault or KeyboardInterrupt
     if fault is None:
-        return made, None
+        return probe, None
     observer.on_error(fault)
-    return made, str(fault)
+    return probe, str(fault)

@@ -75,18 +75,16 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One of the trainings of an explanation.
+class Run(Course):
+    """One of the trainings of an explanation: how it went, and what to say of it.
 
     Attributes:
-        course: How it went.
         factor: Its learning rate over alpha.
         role: The same in words: a tenth, suggested, ten times.
         note: What became of it in a sentence, with numbers.
         error: Message of the fault that ended it; None if none did.
     """
 
-    course: Course
     factor: float
     role: str
     note: str
@@ -95,7 +93,7 @@ class Run:
     @property
     def lr(self) -> float:
         """Its learning rate."""
-        return self.course.probe.lr
+        return self.probe.lr
 
 
 @dataclass(frozen=True)
@@ -128,4 +126,4 @@ class Explanation:
     @property
     def interrupted(self) -> bool:
         """Whether the user stopped it before its end."""
-        return any(run.course.probe.stop_reason is StopReason.INTERRUPTED for run in self.runs)
+        return any(run.probe.stop_reason is StopReason.INTERRUPTED for run in self.runs)

@@ -42,15 +42,9 @@ def test_nothing_that_descends_is_said() -> None:
 
 def test_notes_hold_what_was_measured() -> None:
     slow, good, bad = example_explanation().runs
-    assert (
-        slow.note
-        == f"ends at {slow.course.probe.end_loss:.3g}, where 0.1 was after {slow.course.alpha_steps} of 100 steps"
-    )
-    assert (
-        good.note
-        == f"falls from 2.3 to {good.course.probe.end_loss:.3g}, 90% of the way in {good.course.most_steps} steps"
-    )
-    assert bad.note == f"rises from 2.3 to {bad.course.peak_loss:.3g}, and was stopped at step 9 of 100"
+    assert slow.note == f"ends at {slow.probe.end_loss:.3g}, where 0.1 was after {slow.alpha_steps} of 100 steps"
+    assert good.note == f"falls from 2.3 to {good.probe.end_loss:.3g}, 90% of the way in {good.most_steps} steps"
+    assert bad.note == f"rises from 2.3 to {bad.peak_loss:.3g}, and was stopped at step 9 of 100"
 
 
 def test_a_training_that_is_cut_short_is_not_judged() -> None:

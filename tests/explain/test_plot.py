@@ -53,7 +53,7 @@ CASES = {
 def test_every_picture_is_legible(said: Explanation) -> None:
     picture = explanation_figure(said)
     check_legible(picture)
-    shown = {run.role for run in said.runs if run.course.probe.losses}
+    shown = {run.role for run in said.runs if run.probe.losses}
     labels = [text.get_text() for text in picture.axes[0].texts]
     assert {role for role in shown if any(role in label for label in labels)} == shown
 
@@ -61,7 +61,7 @@ def test_every_picture_is_legible(said: Explanation) -> None:
 def test_labels_say_rate_role_outcome_and_end() -> None:
     said = CASES["crawls, descends, diverges"]
     labels = [text.get_text() for text in explanation_figure(said).axes[0].texts]
-    ends = [f"{run.course.probe.end_loss:.3g}" for run in said.runs]
+    ends = [f"{run.probe.end_loss:.3g}" for run in said.runs]
     assert labels == [
         f"0.01, a tenth\ncrawls: {ends[0]}",
         f"0.1, suggested\ndescends: {ends[1]}",
@@ -81,7 +81,7 @@ def test_an_explosion_leaves_the_picture_and_is_marked(name: str) -> None:
     axes = explanation_figure(said).axes[0]
     low, high = axes.get_ylim()
     start = said.start.loss
-    assert low < min(said.of_alpha.course.smoothed) < start < high < start + 3
+    assert low < min(said.of_alpha.smoothed) < start < high < start + 3
     legend = {text.get_text() for text in axes.figure.legends[0].get_texts()}
     assert "leaves the picture" in legend
 

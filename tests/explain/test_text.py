@@ -30,9 +30,9 @@ def test_the_report_has_a_row_and_a_sentence_for_each() -> None:
     rows = {line.split()[0]: line.split() for line in shown.splitlines() if line and line[0].isdigit()}
     assert rows["0.01"][1:3] == ["crawls:", "ends"]
     for run in said.runs:
-        assert f"{run.lr:.3g} {run.course.outcome.value}: {run.note}" in shown
+        assert f"{run.lr:.3g} {run.outcome.value}: {run.note}" in shown
     (row,) = (line for line in shown.splitlines() if line.startswith("0.1 ") and "100.0%" in line)
-    assert row.split() == ["0.1", "suggested", f"{said.of_alpha.course.probe.end_loss:.3g}", "100.0%", *row.split()[4:]]
+    assert row.split() == ["0.1", "suggested", f"{said.of_alpha.probe.end_loss:.3g}", "100.0%", *row.split()[4:]]
     assert row.rstrip().endswith("steps   descends")
     assert "not in 100" in shown
     assert max(map(len, shown.splitlines())) <= 80
@@ -43,7 +43,7 @@ def test_a_narrow_terminal_is_enough() -> None:
     lines = text(said, 40).splitlines()
     assert max(map(len, lines)) <= 40
     rows = {tuple(line.split()) for line in lines}
-    assert ("0.1", f"{said.of_alpha.course.probe.end_loss:.3g}", "descends") in rows
+    assert ("0.1", f"{said.of_alpha.probe.end_loss:.3g}", "descends") in rows
     assert ("1", "-", "diverges") in rows
 
 

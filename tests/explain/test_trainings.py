@@ -6,7 +6,7 @@ import pytest
 from cli import Project
 
 from lrfind.errors import LrfindError
-from lrfind.explain.trainings import Trainings, train_at
+from lrfind.explain.trainings import Training, train_at
 from lrfind.observer import Observer
 from lrfind.pipeline import read_config
 from lrfind.records.types import StopReason
@@ -14,26 +14,27 @@ from lrfind.records.types import StopReason
 LRS = (0.1, 0.01, 1.0)
 
 
-def made(project: Project, *overrides: str, steps: int = 20, observer: Observer | None = None) -> Trainings:
+def made(project: Project, *overrides: str, steps: int = 20, observer: Observer | None = None) -> list[Training]:
     overrides = ("device=cpu", *overrides)
-    return train_at(read_config(project.config, overrides), str(project.config), LRS, steps, observer)
+    trainings, device = train_at(read_config(project.config, overrides), str(project.config), LRS, steps, observer)
+    assert device == "cpu"
+    return trainings
 
 
 def test_trainings_share_weights_and_batches(project: Project) -> None:
     trials = made(project, "data.dataset.noise=1", "data.batch_size=8")
-    assert trials.device == "cpu"
-    assert [probe.lr for probe, _ in trials.made] == list(LRS)
-    assert len({probe.losses[0] for probe, _ in trials.made}) == 1
-    good, slow, fast = (probe for probe, _ in trials.made)
+    assert [probe.lr for probe, _ in trials] == list(LRS)
+    assert len({probe.losses[0] for probe, _ in trials}) == 1
+    good, slow, fast = (probe for probe, _ in trials)
     assert good.end_loss < slow.end_loss
     assert {probe.stop_reason for probe in (good, slow)} == {StopReason.COMPLETED}
-    assert [error for _, error in trials.made] == [None] * 3
+    assert [error for _, error in trials] == [None] * 3
     assert fast.steps == 20
     assert made(project, "data.dataset.noise=1", "data.batch_size=8") == trials
 
 
 def test_one_that_blows_up_is_stopped(project: Project) -> None:
-    probe = made(project, "model.width=3", steps=60).made[2][0]
+    probe = made(project, "model.width=3", steps=60)[2][0]
     assert probe.stop_reason is StopReason.DIVERGED
     assert len(probe.losses) < 60
 
@@ -45,7 +46,7 @@ def test_a_fault_at_one_rate_keeps_the_others(project: Project) -> None:
     project.add("def fail(value): raise ValueError('no')\n" + FAULT.format("fail(value) if value > 10 else value"))
     told: list[LrfindError] = []
     trials = made(project, "loss._target_=own.loss", observer=Observer(on_error=told.append))
-    (good, none), (_, also_none), (bad, error) = trials.made
+    (good, none), (_, also_none), (bad, error) = trials
     assert (good.stop_reason, none, also_none) == (StopReason.COMPLETED, None, None)
     assert bad.stop_reason is StopReason.FAILED
     assert bad.losses
@@ -69,8 +70,8 @@ def test_an_interrupt_ends_all_and_keeps_what_was_made(project: Project) -> None
             raise KeyboardInterrupt
 
     trials = made(project, observer=Observer(on_step=on_step))
-    assert [len(probe.losses) for probe, _ in trials.made] == [20, 6, 0]
-    assert [probe.stop_reason.value for probe, _ in trials.made] == ["completed", "interrupted", "interrupted"]
+    assert [len(probe.losses) for probe, _ in trials] == [20, 6, 0]
+    assert [probe.stop_reason.value for probe, _ in trials] == ["completed", "interrupted", "interrupted"]
 
 
 def test_an_interrupt_before_anything_was_measured_is_raised(project: Project) -> None:
@@ -89,5 +90,5 @@ def test_data_that_can_be_read_but_once_ends_all(project: Project) -> None:
         )
     )
     trials = made(project)
-    assert [len(probe.losses) for probe, _ in trials.made] == [20, 0, 0]
-    assert [probe.stop_reason.value for probe, _ in trials.made] == ["completed", "data_ended", "data_ended"]
+    assert [len(probe.losses) for probe, _ in trials] == [20, 0, 0]
+    assert [probe.stop_reason.value for probe, _ in trials] == ["completed", "data_ended", "data_ended"]
