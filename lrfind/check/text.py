@@ -51,16 +51,16 @@ def _curve(result: Result, ascii_only: bool) -> list[str]:
 
 def as_document(verdict: Verdict) -> dict[str, Any]:
     """Return the verdict in JSON types."""
-    found = verdict.result.analysis
+    analysis = verdict.result.analysis
     return {
         "status": verdict.finding,
         "message": verdict.message,
         "lr": verdict.lr,
         "factor": verdict.factor,
-        "suggested_lr": found.suggested_lr,
-        "safe_range": found.safe_range,
-        "confidence": found.confidence,
-        "reason": found.reason,
+        "suggested_lr": analysis.suggested_lr,
+        "safe_range": analysis.safe_range,
+        "confidence": analysis.confidence,
+        "reason": analysis.reason,
         "baseline_lr": verdict.baseline_lr,
         "drift": verdict.drift,
         "tolerance": verdict.tolerance,

@@ -67,17 +67,17 @@ def judge(result: Result, lr: float | None, baseline: Result | None, tolerance: 
     Raises:
         RecordError: The baseline suggests no learning rate.
     """
-    found = result.analysis
+    analysis = result.analysis
     baseline_lr = None if baseline is None else baseline_rate(baseline, result)
     if was := _cut_short(result):
         return Verdict(Finding.CUT_SHORT, was, lr, None, baseline_lr, None, tolerance, result)
-    if found.suggested_lr is None or found.safe_range is None:
-        return Verdict(Finding.NO_SUGGESTION, found.message, lr, None, baseline_lr, None, tolerance, result)
-    drift = None if baseline_lr is None else found.suggested_lr / baseline_lr
-    finding, factor, messages = _beside_range(lr, found.suggested_lr, found.safe_range)
+    if analysis.suggested_lr is None or analysis.safe_range is None:
+        return Verdict(Finding.NO_SUGGESTION, analysis.message, lr, None, baseline_lr, None, tolerance, result)
+    drift = None if baseline_lr is None else analysis.suggested_lr / baseline_lr
+    finding, factor, messages = _beside_range(lr, analysis.suggested_lr, analysis.safe_range)
     if drift is not None and baseline_lr is not None:
         drifted = max(drift, 1 / drift) > tolerance
-        messages.append(_of_drift(found.suggested_lr, baseline_lr, drift, tolerance, drifted=drifted))
+        messages.append(_of_drift(analysis.suggested_lr, baseline_lr, drift, tolerance, drifted=drifted))
         finding = Finding.DRIFTED if drifted and finding is Finding.OK else finding
     return Verdict(finding, " ".join(messages), lr, factor, baseline_lr, drift, tolerance, result)
 
@@ -91,14 +91,14 @@ def _cut_short(result: Result) -> str | None:
 
 def baseline_rate(baseline: Result, result: Result) -> float:
     """Return the suggestion of the baseline for the schedule that `result` is for."""
-    found, here = baseline.analysis, result.analysis
-    if found.suggested_lr is None:
-        got = f"one that does not: {found.message}"
+    recorded, here = baseline.analysis, result.analysis
+    if recorded.suggested_lr is None:
+        got = f"one that does not: {recorded.message}"
         raise RecordError(Fault("--against", expected="a record that suggests a learning rate", got=got))
     for schedule, lr in here.suggested_lrs.items():
-        if lr == here.suggested_lr and schedule in found.suggested_lrs:
-            return found.suggested_lrs[schedule]
-    return found.suggested_lr
+        if lr == here.suggested_lr and schedule in recorded.suggested_lrs:
+            return recorded.suggested_lrs[schedule]
+    return recorded.suggested_lr
 
 
 def _beside_range(

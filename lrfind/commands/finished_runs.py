@@ -57,10 +57,10 @@ def table(runs: Sequence[FinishedRun]) -> RenderableType:
     table.add_column("exit code", overflow="fold")
     for run in runs:
         lr, safe, confidence = (run.document.get(key) for key in ("suggested_lr", "safe_range", "confidence"))
-        found = ["-"] * 3
+        cells = ["-"] * 3
         if lr is not None:
-            found = [format_lr(lr), format_range(*safe) if safe else "-", f"{confidence:.0%}"]
-        table.add_row(run.config, *found, f"{run.code:d}{_fault(run)}")
+            cells = [format_lr(lr), format_range(*safe) if safe else "-", f"{confidence:.0%}"]
+        table.add_row(run.config, *cells, f"{run.code:d}{_fault(run)}")
     return table
 
 

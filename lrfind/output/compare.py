@@ -73,12 +73,12 @@ def _curve(axes: Axes, result: Result, style: dict[str, Any], marker: str) -> No
 
 def _row(axes: Axes, result: Result, index: int, color: str, marker: str) -> None:
     """Draw the safe range as a bar, with a mark at the suggestion, and say on the right what it is."""
-    found = result.analysis
+    analysis = result.analysis
     axes.text(1.02, index, _finding(result), transform=axes.get_yaxis_transform(), va="center_baseline")
-    if found.safe_range:
-        axes.plot(found.safe_range, [index, index], color=color, linewidth=7, alpha=0.45, solid_capstyle="butt")
-    if found.suggested_lr is not None:
-        axes.plot([found.suggested_lr], [index], marker, **_mark(color))
+    if analysis.safe_range:
+        axes.plot(analysis.safe_range, [index, index], color=color, linewidth=7, alpha=0.45, solid_capstyle="butt")
+    if analysis.suggested_lr is not None:
+        axes.plot([analysis.suggested_lr], [index], marker, **_mark(color))
     else:  # how it looks above is said all the same, but at no learning rate
         axes.axhline(index, color=color, linestyle=":", linewidth=2.2)
 
@@ -103,7 +103,7 @@ def _scaled(points: Sequence[Point], scale: Frame) -> list[Point]:
 
 
 def _finding(result: Result) -> str:
-    found = result.analysis
-    if found.suggested_lr is None:
-        return "none" + (f": {found.reason.value.replace('_', ' ')}" if found.reason else "")
-    return f"{format_lr(found.suggested_lr)} ({found.confidence:.0%})"
+    analysis = result.analysis
+    if analysis.suggested_lr is None:
+        return "none" + (f": {analysis.reason.value.replace('_', ' ')}" if analysis.reason else "")
+    return f"{format_lr(analysis.suggested_lr)} ({analysis.confidence:.0%})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lrfind.records.types import Result, Sweep
@@ -71,6 +71,13 @@ def loss_at(points: Sequence[Point], lr: float) -> float | None:
     return loss_low + share * (loss_high - loss_low)
 
 
+def divergence_in(result: Result, frame: Frame) -> float | None:
+    """Return the learning rate from which the sweep diverged; None if it did not, or only outside the frame."""
+    landmarks = result.analysis.landmarks
+    start = landmarks.divergence_lr if landmarks else None
+    return start if start is not None and start < frame.lr_high else None
+
+
 def format_lr(lr: float) -> str:
     """Return a learning rate with 3 significant digits, as `float` reads it: 0.0123, 3.2e-05, 1.5."""
     return f"{lr:.3g}"
@@ -92,19 +99,20 @@ def purpose(result: Result) -> str:
 
 def findings(result: Result) -> list[tuple[str, str]]:
     """Return what a suggestion is said with, each by its name; nothing without one."""
-    found = result.analysis
-    if found.suggested_lr is None:
+    analysis = result.analysis
+    if analysis.suggested_lr is None:
         return []
-    safe = [("safe range", format_range(*found.safe_range))] if found.safe_range else []
-    lr = f"{format_lr(found.suggested_lr)}{purpose(result)}"
-    return [("suggested LR", lr), *safe, ("confidence", f"{found.confidence:.0%}")]
+    safe = [("safe range", format_range(*analysis.safe_range))] if analysis.safe_range else []
+    lr = f"{format_lr(analysis.suggested_lr)}{purpose(result)}"
+    return [("suggested LR", lr), *safe, ("confidence", f"{analysis.confidence:.0%}")]
 
 
 def headline(result: Result, name_end: str = " ", between: str = ", ") -> str:
     """Return the finding in one line."""
-    found = result.analysis
-    if found.suggested_lr is None:
-        return "No learning rate suggested" + (f" ({found.reason.value.replace('_', ' ')})" if found.reason else "")
+    analysis = result.analysis
+    if analysis.suggested_lr is None:
+        reason = f" ({analysis.reason.value.replace('_', ' ')})" if analysis.reason else ""
+        return f"No learning rate suggested{reason}"
     line = between.join(f"{name}{name_end}{value}" for name, value in findings(result))
     return line[0].upper() + line[1:]
 
@@ -181,12 +189,8 @@ def _loss_span(result: Result) -> tuple[float, float]:
     if descent := [loss for lr, loss in raw if lr <= landmarks.minimum_lr]:  # behind it the explosion sets in
         shown.extend(_bulk(descent))
     shown.extend(loss for _, loss in probe_points(result) if loss < landmarks.plateau_loss)
-    return _span(filter(_drawable, shown))
-
-
-def _span(values: Iterable[float]) -> tuple[float, float]:
-    ordered = sorted(values)
-    return (ordered[0], ordered[-1]) if ordered else (0.0, 1.0)
+    drawable = list(filter(_drawable, shown))
+    return (min(drawable), max(drawable)) if drawable else (0.0, 1.0)
 
 
 def _bulk(losses: Sequence[float]) -> tuple[float, float]:

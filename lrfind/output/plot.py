@@ -12,6 +12,7 @@ from lrfind.output import layout
 from lrfind.output.curve import (
     Frame,
     Point,
+    divergence_in,
     even_ticks,
     findings,
     format_lr,
@@ -39,16 +40,16 @@ def figure(result: Result) -> Figure:
     frame = frame_of(result)
     _ruled(axes, frame)
     # In the order of the legend; what lies above what is said by zorder.
-    found = result.analysis
-    if found.suggested_lr is not None:
-        _suggestion(axes, frame, found.suggested_lr, found.safe_range)
-    smooth = smooth_points(result.sweep, found.smoothed)
+    analysis = result.analysis
+    if analysis.suggested_lr is not None:
+        _suggestion(axes, frame, analysis.suggested_lr, analysis.safe_range)
+    smooth = smooth_points(result.sweep, analysis.smoothed)
     _curve(axes, raw_points(result.sweep), smooth)
-    if found.suggested_lr is not None:  # a refusal means that these are no readings of anything
+    if analysis.suggested_lr is not None:  # a refusal means that these are no readings of anything
         _readings(axes, frame, smooth, result)
-    start = found.landmarks and found.landmarks.divergence_lr
-    if start and start < frame.lr_high:
-        _diverged(axes, frame, start)
+    if (start := divergence_in(result, frame)) is not None:
+        style: dict[str, Any] = {"facecolor": "#EEEEEE", "edgecolor": "#BBBBBB", "hatch": "//", "linewidth": 0}
+        axes.axvspan(start, frame.lr_high, label=f"diverged from {format_lr(start)}", **style)
     _probes(axes, result)
     _other_sweeps(axes, result)
     layout.add_legend(picture)
@@ -61,11 +62,6 @@ def _ruled(axes: Axes, frame: Frame) -> None:
     axes.set_ylim(frame.loss_low, frame.loss_high)
     losses = even_ticks(frame.loss_low, frame.loss_high, 7)
     axes.set_yticks(losses, tick_labels(losses))
-
-
-def _diverged(axes: Axes, frame: Frame, start: float) -> None:
-    style: dict[str, Any] = {"facecolor": "#EEEEEE", "edgecolor": "#BBBBBB", "hatch": "//", "linewidth": 0}
-    axes.axvspan(start, frame.lr_high, label=f"diverged from {format_lr(start)}", **style)
 
 
 def _curve(axes: Axes, raw: list[Point], smooth: list[Point]) -> None:
@@ -137,11 +133,11 @@ def _suggestion(axes: Axes, frame: Frame, lr: float, safe_range: tuple[float, fl
 
 def _alternatives(result: Result) -> dict[float, list[str]]:
     """Return the candidates by rate, without what is marked already: suggestion and steepest descent."""
-    found = result.analysis
-    marked = [lr for lr in (found.suggested_lr, found.landmarks and found.landmarks.steepest_lr) if lr]
+    analysis = result.analysis
+    marked = [lr for lr in (analysis.suggested_lr, analysis.landmarks and analysis.landmarks.steepest_lr) if lr]
     taken = {format_lr(lr) for lr in marked}
     groups: dict[str, list[Candidate]] = {}
-    for candidate in found.candidates:
+    for candidate in analysis.candidates:
         if candidate.lr is not None and format_lr(candidate.lr) not in taken:
             groups.setdefault(format_lr(candidate.lr), []).append(candidate)
     return {

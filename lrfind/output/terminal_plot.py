@@ -11,6 +11,7 @@ from rich.text import Text
 from lrfind.output.curve import (
     Frame,
     Point,
+    divergence_in,
     format_lr,
     format_range,
     frame_of,
@@ -82,7 +83,7 @@ def sketch(result: Result, width: int, height: int, ascii_only: bool = False) ->
 def _plane(result: Result, frame: Frame, charset: _Charset, columns: int, rows: int) -> list[str]:
     """Return the lines between the axes: the curve, and behind it the suggestion and the diverged zone."""
     background = [" "] * columns
-    if (start := _divergence(result, frame)) is not None:
+    if (start := divergence_in(result, frame)) is not None:
         first = _column(frame, start, columns)
         background[first:] = charset.diverged * (columns - first)
     if (lr := result.analysis.suggested_lr) is not None:
@@ -158,13 +159,13 @@ def _ticks(frame: Frame, columns: int) -> list[float]:
 
 def _key(result: Result, frame: Frame, charset: _Charset) -> list[str]:
     """Return what the characters mean, an entry each."""
-    found = result.analysis
+    analysis = result.analysis
     entries = []
-    if found.suggested_lr is not None:
+    if analysis.suggested_lr is not None:
         entries.append(f"{charset.pointer} suggested")
-    if found.safe_range:
-        entries.append(f"{charset.safe} safe range {format_range(*found.safe_range)}")
-    if (start := _divergence(result, frame)) is not None:
+    if analysis.safe_range:
+        entries.append(f"{charset.safe} safe range {format_range(*analysis.safe_range)}")
+    if (start := divergence_in(result, frame)) is not None:
         entries.append(f"{charset.diverged} diverged from {format_lr(start)}")
     return entries
 
@@ -178,12 +179,6 @@ def _packed(entries: Sequence[str], width: int) -> list[str]:
         else:
             lines.append(entry)
     return lines
-
-
-def _divergence(result: Result, frame: Frame) -> float | None:
-    landmarks = result.analysis.landmarks
-    start = landmarks.divergence_lr if landmarks else None
-    return start if start is not None and start < frame.lr_high else None
 
 
 def _column(frame: Frame, lr: float, columns: int) -> int:
