@@ -24,7 +24,7 @@ WAY_OUT = "make room there, or name a file in another folder"
 class Answer(Result):
     """The learning rate of a training, how far it can be trusted, and all that was measured.
 
-    It is true where a learning rate is suggested: `if not answer: print(answer.message)`. In a notebook it shows
+    It is true if a learning rate is suggested: `if not answer: print(answer.message)`. In a notebook it shows
     itself, with its picture. Beside the properties below it has all attributes of `lrfind.records.types.Result`,
     such as `group_lrs`, `sweep`, `probes` and `analysis`.
     """
@@ -84,7 +84,7 @@ class Answer(Result):
         """Write the JSON record, which `lrfind.load` and the commands `plot`, `analyze` and `schedule` read.
 
         Raises:
-            OutputError: The file cannot be written; one that was there is as it was.
+            OutputError: The file cannot be written; an old one is unchanged.
         """
         from lrfind.records.json_format import to_json  # loads pydantic, which find_lr does without
 

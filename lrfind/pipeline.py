@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def read_config(
     path: Path, overrides: Sequence[str] = (), flags: Mapping[str, tuple[str, Any]] | None = None
 ) -> Config:
-    """Return the config at `path` with every fault that can be found without building anything ruled out.
+    """Return the config at `path`, after checking all that can be checked without building anything.
 
     The arguments and errors are those of `load_config`, `read_launch` and `check_targets`.
     """
@@ -46,7 +46,7 @@ def run(config: Config, source: str, observer: Observer | None = None) -> Result
     Args:
         config: From `read_config`.
         source: Name of the config for error messages.
-        observer: Is told how the run goes.
+        observer: Follows the run.
 
     Raises:
         LrfindError: The training cannot be built, or its very first step fails.
@@ -64,7 +64,7 @@ def _run_seed(config: Config, source: str, observer: Observer) -> Result:
 
 
 def _more_seeds(config: Config, source: str, observer: Observer) -> Iterator[Result | None]:
-    """Run the seeds after the first one, until one of them is cut short; None for one that never came to measure."""
+    """Run the seeds after the first one, until one is cut short; yield None for one that was stopped before any loss."""
     for repeat in range(1, config.sweep.repeats):
         seed = (config.seed + repeat) % 2**32
         try:

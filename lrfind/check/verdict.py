@@ -10,7 +10,7 @@ from lrfind.records.types import Result
 
 
 class Finding(str, enum.Enum):
-    """What is wrong, or that nothing is."""
+    """What a check found."""
 
     OK = "ok"
     TOO_HIGH = "too_high"
@@ -83,7 +83,7 @@ def judge(result: Result, lr: float | None, baseline: Result | None, tolerance: 
 
 
 def _cut_short(result: Result) -> str | None:
-    """Return what ended a run before its time; None if nothing did."""
+    """Return why a run ended early; None if it did not."""
     if result.error:
         return f"The run failed, so nothing is judged: {result.error}"
     return "The run was interrupted, so nothing is judged." if result.interrupted else None

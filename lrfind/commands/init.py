@@ -23,7 +23,7 @@ WAY_OUT = "make room there, or name a FILE in another folder"
 Template = Literal["cnn", "mlp", "huggingface", "lightning", "finetune", "custom"]
 """The starter configs: `<name>.yaml` in the folder of the templates, and `<name>_model.py` beside it."""
 NEEDS = {"huggingface": "transformers", "lightning": "lightning"}
-"""The package that a template is for, if lrfind does not bring it along."""
+"""The package that a template needs and lrfind does not install."""
 
 
 def init(

@@ -122,8 +122,7 @@ def _check_several(configs: list[str], write_config: Path | None) -> None:
 def _outcome_kept(file: Path | None, source: str, form: Format) -> Iterator[KeepDocument]:
     """Yield what writes the JSON document of a run to `file`; a fault is written by itself.
 
-    With --json a fault is printed as well: whoever reads the results of a pattern gets a line for each config, even if
-    the pattern named only one.
+    With --json a fault is printed as well: the reader of a pattern gets a line for each config, even for a single one.
     """
 
     def keep(document: str) -> None:

@@ -50,7 +50,7 @@ def schedule(
     """Print a PyTorch LR scheduler for the suggested learning rate.
 
     Prints Python code that runs as it stands: imports, the optimizer of the config, the scheduler, and a loop that
-    shows where `step()` is called. Without --scheduler, prints what there is and which LR each takes.
+    shows where `step()` is called. Without --scheduler, lists the schedulers and the LR that each takes.
 
     Exit codes: 0 printed, 2 usage fault or unreadable record, 3 the record suggests no LR and --lr says none.
 
@@ -117,7 +117,7 @@ def _check_lr(lr: float | None) -> None:
 
 
 def _tell_if_outside(lr: float, scheduler: str | None, result: Result) -> None:
-    """Say where a learning rate of the user's lies outside of what the sweep found safe for that schedule."""
+    """Say on stderr if a learning rate of the user lies outside the safe range for that schedule."""
     safe_range = constant_range(result)
     if safe_range is None:
         return

@@ -1,6 +1,6 @@
 """The config that `explain` trains: the one on disk, unless the user trusts the record's own.
 
-A record is data. Its config names targets that would run as code, so it is trained from only where the user says so.
+A record is data. Its config names targets that would run as code, so it is trained only if the user says so.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ TRUST = "--trust-record"
 
 
 def trusted_config(result: Result, name: str, place: Path, device: str | None = None) -> Config:
-    """Return the config that a record holds, with every fault that can be found without building anything ruled out.
+    """Return the config that a record holds, after checking all that can be checked without building anything.
 
     Args:
         result: The record, whose targets are imported.
         name: Name of the record, for error messages.
-        place: Where the file of the config lies, or lay; its folder becomes importable.
+        place: Path of the config, which need not exist any more; its folder becomes importable.
         device: Instead of the one in the config.
 
     Raises:
@@ -42,7 +42,7 @@ def trusted_config(result: Result, name: str, place: Path, device: str | None = 
 
 
 def _found(config: Config, result: Result, name: str, place: Path) -> Config:
-    """Return `config` with its checkpoint where it is now: as recorded, or as far from the config as it was."""
+    """Return `config` with the path of its checkpoint: as recorded, or at the same place relative to the config."""
     given = config.train.checkpoint
     if given is None or Path(given).is_file():
         return config
@@ -56,7 +56,7 @@ def _found(config: Config, result: Result, name: str, place: Path) -> Config:
 
 
 def differences(config: Config, result: Result) -> list[str]:
-    """Return in words where a config differs from that of a record, as far as a training depends on it."""
+    """Return the differences between a config and that of a record that a training depends on, in words."""
     here, there = (
         dict(_flat({key: value for key, value in document.items() if key not in NO_PART}))
         for document in (config.model_dump(mode="json"), result.config)

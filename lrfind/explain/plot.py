@@ -127,7 +127,7 @@ def _key(axes: Axes, explained: Explanation) -> None:
 
 
 def _label(run: Run) -> str:
-    """Return what stands at the end of a curve: learning rate, role, outcome and where it ends."""
+    """Return the label at the end of a curve: learning rate, role, outcome and where it ends."""
     probe, outcome = run.probe, run.outcome
     ends = f": {format_lr(probe.end_loss)}" if math.isfinite(probe.end_loss) else f" at step {len(probe.losses)}"
     return f"{format_lr(run.lr)}, {run.role}\n{outcome.value}{ends}"

@@ -9,7 +9,7 @@ from lrfind.records.types import Probe, StopReason
 
 
 class Outcome(str, enum.Enum):
-    """What became of a training; alpha is the learning rate that the others are compared with."""
+    """How a training ended; alpha is the learning rate that the others are compared with."""
 
     DESCENDS = "descends"
     """It ends below the start, and is the one at alpha; or that one does not descend itself."""

@@ -89,7 +89,7 @@ def format_range(low: float, high: float) -> str:
 
 
 def purpose(result: Result) -> str:
-    """Return what the suggestion is for, where that is not a constant learning rate."""
+    """Return what the suggestion is for; "" for a constant learning rate."""
     constant = result.analysis.constant_lr
     if constant is None or constant == result.analysis.suggested_lr:
         return ""
@@ -98,7 +98,7 @@ def purpose(result: Result) -> str:
 
 
 def findings(result: Result) -> list[tuple[str, str]]:
-    """Return what a suggestion is said with, each by its name; nothing without one."""
+    """Return the suggested LR, the safe range and the confidence, each with its name; none of them for a refusal."""
     analysis = result.analysis
     if analysis.suggested_lr is None:
         return []

@@ -30,7 +30,7 @@ def write_atomically(path: Path, data: bytes, way_out: str = WAY_OUT) -> None:
         way_out: What the user can do if it cannot be written.
 
     Raises:
-        OutputError: The file cannot be written; the old one, if any, is as it was.
+        OutputError: The file cannot be written; an old one is unchanged.
     """
     with _faults(path, way_out):
         target = path.resolve()

@@ -34,7 +34,7 @@ def one_format(source: str, form: AnyFormat, *, as_json: bool) -> AnyFormat | Li
 
 
 def save(result: Result, stem: Path, plot: str, *, record: bool = True) -> tuple[list[Path], str | None]:
-    """Write the record, if it is wanted, and the plot; return what was written, and what could not be."""
+    """Write the record, if it is wanted, and the plot; return the written files, and the fault if one was not written."""
     files = []
     try:
         if record:
@@ -57,7 +57,7 @@ def show(result: Result, form: str, files: Sequence[Path], *, quiet: bool) -> No
     if form != "text" and not quiet:
         tell_files(files)
     if form == "json":
-        print_result(to_json(result, line=True))  # a pattern names one config or many, and its reader takes lines
+        print_result(to_json(result, line=True))  # one line, as for each of several configs
     elif form == "text":
         console = console_for_result()
         with console.capture() as captured:
@@ -76,7 +76,7 @@ def tell_files(files: Sequence[Path]) -> None:
 
 
 def print_json(document: Any) -> None:
-    """Print a document to stdout, as the JSON of a command that is not a record."""
+    """Print a document that is not a record to stdout, as JSON."""
     print_result(dumps(document))
 
 

@@ -39,13 +39,13 @@ def figure(result: Result) -> Figure:
     axes = picture.add_subplot(xlabel="learning rate", ylabel="loss")
     frame = frame_of(result)
     _ruled(axes, frame)
-    # In the order of the legend; what lies above what is said by zorder.
+    # In the order of the legend; zorder decides what lies on top.
     analysis = result.analysis
     if analysis.suggested_lr is not None:
         _suggestion(axes, frame, analysis.suggested_lr, analysis.safe_range)
     smooth = smooth_points(result.sweep, analysis.smoothed)
     _curve(axes, raw_points(result.sweep), smooth)
-    if analysis.suggested_lr is not None:  # a refusal means that these are no readings of anything
+    if analysis.suggested_lr is not None:  # after a refusal these readings mean nothing
         _readings(axes, frame, smooth, result)
     if (start := divergence_in(result, frame)) is not None:
         style: dict[str, Any] = {"facecolor": "#EEEEEE", "edgecolor": "#BBBBBB", "hatch": "//", "linewidth": 0}

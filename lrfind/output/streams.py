@@ -28,7 +28,7 @@ def open_closed_streams() -> None:
 
 
 def take_any_text() -> None:
-    """Print a question mark for what the encoding of stdout lacks, where that would be an error."""
+    """Let stdout print a question mark for a character that its encoding lacks, instead of raising."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="replace")
 
@@ -49,7 +49,7 @@ def stdout_for_result() -> Iterator[None]:
 
 
 def print_result(text: str) -> bool:
-    """Print the result to stdout, and tell whether anyone reads it; a pipe that was closed by its reader is no fault.
+    """Print the result to stdout, and return whether anyone reads it; a pipe closed by its reader is no fault.
 
     Raises:
         OutputError: stdout cannot be written.
@@ -58,7 +58,7 @@ def print_result(text: str) -> bool:
 
 
 def print_bytes(data: bytes) -> None:
-    """Write a result that is no text to stdout, likewise."""
+    """Write a binary result to stdout, with the same errors."""
     _written(lambda: (sys.stdout.buffer.write(data), sys.stdout.buffer.flush()))
 
 

@@ -1,4 +1,4 @@
-"""The look that all tables have."""
+"""The style of all tables."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from rich.table import Table
 
 
 def plain_table() -> Table:
-    """Return a table without columns yet, ruled below its heading alone."""
+    """Return an empty table with a rule below its heading only."""
     return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)

@@ -1,4 +1,4 @@
-"""The loss-vs-LR curve drawn with characters: Braille dots, or plain ASCII where a terminal knows no more."""
+"""The loss-vs-LR curve drawn with characters: Braille dots, or plain ASCII for a terminal without them."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def _literal(value: Any) -> str:
 def _optimizer(result: Result) -> tuple[str, dict[str, Any]]:
     """Return the class of the config's optimizer, and its arguments but for the learning rate.
 
-    What cannot be written as a literal is left out; `_notes` says so.
+    An argument without a literal is left out, and `_notes` names it.
     """
     node = _optimizer_node(result)
     if node is None:
