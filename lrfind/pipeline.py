@@ -64,7 +64,7 @@ def _run_seed(config: Config, source: str, observer: Observer) -> Result:
 
 
 def _more_seeds(config: Config, source: str, observer: Observer) -> Iterator[Result | None]:
-    """Run the seeds after the first one, until one is cut short; yield None for one that was stopped before any loss."""
+    """Run the seeds after the first one, until one is cut short; yield None for one stopped before any loss."""
     for repeat in range(1, config.sweep.repeats):
         seed = (config.seed + repeat) % 2**32
         try:

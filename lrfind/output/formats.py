@@ -34,7 +34,7 @@ def one_format(source: str, form: AnyFormat, *, as_json: bool) -> AnyFormat | Li
 
 
 def save(result: Result, stem: Path, plot: str, *, record: bool = True) -> tuple[list[Path], str | None]:
-    """Write the record, if it is wanted, and the plot; return the written files, and the fault if one was not written."""
+    """Write the plot, and the record unless not wanted; return the written files, and a fault that stopped it."""
     files = []
     try:
         if record:
