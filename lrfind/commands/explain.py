@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -124,22 +125,17 @@ def _place(source: RecordFile, name: str, config: Path | None, *, trusted: bool)
         expected, got = "a record of `lrfind run`, which names the config of the training", "another record or a curve"
         raise RecordError(Fault(expected=expected, got=got, fix="write a config, and `lrfind run` it"), source=name)
     places = [config] if config else list(dict.fromkeys((Path(recorded), source.folder / recorded)))
-    found = next((place for place in places if place.suffix in (".yaml", ".yml") and _is_file(place)), None)
-    if found is None and trusted:
+    yaml = [place for place in places if place.suffix in (".yaml", ".yml")]
+    # Path.is_file raises on a name that no file can have.
+    existing = next(filter(os.path.isfile, yaml), None)
+    if existing is None and trusted:
         return places[-1]
-    if found is None:
+    if existing is None:
         where = " or ".join(map(str, places))
         fix = "check the path" if config else f"name it with --config CONFIG, or add {TRUST} if you trust the record"
         fault = Fault("--config", expected="the config of the run", got=f"no YAML file at {where}", fix=fix)
         raise ConfigError(name, [fault])
-    return found
-
-
-def _is_file(place: Path) -> bool:
-    try:
-        return place.is_file()
-    except (OSError, ValueError):  # no file can be called so
-        return False
+    return existing
 
 
 def _config(

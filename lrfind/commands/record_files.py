@@ -23,7 +23,7 @@ class RecordFile:
 
     Attributes:
         result: What it holds.
-        name: What it is called among others: the file's name without its suffixes.
+        name: The name of the file without its suffixes.
         folder: Where the file lies; the current folder for stdin.
     """
 
@@ -75,8 +75,5 @@ def _record_file(
     content: Content, path: Path, place: str, tool: Tool | None = None, *, after_update: bool = False
 ) -> RecordFile:
     result = result_of(content, path.name, tool, after_update=after_update)
-    return RecordFile(result, _stem(path), Path() if place == STDIN else path.parent)
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".json").removesuffix(".lrfind") if path.suffix == ".json" else path.stem
+    name = path.name.removesuffix(".json").removesuffix(".lrfind") if path.suffix == ".json" else path.stem
+    return RecordFile(result, name, Path() if place == STDIN else path.parent)

@@ -45,7 +45,7 @@ def interpret(
 
 
 def _role(factor: float, *, given: bool) -> str:
-    """Return what a learning rate is beside alpha: a tenth, suggested, ten times."""
+    """Return the factor of a learning rate in words: a tenth, suggested, ten times."""
     if factor == 1:
         return "given" if given else "suggested"
     words, times = (_MULTIPLES, factor) if factor > 1 else (_FRACTIONS, 1 / factor)
@@ -54,7 +54,7 @@ def _role(factor: float, *, given: bool) -> str:
 
 
 def _note(course: Course, alpha: Course, start: float, error: str | None) -> str:
-    """Return what became of a training in a sentence."""
+    """Return how a training went, in a sentence."""
     probe, outcome = course.probe, course.outcome
     end, after = f"{probe.end_loss:.3g}", f"{len(probe.losses)} of {probe.steps} steps"
     behind = f"ends at {end}, where {alpha.probe.lr:.3g} was after {course.alpha_steps} of {probe.steps} steps"
@@ -64,6 +64,7 @@ def _note(course: Course, alpha: Course, start: float, error: str | None) -> str
     share = f" ({course.drop_share:.0%} of its drop)" if course.drop_share is not None else ""
     rises = f"rises from {start:.3g} to {course.peak_loss:.3g}" if course.peak_loss is not None else "rises"
     stays = f"has not left {start:.3g} after {probe.steps} steps: it ends at {end}"
+    ended = "was interrupted" if probe.stop_reason is StopReason.INTERRUPTED else "ran out of data"
     notes = {
         Outcome.DESCENDS: falls,
         Outcome.FASTER: f"ends at {end}, below the {alpha.probe.end_loss:.3g} of {alpha.probe.lr:.3g}"
@@ -75,7 +76,7 @@ def _note(course: Course, alpha: Course, start: float, error: str | None) -> str
         Outcome.DIVERGES: _blown_up(course, rises),
         Outcome.STALLS: stays,
         Outcome.FAILS: f"raised after {after}: {(error or '').partition(chr(10))[0]}",
-        Outcome.UNFINISHED: f"{_ended(probe)} after {after}",
+        Outcome.UNFINISHED: f"{ended} after {after}",
     }
     return notes[outcome]
 
@@ -93,10 +94,6 @@ def _blown_up(course: Course, rises: str) -> str:
     if probe.stop_reason is StopReason.DIVERGED:
         return f"{rises}, and was stopped at step {len(probe.losses)} of {probe.steps}"
     return f"{rises}, and ends at {probe.end_loss:.3g}"
-
-
-def _ended(probe: Probe) -> str:
-    return "was interrupted" if probe.stop_reason is StopReason.INTERRUPTED else "ran out of data"
 
 
 def _finding(compared: Sequence[Course], alpha: Course) -> str:
