@@ -104,7 +104,7 @@ def _length(training: Training, *, overfits: bool) -> str:
     return f"{how}, for a training of {known}"
 
 
-SHARES = {"surrounded": 0.85, "overfits": 0.75, "unknown length": 0.7, "far": 0.6, "lowest": 0.5}
+SHARES = {"surrounded": 0.8, "overfits": 0.7, "unknown length": 0.7, "far": 0.6, "lowest": 0.5}
 """Confidence by what the probes show: the share of such suggestions that were within 5 % of the best in the tuning
 trainings of the accuracy benchmark, under both schedules. The least that applies counts."""
 

@@ -8,7 +8,7 @@ They are compared batch by batch, so neither the level of the loss nor its unit 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -71,13 +71,14 @@ class ProbeRound:
         """The learning rate of the best probe; None if all blew up.
 
         It is the lowest of those that do as well as the one with the lowest loss on the mini-batches trained with, but
-        none whose held-out loss lies clearly above that of another.
+        none whose held-out loss lies clearly above that of another. If any has learned something, the others are out.
         """
         if not self.finished:
             return None
-        lowest = min(self.finished.values(), key=lambda probe: probe.end_loss)
-        best = min(lr for lr, probe in self.finished.items() if lr <= lowest.lr and self._as_good(probe, lowest))
-        return min(best, self._highest_that_generalizes)
+        rivals = {lr: probe for lr, probe in self.finished.items() if self._has_learned(probe)} or self.finished
+        lowest = min(rivals.values(), key=lambda probe: probe.end_loss)
+        best = min(lr for lr, probe in rivals.items() if lr <= lowest.lr and self._as_good(probe, lowest))
+        return min(best, _highest_that_generalizes(rivals))
 
     def _as_good(self, probe: Probe, lowest: Probe) -> bool:
         behind = self._ends(probe) - self._ends(lowest)
@@ -87,17 +88,6 @@ class ProbeRound:
 
     def _ends(self, probe: Probe) -> Array:
         return np.array(probe.losses[-self.counted :])
-
-    @property
-    def _highest_that_generalizes(self) -> float:
-        """The highest learning rate whose held-out loss is no more than chance above the lowest of them."""
-        held_out = {lr: np.array(probe.held_out[-1]) for lr, probe in self.finished.items() if probe.held_out}
-        held_out = {lr: losses for lr, losses in held_out.items() if np.isfinite(losses).all()}
-        if not held_out:
-            return math.inf
-        lowest = min(held_out.values(), key=np.mean)
-        above = {lr: losses - lowest for lr, losses in held_out.items()}
-        return max(lr for lr, excess in above.items() if excess.mean() <= _standard_error(excess))
 
     @property
     def is_lowest(self) -> bool:
@@ -111,11 +101,11 @@ class ProbeRound:
 
     @property
     def descends(self) -> bool:
-        """Whether a probe has learned more than chance, by its training or its held-out loss."""
-        return any(
-            self.plateau - probe.end_loss >= SIGNIFICANT * self._error or _falls(probe.held_out)
-            for probe in self.finished.values()
-        )
+        """Whether a probe has learned something."""
+        return any(map(self._has_learned, self.finished.values()))
+
+    def _has_learned(self, probe: Probe) -> bool:
+        return self.plateau - probe.end_loss >= SIGNIFICANT * self._error or _falls(probe.held_out)
 
     @property
     def highest_still(self) -> float | None:
@@ -183,6 +173,17 @@ def _lr(probe: Probe) -> float:
 def _standard_error(values: Array) -> float:
     """Return the standard error of the mean; 0 for a single value, which shows no scatter."""
     return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+
+
+def _highest_that_generalizes(probes: Mapping[float, Probe]) -> float:
+    """Return the highest learning rate whose held-out loss is no more than chance above the lowest of them."""
+    held_out = {lr: np.array(probe.held_out[-1]) for lr, probe in probes.items() if probe.held_out}
+    held_out = {lr: losses for lr, losses in held_out.items() if np.isfinite(losses).all()}
+    if not held_out:
+        return math.inf
+    lowest = min(held_out.values(), key=np.mean)
+    above = {lr: losses - lowest for lr, losses in held_out.items()}
+    return max(lr for lr, excess in above.items() if excess.mean() <= _standard_error(excess))
 
 
 def _falls(held_out: Sequence[Sequence[float]]) -> bool:

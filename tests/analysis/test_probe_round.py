@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from probe_rounds import HIGHEST, STEPS, analysis_with, probe, probes_at, round_at, round_of, valley
 
-from lrfind.analysis.probe_round import COARSE, rounds
+from lrfind.analysis.probe_round import COARSE, ProbeRound, rounds
 from lrfind.records.types import Probe, StopReason
 
 ROOT_10 = math.sqrt(10)
@@ -43,6 +43,14 @@ def test_a_lower_learning_rate_that_soon_catches_up_is_the_best() -> None:
     held_out = 0.5
     assert round_of(noisy(0.1, behind, held_out), noisy(0.3, falling, held_out)).best == 0.1
     assert round_of(noisy(0.1, far_behind, held_out), noisy(0.3, falling, held_out)).best == 0.3
+
+
+def test_a_probe_that_has_learned_nothing_is_not_as_good_as_one_that_has() -> None:
+    start = (2.30, 2.31, 2.29, 2.30)
+    still = Probe(0.1, 16, (1.0,) * 16, StopReason.COMPLETED, (0, 16), (start, start))
+    learns = Probe(0.3, 16, (1.0,) * 16, StopReason.COMPLETED, (0, 16), (start, (2.1, 2.12, 2.09, 2.1)))
+    assert round_of(still, learns).best == 0.3
+    assert round_of(still).best == 0.1
 
 
 def test_a_difference_that_is_only_scatter_leaves_the_lower_one_best() -> None:
@@ -84,7 +92,8 @@ def test_neither_the_level_nor_the_unit_of_the_loss_decides(
         )
         for each in plain
     ]
-    one, two = round_of(*plain), round_of(*other)
+    one = round_of(*plain)
+    two = ProbeRound(tuple(other), unit * (1.0 + offset), unit * 0.01, before=10)
     assert one.best == two.best
     assert one.vertex == pytest.approx(two.vertex, rel=1e-3)
 
