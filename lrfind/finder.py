@@ -68,6 +68,7 @@ def find_lr(
     max_probes: int = DEFAULTS.probes.max_probes,
     refine: bool = DEFAULTS.refine,
     budget: int | None = DEFAULTS.budget,
+    max_time: float | None = DEFAULTS.max_time,
     method: Method = DEFAULTS.analysis.method,
     progress: bool | None = None,
     on_note: Callable[[str], None] | None = None,
@@ -116,6 +117,7 @@ def find_lr(
         max_probes: Most short trainings of one length.
         refine: Whether to train longer, with a budget of ten times `num_iter`.
         budget: Most updates of the sweep and the short trainings together; None is three times `num_iter`.
+        max_time: Seconds after which no further short training begins.
         method: `auto` follows the short trainings; any other method reads the curve alone.
         progress: Whether to show a progress bar on stderr; None shows one on a terminal.
         on_note: Called with each note, a sentence. By default notes go to the logger `lrfind`, as INFO, or as WARNING

@@ -13,6 +13,7 @@ class Observer:
     """Told how a run goes; each call does nothing unless it is replaced.
 
     Attributes:
+        on_search: Called before all sweeps and probes with the most updates that they take together.
         on_sweep: Called before each sweep with the number of its steps.
         on_probe: Called before each short training with the number of its steps.
         on_step: Called for each loss with its index, learning rate and loss.
@@ -20,6 +21,7 @@ class Observer:
         on_error: Called with the fault that cut a sweep short, of which the part before it is kept.
     """
 
+    on_search: Callable[[int], None] = lambda updates: None
     on_sweep: Callable[[int], None] = lambda steps: None
     on_probe: Callable[[int], None] = lambda steps: None
     on_step: Callable[[int, float, float], None] | None = None

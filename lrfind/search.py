@@ -62,10 +62,12 @@ def search(make: Callable[[], Workload], observer: Observer, words: Words = CONF
     clock = _Clock()
     workload = make()
     clock.lap("build_seconds")
+    if probing(workload):
+        observer.on_search(workload.settings.most_updates)
     measured = sweep_until_evident(workload, observer)
     clock.lap("sweep_seconds")
     used = measured.best
-    analysis = measured.analyses[used] if measured.cut_short else probe(workload, measured, observer)
+    analysis = measured.analyses[used] if measured.cut_short else probe(workload, measured, observer, clock)
     if measured.probes:
         clock.lap("probe_seconds")
     return Result(
@@ -130,7 +132,7 @@ def _measured_before(error: LrfindError, measured: Measurements) -> Sweep:
     return Sweep(measured.sweeps[0].seed, (), (), StopReason.FAILED)
 
 
-def probe(workload: Workload, measured: Measurements, observer: Observer) -> Analysis:
+def probe(workload: Workload, measured: Measurements, observer: Observer, clock: _Clock) -> Analysis:
     """Check the best sweep with probes, add them to `measured`, and return the analysis.
 
     If no probe can be made, for example because the data can be read only once, the analysis of the sweep stands.
@@ -141,8 +143,12 @@ def probe(workload: Workload, measured: Measurements, observer: Observer) -> Ana
 
     limits = _limits(workload, len(analysis.smoothed))
     held_out = workload.held_out
+    pace = clock.seconds["sweep_seconds"] / max(1, len(measured.sweeps[measured.best].losses))
     while (following := next_probe(analysis, measured.probes, limits)) is not None:
         lr, steps = following
+        if workload.settings.max_time is not None and clock.elapsed + steps * pace > workload.settings.max_time:
+            observer.on_note(Note("No time for another probe: $max_time is near."))
+            break
         if measured.probes and steps > measured.probes[-1].steps:
             observer.on_note(Note(f"Training longer around the best learning rate: {steps} steps each."))
         made = _probe(workload, lr, steps, measured, observer, held_out)
@@ -227,8 +233,13 @@ class _Clock:
     """Seconds between laps, by name."""
 
     def __init__(self) -> None:
-        self._last = time.perf_counter()
+        self._start = self._last = time.perf_counter()
         self.seconds: dict[str, float] = {}
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self._start
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()

@@ -158,6 +158,8 @@ class Settings:
     budget: Steps | None = None
     """Updates of the sweep and its probes together, at the most. If not set, three times those of the sweep: 300, as
     a rule; with `refine` ten times: 1000."""
+    max_time: Positive | None = None
+    """Seconds after which no further probe begins; one that would last longer does not begin either."""
     sweep: SweepSettings = field(default_factory=SweepSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     probes: ProbeSettings = field(default_factory=ProbeSettings)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lrfind.check.verdict import Finding, Verdict
+from lrfind.errors import ExitCode
 from lrfind.output.curve import findings, format_lr
 from lrfind.output.terminal_plot import sketch
 from lrfind.records.types import Result
@@ -54,6 +55,7 @@ def as_document(verdict: Verdict) -> dict[str, Any]:
     analysis = verdict.result.analysis
     return {
         "status": verdict.finding,
+        "passes": verdict.exit_code is ExitCode.OK,
         "message": verdict.message,
         "lr": verdict.lr,
         "factor": verdict.factor,
@@ -69,8 +71,9 @@ def as_document(verdict: Verdict) -> dict[str, Any]:
 
 
 def _headline(verdict: Verdict) -> str:
-    words = {Finding.OK: "Passed", Finding.NO_SUGGESTION: "Cannot tell", Finding.CUT_SHORT: "Not done"}
-    return words.get(verdict.finding, "Failed")
+    words = {Finding.NO_SUGGESTION: "Cannot tell", Finding.CUT_SHORT: "Not done"}
+    passed = {Finding.TOO_LOW: "Passed with a warning"}.get(verdict.finding, "Passed")
+    return words.get(verdict.finding, passed if verdict.exit_code is ExitCode.OK else "Failed")
 
 
 def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from lrfind.analysis.recorded import settings_of_record
 from lrfind.errors import ExitCode, Fault, RecordError
 from lrfind.records.types import Result
 
@@ -51,6 +52,7 @@ class Verdict:
             Finding.OK: ExitCode.OK,
             Finding.NO_SUGGESTION: ExitCode.NO_SUGGESTION,
             Finding.CUT_SHORT: ExitCode.FAILED if self.result.error else ExitCode.INTERRUPTED,
+            Finding.TOO_LOW: ExitCode.OUTSIDE if lower_edge_is_known(self.result) else ExitCode.OK,
         }
         return codes.get(self.finding, ExitCode.OUTSIDE)
 
@@ -74,12 +76,21 @@ def judge(result: Result, lr: float | None, baseline: Result | None, tolerance: 
     if analysis.suggested_lr is None or analysis.safe_range is None:
         return Verdict(Finding.NO_SUGGESTION, analysis.message, lr, None, baseline_lr, None, tolerance, result)
     drift = None if baseline_lr is None else analysis.suggested_lr / baseline_lr
-    finding, factor, messages = _beside_range(lr, analysis.suggested_lr, analysis.safe_range)
+    finding, factor, messages = _beside_range(result, lr, analysis.suggested_lr, analysis.safe_range)
     if drift is not None and baseline_lr is not None:
         drifted = max(drift, 1 / drift) > tolerance
         messages.append(_of_drift(analysis.suggested_lr, baseline_lr, drift, tolerance, drifted=drifted))
         finding = Finding.DRIFTED if drifted and finding is Finding.OK else finding
     return Verdict(finding, " ".join(messages), lr, factor, baseline_lr, drift, tolerance, result)
+
+
+def lower_edge_is_known(result: Result) -> bool:
+    """Tell whether the lower edge of the safe range holds for the training: whether probes were half as long, or more.
+
+    A learning rate that is too low for a short training may be right for a longer one.
+    """
+    train_steps = (settings_of_record(result).get("train") or {}).get("steps")
+    return train_steps is not None and any(2 * probe.steps >= train_steps for probe in result.probes)
 
 
 def _cut_short(result: Result) -> str | None:
@@ -102,7 +113,7 @@ def baseline_rate(baseline: Result, result: Result) -> float:
 
 
 def _beside_range(
-    lr: float | None, suggested: float, safe_range: tuple[float, float]
+    result: Result, lr: float | None, suggested: float, safe_range: tuple[float, float]
 ) -> tuple[Finding, float | None, list[str]]:
     low, high = safe_range
     if lr is None:
@@ -112,7 +123,10 @@ def _beside_range(
     if lr > high:
         return Finding.TOO_HIGH, lr / high, [f"LR {lr:.3g} is too high: {_times(lr / high)} above {within}; {use}"]
     if lr < low:
-        return Finding.TOO_LOW, low / lr, [f"LR {lr:.3g} is too low: {_times(low / lr)} below {within}; {use}"]
+        messages = [f"LR {lr:.3g} is too low: {_times(low / lr)} below {within}; {use}"]
+        if not lower_edge_is_known(result):
+            messages.append("A training much longer than the probes may need one so low, so this is only a warning.")
+        return Finding.TOO_LOW, low / lr, messages
     return Finding.OK, None, [f"LR {lr:.3g} lies in {within}."]
 
 

@@ -46,6 +46,7 @@ def run(
     end_lr: Annotated[str | None, typer.Option(metavar="LR", help="Last learning rate.")] = None,
     refine: Annotated[bool, typer.Option("--refine", help="Check the LR with more and longer trainings.")] = False,
     budget: Annotated[str | None, typer.Option(metavar="N", help="Updates of sweep and probes at most.")] = None,
+    max_time: Annotated[str | None, typer.Option(metavar="S", help="Seconds after which no probe begins.")] = None,
     quiet: Quiet = False,
     write_config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the config with the LR filled in.", show_default=False)
@@ -86,6 +87,7 @@ def run(
         "sweep.end_lr": ("--end-lr", end_lr),
         "refine": ("--refine", refine or None),
         "budget": ("--budget", budget),
+        "max_time": ("--max-time", max_time),
     }
     given = {key: flag for key, flag in flags.items() if flag[1] is not None}
     configs, values = split([str(config), *(overrides or ())])
@@ -152,6 +154,7 @@ def _dry_run(config: Config, path: Path, form: Format, keep: KeepDocument) -> Ex
     plan = {
         "title": title,
         **{key: getattr(settings, key) for key in ("num_iter", "start_lr", "end_lr", "mode")},
+        "most_updates": config.settings.most_updates,
         "first_loss": loss,
     }
     text = dumps({"dry_run": plan, "source": str(path), "config": config.model_dump(mode="json")}, line=True)
@@ -162,6 +165,7 @@ def _dry_run(config: Config, path: Path, form: Format, keep: KeepDocument) -> Ex
         print_result(
             f"{title}\n{'works' if usable else 'runs'}: one step was trained, with a loss of {loss:.4g}\n"
             f"would sweep {settings.num_iter} steps, {settings.mode}, from {settings.start_lr:g} to {settings.end_lr:g}"
+            f"\nwould probe after it, with at most {config.settings.most_updates} updates in all"
         )
     if not usable:
         tell(f"lrfind: the first loss is {loss}: look for it in the data, the model or the loss")

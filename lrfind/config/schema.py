@@ -207,6 +207,8 @@ class Config(Section):
     budget: Steps | None = None
     """Updates of the sweep and its probes together, at the most. If not set, three times `sweep.num_iter`; with
     `refine` ten times."""
+    max_time: Positive | None = None
+    """Seconds after which no further probe begins; one that would last longer does not begin either."""
     analysis: AnalysisSettings = AnalysisSettings()
     output: OutputConfig = OutputConfig()
 
@@ -214,7 +216,7 @@ class Config(Section):
     def settings(self) -> Settings:
         """What a search needs to know beside what is trained."""
         parts = (self.sweep, self.train, self.probes, self.analysis)
-        return Settings(self.seed, self.precision, self.refine, self.budget, *parts)
+        return Settings(self.seed, self.precision, self.refine, self.budget, self.max_time, *parts)
 
     @model_validator(mode="after")
     def _groups_have_a_base(self) -> Config:

@@ -15,6 +15,7 @@ KEYS = {
     "precision": "precision",
     "refine": "refine",
     "budget": "budget",
+    "max_time": "max_time",
     "start_lr": "sweep.start_lr",
     "end_lr": "sweep.end_lr",
     "num_iter": "sweep.num_iter",

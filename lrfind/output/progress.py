@@ -43,21 +43,50 @@ def _printer(console: Console) -> Callable[[Note], None]:
 
 
 def _on_bar(progress: Progress) -> Observer:
-    task = progress.add_task("sweep", total=None, now="")
-
-    def on_step(index: int, lr: float, loss: float) -> None:
-        progress.update(task, completed=index + 1, now=f"LR {lr:.2e}  loss {loss:.4g}")
-
-    def on_start(description: str) -> Callable[[int], None]:
-        return lambda steps: progress.reset(task, total=steps, description=description, now="")
-
+    bar = _Bar(progress)
     return Observer(
-        on_sweep=on_start("sweep"),
-        on_probe=on_start("probe"),
-        on_step=on_step,
+        on_search=bar.search,
+        on_sweep=bar.sweep,
+        on_probe=bar.probe,
+        on_step=bar.step,
         on_note=_printer(progress.console),
         on_error=report_error,
     )
+
+
+class _Bar:
+    """One bar over all updates of a search; without one, over those of each training."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("sweep", total=None, now="")
+        self._most: int | None = None
+        self._before = self._steps = self._probes = 0
+
+    def search(self, updates: int) -> None:
+        self._most = updates
+        self._before = self._steps = self._probes = 0
+        self._progress.reset(self._task, total=updates, description="sweep", now="")
+
+    def sweep(self, steps: int) -> None:
+        self._start(steps, "sweep")
+
+    def probe(self, steps: int) -> None:
+        self._probes += 1
+        self._start(steps, f"probe {self._probes}")
+
+    def _start(self, steps: int, description: str) -> None:
+        self._before += self._steps
+        self._steps = 0
+        if self._most is None:
+            self._before = 0
+            self._progress.reset(self._task, total=steps, description=description, now="")
+        else:
+            self._progress.update(self._task, description=description, now="")
+
+    def step(self, index: int, lr: float, loss: float) -> None:
+        self._steps = index + 1
+        self._progress.update(self._task, completed=self._before + self._steps, now=f"LR {lr:.2e}  loss {loss:.4g}")
 
 
 def bar_on_stderr() -> contextlib.AbstractContextManager[Observer]:

@@ -9,6 +9,7 @@ from helpers import END_LR, example_result, refused_result
 
 from lrfind.check.verdict import Finding, judge
 from lrfind.errors import ExitCode, RecordError
+from lrfind.records.types import Probe, StopReason
 
 LOW, HIGH = 2e-3, 4e-2  # of the example
 
@@ -31,7 +32,16 @@ def test_a_learning_rate_is_judged_by_the_safe_range(
     assert verdict.finding is finding
     assert verdict.factor == (None if factor is None else pytest.approx(factor))
     assert words in verdict.message
-    assert verdict.exit_code is (ExitCode.OK if finding is Finding.OK else ExitCode.OUTSIDE)
+    assert verdict.exit_code is (ExitCode.OUTSIDE if finding is Finding.TOO_HIGH else ExitCode.OK)
+
+
+@pytest.mark.parametrize(("train_steps", "code"), [(None, ExitCode.OK), (1000, ExitCode.OK), (100, ExitCode.OUTSIDE)])
+def test_too_low_fails_only_if_the_probes_saw_trainings_of_that_length(train_steps: int | None, code: ExitCode) -> None:
+    probe = Probe(0.01, 66, (1.0,) * 66, StopReason.COMPLETED)
+    result = replace(example_result(), probes=(probe,), settings={"train": {"steps": train_steps}})
+    verdict = judge(result, 1e-4, None, 2.0)
+    assert (verdict.finding, verdict.exit_code) == (Finding.TOO_LOW, code)
+    assert ("only a warning" in verdict.message) == (code is ExitCode.OK)
 
 
 @pytest.mark.parametrize(

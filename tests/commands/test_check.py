@@ -28,7 +28,8 @@ def test_the_rate_of_the_config_is_judged(project: Project, suggested: float) ->
     assert (high.code, high.json["status"]) == (4, "too_high")
     assert high.json["suggested_lr"] == suggested
     low = project.main("check", config, FAST, f"optimizer.lr={suggested / 1000}", "--json")
-    assert (low.code, low.json["status"]) == (4, "too_low")
+    assert (low.code, low.json["status"], low.json["passes"]) == (0, "too_low", True)
+    assert "only a warning" in low.json["message"]
     assert low.json["factor"] == pytest.approx(low.json["safe_range"][0] / low.json["lr"])
 
 
