@@ -14,57 +14,12 @@ from lrfind.pipeline import read_config, run, try_out
 from lrfind.records.json_format import to_json, to_result
 from lrfind.records.types import Refusal, Result, Status, StopReason
 
-MODULE = '''\
-import math
-import torch
-from torch import nn
-from torch.utils.data import TensorDataset
-
-
-def line(noise=0.0, count=256):
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(count, 4, generator=generator)
-    return TensorDataset(x, x.sum(1, keepdim=True) + noise * torch.randn(count, 1, generator=generator))
-
-
-def once():
-    return (batch for batch in [(torch.randn(8, 4), torch.randn(8, 1)) for _ in range(30)])
-
-
-class Step:
-    """A step whose loss is noise, and which does something at one of its calls."""
-
-    calls = 0
-
-    def __init__(self, at=None, event="", noise=1.0, learns=False):
-        self.at, self.event, self.noise, self.learns = at, event, noise, learns
-        Step.calls = 0
-
-    def __call__(self, model, batch):
-        Step.calls += 1
-        if Step.calls == self.at:
-            if self.event == "interrupt":
-                raise KeyboardInterrupt
-            if self.event == "raise":
-                raise ValueError("bad sample")
-            return model(batch[0]).sum() * math.nan
-        if self.learns:
-            return nn.functional.mse_loss(model(batch[0]), batch[1])
-        return 0 * model(batch[0]).sum() + 2 + self.noise * torch.randn(())
-'''
-
-
-@pytest.fixture(autouse=True)
-def _module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "run_for_test.py").write_text(MODULE)
-    monkeypatch.syspath_prepend(tmp_path)
-
 
 def config(sweep: dict[str, Any] | None = None, **sections: Any) -> Config:
     document: dict[str, Any] = {
         "device": "cpu",
         "model": {"_target_": "torch.nn.Linear", "in_features": 4, "out_features": 1},
-        "data": {"dataset": {"_target_": "run_for_test.line"}, "batch_size": 64},
+        "data": {"dataset": {"_target_": "regression.line"}, "batch_size": 64},
         "loss": {"_target_": "torch.nn.MSELoss"},
         "optimizer": {"_target_": "torch.optim.SGD"},
         "sweep": {"start_lr": 1e-5, "end_lr": 10, **(sweep or {})},
@@ -73,7 +28,7 @@ def config(sweep: dict[str, Any] | None = None, **sections: Any) -> Config:
 
 
 def noise(**arguments: Any) -> dict[str, Any]:
-    return {"_target_": "run_for_test.Step", **arguments}
+    return {"_target_": "regression.Step", **arguments}
 
 
 def run_it(config: Config, observer: Observer | None = None) -> Result:
@@ -176,7 +131,7 @@ def test_a_loss_that_is_nan_at_once_is_refused() -> None:
 
 def test_a_loader_that_can_be_read_once_is_swept_once() -> None:
     notes: list[Note] = []
-    sections = {"data": {"loader": {"_target_": "run_for_test.once"}}, "step": noise()}
+    sections = {"data": {"loader": {"_target_": "regression.once"}}, "step": noise()}
     result = run_it(config({"num_iter": 20}, **sections), Observer(on_note=notes.append))
     assert result.probes == ()
     assert any("cannot be read again" in str(note) for note in notes)
@@ -186,7 +141,7 @@ def test_a_loader_that_can_be_read_once_is_swept_once() -> None:
 
 
 def test_one_batch_is_recycled() -> None:
-    data = {"dataset": {"_target_": "run_for_test.line", "count": 8}, "batch_size": 16}
+    data = {"dataset": {"_target_": "regression.line", "count": 8}, "batch_size": 16}
     assert len(run_it(config(data=data)).sweep.losses) > 50
 
 
@@ -209,7 +164,7 @@ def test_reading_a_config_checks_its_targets(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(
         "model: {_target_: torch.nn.Linear, in_features: 4, out_features: 1}\n"
-        "data: {dataset: {_target_: run_for_test.line}, batch_size: 16}\n"
+        "data: {dataset: {_target_: regression.line}, batch_size: 16}\n"
         "optimizer: {_target_: torch.optim.SGD, weight_decay: '5e-4'}\n"
     )
     optimizer = read_config(path).optimizer
@@ -289,50 +244,13 @@ def test_a_fault_while_probing_leaves_the_sweep_as_it_is_and_is_told() -> None:
     assert [str(error) for error in told] == [result.error]
 
 
-SLOW = '''\
-import torch
-from torch import nn
-
-
-class Plateau(nn.Module):
-    """Learns nothing in its first 60 steps, then all at once; too high a learning rate blows up at once."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(()))
-
-    def forward(self, batch):
-        moved = self.weight
-        loss = 2 - torch.sigmoid(4 * (moved - 3)) + 0.02 * torch.randn(())
-        return torch.exp((moved - 40).clamp(min=0)) - 1 + loss
-
-
-def step(model, batch):
-    return model(batch)
-
-
-class Steady(torch.optim.SGD):
-    """Moves by the learning rate at every step, whatever the gradient says."""
-
-    def step(self):
-        with torch.no_grad():
-            for group in self.param_groups:
-                for parameter in group["params"]:
-                    parameter += group["lr"]
-'''
-
-
-def test_a_network_that_first_sits_on_a_plateau_is_found_by_probing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "slow_for_test.py").write_text(SLOW)
-    monkeypatch.syspath_prepend(tmp_path)
+def test_a_network_that_first_sits_on_a_plateau_is_found_by_probing() -> None:
     result = run_it(
         config(
             {"num_iter": 20, "end_lr": 0.3},
-            model={"_target_": "slow_for_test.Plateau"},
-            step={"_target_": "slow_for_test.step", "_partial_": True},
-            optimizer={"_target_": "slow_for_test.Steady"},
+            model={"_target_": "plateau.Plateau"},
+            step={"_target_": "plateau.step", "_partial_": True},
+            optimizer={"_target_": "plateau.Steady"},
             budget=600,
         )
     )

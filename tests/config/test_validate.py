@@ -118,64 +118,22 @@ def test_checking_builds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     check_targets(config(model={"_target_": "never_called.make"}), "c.yaml")
 
 
-DECORATED = """\
-import functools
+def test_a_decorator_may_add_arguments() -> None:
+    check_targets(config(model={"_target_": "decorated.net", "width": 3, "extra": 1}), "c.yaml")
+    assert "'width'" in faults(model={"_target_": "decorated.net", "extra": 1})["model"]
+    assert set(faults(model={"_target_": "decorated.net", "width": 1, "wdth": 1})) == {"model.wdth"}
 
 
-def more(function):
-    @functools.wraps(function)
-    def wrapper(*args, extra=None, **kwargs):
-        return function(*args, **kwargs)
-    return wrapper
-
-
-@more
-def net(width):
-    ...
-
-
-class System:
-    def __init__(self, optimizer):
-        ...
-"""
-
-
-PROPERTIES = """
-
-class Config:
-    @more
-    def __init__(self, width):
-        ...
-
-    labels = property(lambda self: 0, lambda self, value: None)
-    depth = property(lambda self: 0)
-"""
-
-
-def test_a_decorator_may_add_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "decorated_net.py").write_text(DECORATED)
-    monkeypatch.syspath_prepend(tmp_path)
-    check_targets(config(model={"_target_": "decorated_net.net", "width": 3, "extra": 1}), "c.yaml")
-    assert "'width'" in faults(model={"_target_": "decorated_net.net", "extra": 1})["model"]
-    assert set(faults(model={"_target_": "decorated_net.net", "width": 1, "wdth": 1})) == {"model.wdth"}
-
-
-def test_a_decorated_class_may_take_its_properties(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "decorated_config.py").write_text(DECORATED + PROPERTIES)
-    monkeypatch.syspath_prepend(tmp_path)
-    check_targets(config(model={"_target_": "decorated_config.Config", "width": 1, "labels": 3}), "c.yaml")
-    found = faults(model={"_target_": "decorated_config.Config", "width": 1, "label": 3, "depth": 2})
+def test_a_decorated_class_may_take_its_properties() -> None:
+    check_targets(config(model={"_target_": "decorated.Config", "width": 1, "labels": 3}), "c.yaml")
+    found = faults(model={"_target_": "decorated.Config", "width": 1, "label": 3, "depth": 2})
     assert found["model.label"].endswith("did you mean labels?")
     assert set(found) == {"model.label", "model.depth"}
 
 
-def test_nodes_that_hydra_is_told_to_leave_alone_are_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "own_system.py").write_text(DECORATED)
-    monkeypatch.syspath_prepend(tmp_path)
+def test_nodes_that_hydra_is_told_to_leave_alone_are_left_alone() -> None:
     inner = {"_target_": "torch.optim.Adam", "lr": 1e-3}
-    node = {"_target_": "own_system.System", "_recursive_": False, "optimizer": inner}
+    node = {"_target_": "decorated.System", "_recursive_": False, "optimizer": inner}
     check_targets(config(model=node), "c.yaml")
 
 
@@ -193,23 +151,7 @@ def test_positional_arguments_of_the_optimizer_would_be_dropped() -> None:
     check_targets(config(optimizer={"_target_": "torch.optim.SGD", "_args_": []}), "c.yaml")
 
 
-OWN_OPTIMIZER = """\
-class Lit:
-    def configure_optimizers(self): ...
-
-
-class Net: ...
-
-
-def make(): ...
-"""
-
-
-def test_only_a_model_with_an_optimizer_of_its_own_goes_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "own_optimizer.py").write_text(OWN_OPTIMIZER)
-    monkeypatch.syspath_prepend(tmp_path)
+def test_only_a_model_with_an_optimizer_of_its_own_goes_without(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("lightning.pytorch", "pytorch_lightning"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     check_targets(config(model={"_target_": "own_optimizer.Lit"}, optimizer=None), "c.yaml")
@@ -221,10 +163,8 @@ def test_only_a_model_with_an_optimizer_of_its_own_goes_without(
 
 @pytest.mark.parametrize("package", ["lightning.pytorch", "pytorch_lightning"])
 def test_what_a_function_returns_shows_later_where_lightning_is_in_use(
-    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "own_optimizer.py").write_text(OWN_OPTIMIZER)
-    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(sys.modules, package, sys)
     check_targets(config(model={"_target_": "own_optimizer.make"}, optimizer=None), "c.yaml")
     assert set(faults(model={"_target_": "own_optimizer.Net"}, optimizer=None)) == {"optimizer"}

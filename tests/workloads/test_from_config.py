@@ -21,79 +21,6 @@ from lrfind.workloads.from_config import build_model, build_step, build_workload
 CPU = torch.device("cpu")
 LAYER = {"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1}
 
-MODULE = """\
-import torch
-from torch import nn
-from torch.utils.data import Dataset, IterableDataset, TensorDataset
-
-
-def tensors(count=40):
-    return TensorDataset(torch.arange(float(count)).reshape(-1, 1), torch.zeros(count, 1))
-
-
-class Plain(Dataset):
-    def __init__(self, count=40):
-        self.count = count
-
-    def __len__(self):
-        return self.count
-
-    def __getitem__(self, index):
-        return torch.tensor([float(index)]), torch.zeros(1)
-
-
-class Stream(IterableDataset):
-    def __iter__(self):
-        return iter([(torch.tensor([float(index)]), torch.zeros(1)) for index in range(40)])
-
-
-def longest_first(samples, key=0):
-    return sorted((sample[key] for sample in samples), key=len, reverse=True)
-
-
-def no_dataset():
-    return object()
-
-
-def frozen():
-    return nn.Linear(1, 1).requires_grad_(False)
-
-
-def half_frozen():
-    model = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
-    model[0].requires_grad_(False)
-    return model
-
-
-def no_module():
-    return "a string"
-
-
-def raises():
-    raise RuntimeError("out of luck")
-
-
-def fixed(parameters):
-    return torch.optim.SGD(parameters, lr=0.5)
-
-
-class ScheduleFree(torch.optim.SGD):
-    trains = False
-
-    def train(self):
-        self.trains = True
-
-
-def my_step(model, batch, scale=1.0):
-    return scale * model(batch[0]).sum()
-"""
-
-
-@pytest.fixture(autouse=True)
-def _module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "built_for_test.py").write_text(MODULE)
-    monkeypatch.syspath_prepend(tmp_path)
-
 
 def config(**sections: Any) -> Config:
     document: dict[str, Any] = {
@@ -108,7 +35,7 @@ def config(**sections: Any) -> Config:
 
 def data(name: str, batch_size: int = 8, **more: Any) -> dict[str, Any]:
     keys = {key: more.pop(key) for key in ("shuffle", "num_workers") if key in more}
-    return {"dataset": {"_target_": f"built_for_test.{name}", **more}, "batch_size": batch_size, **keys}
+    return {"dataset": {"_target_": f"parts.{name}", **more}, "batch_size": batch_size, **keys}
 
 
 def pass_over(config: Config) -> list[list[float]]:
@@ -179,23 +106,23 @@ def test_a_loader_of_ones_own_is_taken_as_it_is() -> None:
     [
         ("frozen", "expected at least one trainable parameter, got none"),
         ("no_module", r"model: expected a torch.nn.Module, got str"),
-        ("raises", "model: building built_for_test.raises failed: RuntimeError: out of luck"),
+        ("raises", "model: building parts.raises failed: RuntimeError: out of luck"),
     ],
 )
 def test_a_model_that_cannot_be_trained(name: str, words: str) -> None:
     with pytest.raises(UserCodeError, match=words):
-        build_workload(config(model={"_target_": f"built_for_test.{name}"}), "c.yaml").fresh()
+        build_workload(config(model={"_target_": f"parts.{name}"}), "c.yaml").fresh()
 
 
 def test_the_users_own_frame_is_shown_when_building_raises() -> None:
     with pytest.raises(UserCodeError) as error:
-        build_model(config(model={"_target_": "built_for_test.raises"}), CPU)
-    assert "built_for_test.py" in error.value.user_traceback
+        build_model(config(model={"_target_": "parts.raises"}), CPU)
+    assert "parts.py" in error.value.user_traceback
     assert "hydra" not in error.value.user_traceback
 
 
 def test_the_model_is_in_training_mode_and_its_trainable_parameters_are_optimized() -> None:
-    model, optimizer, *_ = build_workload(config(model={"_target_": "built_for_test.half_frozen"}), "c.yaml").fresh()
+    model, optimizer, *_ = build_workload(config(model={"_target_": "parts.half_frozen"}), "c.yaml").fresh()
     assert model.training
     assert [id(parameter) for parameter in optimizer.param_groups[0]["params"]] == [
         id(parameter) for parameter in list(model.parameters())[2:]
@@ -217,7 +144,7 @@ def test_a_loss_may_be_a_function() -> None:
 
 
 def test_a_step_of_ones_own_takes_its_arguments_from_the_config() -> None:
-    node = {"_target_": "built_for_test.my_step", "_partial_": True, "scale": 2.0}
+    node = {"_target_": "parts.my_step", "_partial_": True, "scale": 2.0}
     assert build_step(config(step=node), CPU)(nn.Identity(), [torch.ones(3)]).item() == 6
 
 
@@ -245,13 +172,13 @@ def test_an_optimizer_node_of_a_hydra_project_may_say_partial() -> None:
 
 
 def test_an_optimizer_that_takes_no_learning_rate_gets_none() -> None:
-    _, optimizer, *_ = build_workload(config(optimizer={"_target_": "built_for_test.fixed"}), "c.yaml").fresh()
+    _, optimizer, *_ = build_workload(config(optimizer={"_target_": "parts.fixed"}), "c.yaml").fresh()
     assert optimizer.param_groups[0]["lr"] == 0.5
 
 
 @pytest.mark.parametrize("name", ["tensors", "Plain", "Stream"])
 def test_samples_are_put_together_as_the_config_says(name: str) -> None:
-    node = {"_target_": "built_for_test.longest_first", "_partial_": True, "key": 1}
+    node = {"_target_": "parts.longest_first", "_partial_": True, "key": 1}
     settings = {**data(name), "collate_fn": node}
     (*_, batches) = build_workload(config(data=settings), "c.yaml").fresh()
     first = next(iter(batches))
@@ -259,7 +186,7 @@ def test_samples_are_put_together_as_the_config_says(name: str) -> None:
 
 
 def test_a_collate_fn_is_something_to_call() -> None:
-    settings = {**data("tensors"), "collate_fn": {"_target_": "built_for_test.no_module"}}
+    settings = {**data("tensors"), "collate_fn": {"_target_": "parts.no_module"}}
     with pytest.raises(UserCodeError, match=r"data\.collate_fn: expected something to call, got str"):
         build_workload(config(data=settings), "c.yaml").fresh()
 
@@ -314,7 +241,7 @@ def test_what_the_user_should_know_is_told_once_in_a_run() -> None:
 
 
 def test_a_schedule_free_optimizer_is_put_in_its_training_mode() -> None:
-    _, optimizer, *_ = build_workload(config(optimizer={"_target_": "built_for_test.ScheduleFree"}), "c.yaml").fresh()
+    _, optimizer, *_ = build_workload(config(optimizer={"_target_": "parts.ScheduleFree"}), "c.yaml").fresh()
     assert optimizer.trains  # type: ignore[attr-defined]
 
 
