@@ -2,78 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from cli import Project, open_project
+from cli import Project
 from transformers import BatchEncoding, BatchFeature, BertConfig, BertForSequenceClassification
 
 from lrfind.training.batch import to_device
 
 pytestmark = pytest.mark.slow
-
-OWN = """\
-import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
-from torch import nn
-from torch.utils.data import Dataset
-from transformers import PreTrainedTokenizerFast
-
-WORDS = ["[PAD]", "good", "bad", "film", "book", "the", "a", "was"]
-
-
-def tokenizer():
-    words = Tokenizer(models.WordLevel({word: index for index, word in enumerate(WORDS)}, unk_token="[PAD]"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    return PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]")
-
-
-class Reviews(Dataset):
-    def __init__(self, tokenizer, label="label"):
-        texts = [f"{a} {b} {c}" for a in ("the", "a", "the good the") for b in ("film", "book") for c in
-                 ("was good", "was bad", "was the good", "was a bad film")]
-        self.samples = [{**tokenizer(text), label: int("bad" in text)} for text in texts] * 4
-
-    def __len__(self):
-        return len(self.samples)
-
-    def __getitem__(self, index):
-        return self.samples[index]
-
-
-class Text(Dataset):
-    def __len__(self):
-        return 64
-
-    def __getitem__(self, index):
-        tokens = torch.arange(8) % 4 + 1
-        return {"input_ids": tokens, "labels": tokens}
-
-
-def logits_and_loss(model, batch):
-    return model(**batch)[0]
-
-
-class Pictures(Dataset):
-    def __len__(self):
-        return 16
-
-    def __getitem__(self, index):
-        picture = torch.zeros(3, 64, 64)
-        picture[:, 16:48, 16:48] = 1 + index % 2
-        box = {"boxes": torch.tensor([[16.0, 16.0, 48.0, 48.0]]), "labels": torch.tensor([1 + index % 2])}
-        return picture, (box if self.boxes else index % 2)
-
-    def __init__(self, boxes=True):
-        self.boxes = boxes
-
-
-def collate(samples):
-    return tuple(zip(*samples))
-"""
 
 BERT = """\
 model:
@@ -81,7 +20,7 @@ model:
   config: {_target_: transformers.BertConfig, num_labels: 2, vocab_size: 8, hidden_size: 16, num_hidden_layers: 1,
            num_attention_heads: 2, intermediate_size: 16, hidden_dropout_prob: 0.0, attention_probs_dropout_prob: 0.0}
 data:
-  dataset: {_target_: own.Reviews, tokenizer: {_target_: own.tokenizer}}
+  dataset: {_target_: libraries.Reviews, tokenizer: {_target_: libraries.tokenizer}}
   batch_size: 96
   collate_fn: {_target_: transformers.DataCollatorWithPadding, tokenizer: "${data.dataset.tokenizer}"}
 optimizer: {_target_: torch.optim.AdamW}
@@ -95,7 +34,7 @@ model:
   config: {_target_: transformers.GPT2Config, vocab_size: 8, n_positions: 8, n_embd: 16, n_layer: 1, n_head: 2,
            bos_token_id: 0, eos_token_id: 0}
 data:
-  dataset: {_target_: own.Text}
+  dataset: {_target_: libraries.Text}
   batch_size: 64
   collate_fn: {_target_: transformers.default_data_collator, _partial_: true}
 optimizer: {_target_: torch.optim.AdamW}
@@ -105,7 +44,7 @@ output: {plot: none}
 
 RESNET = """\
 model: {_target_: torchvision.models.resnet18, num_classes: 2}
-data: {dataset: {_target_: own.Pictures, boxes: false}, batch_size: 16}
+data: {dataset: {_target_: libraries.Pictures, boxes: false}, batch_size: 16}
 loss: {_target_: torch.nn.CrossEntropyLoss}
 optimizer: {_target_: torch.optim.SGD}
 sweep: {start_lr: 1e-6, num_iter: 12, max_iter: 12}
@@ -116,9 +55,9 @@ DETECTION = """\
 model: {_target_: torchvision.models.detection.fasterrcnn_mobilenet_v3_large_320_fpn, weights: null,
         weights_backbone: null, num_classes: 3, min_size: 64, max_size: 64, box_batch_size_per_image: 8}
 data:
-  dataset: {_target_: own.Pictures}
+  dataset: {_target_: libraries.Pictures}
   batch_size: 2
-  collate_fn: {_target_: own.collate, _partial_: true}
+  collate_fn: {_target_: libraries.collate, _partial_: true}
 optimizer: {_target_: torch.optim.SGD}
 sweep: {start_lr: 1e-5, end_lr: 1e-2, num_iter: 12, max_iter: 12}
 output: {plot: none}
@@ -126,10 +65,9 @@ output: {plot: none}
 
 
 @pytest.fixture
-def project(tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        (opened.folder / "own.py").write_text(OWN)
-        yield opened
+def project(project: Project) -> Project:
+    project.bring("libraries")
+    return project
 
 
 def losses(project: Project, config: str, *overrides: str) -> list[float]:
@@ -158,7 +96,7 @@ def test_samples_of_equal_length_need_no_collate_fn(project: Project) -> None:
 
 
 def test_a_tuple_is_read_like_an_output_with_names(project: Project) -> None:
-    step = "step={_target_: own.logits_and_loss, _partial_: true}"
+    step = "step={_target_: libraries.logits_and_loss, _partial_: true}"
     named = losses(project, BERT)
     assert losses(project, BERT, "model.config.return_dict=false") == named
     assert losses(project, BERT, step) == named

@@ -3,22 +3,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
-INTERRUPTED_WHILE_LOADING = """
-import sys
-import lrfind.__main__
-
-class CtrlC:
-    def find_spec(self, name, *_):
-        if name == "lrfind.commands.app":
-            raise KeyboardInterrupt
-
-sys.meta_path.insert(0, CtrlC())
-lrfind.__main__.main()
-"""
+from cli import FIXTURES
 
 
 def test_ctrl_c_while_the_command_is_loaded_shows_no_traceback() -> None:
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED_WHILE_LOADING], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, FIXTURES / "scripts" / "interrupted_while_loading.py"], capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr == "lrfind: interrupted before anything was measured\n"
 

@@ -180,21 +180,8 @@ def test_signal_in_mid_sweep_keeps_what_was_measured(project: Project, number: s
 
 
 def test_second_ctrl_c_while_the_result_is_saved_does_not_lose_it(project: Project) -> None:
-    project.add(
-        """
-        import lrfind.output.files as files
-        write = files.write_atomically
-        def interrupted_write(path, data):
-            os.kill(os.getpid(), signal.SIGINT)
-            write(path, data)
-        files.write_atomically = interrupted_write
-        def act(step, value):
-            if step == 40: os.kill(os.getpid(), signal.SIGINT)
-            return value
-        def loss(): return on_step(act)
-        """
-    )
-    outcome = project.process(LOSS, "--json")
+    project.bring("interrupts")
+    outcome = project.process("loss._target_=interrupts.loss", "--json")
     assert outcome.code == 130
     assert outcome.json == strict_json(project.record.read_text())
     assert outcome.json["stop_reason"] == "interrupted"

@@ -6,12 +6,11 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from cli import Project, open_project, shell
+from cli import Project, shell
 
 from lrfind.commands.init import NEEDS, TEMPLATES, Template
 from lrfind.pipeline import read_config
@@ -35,14 +34,10 @@ every_template = pytest.mark.parametrize("template", get_args(Template))
 
 
 @pytest.fixture
-def project(
-    tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Project]:
+def project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A folder that the command is started in."""
-    folder = tmp_path_factory.mktemp("project")
-    monkeypatch.chdir(folder)
-    with open_project(folder, capfd) as opened:
-        yield opened
+    monkeypatch.chdir(project.folder)
+    return project
 
 
 def _no_network(*arguments: Any) -> None:

@@ -12,36 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import CONFIG, OWN, PACKAGE, Outcome, command, torchrun
+from cli import CONFIG, PACKAGE, Outcome, bring, command, torchrun
 
 pytestmark = pytest.mark.slow
 
 RECIPE = ("train.accumulate=2", "train.clip_grad_norm=0.5", "data.dataset.size=300", "data.dataset.noise=0.1")
 """Of 300 samples, 256 make whole updates: what is left over is dropped alike however many processes read them."""
-OWN_PARTS = """
-def layers(): return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
-
-class Branches(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.norm, self.used, self.unused = nn.BatchNorm1d(3), nn.Linear(3, 1), nn.Linear(3, 1)
-    def cost(self, x, y):
-        return nn.functional.mse_loss(self.used(self.norm(x)), y)
-
-def step(model, batch): return model.cost(*batch)
-
-def on_second(act, at=40):
-    def change(step, value):
-        if step == at and os.environ.get("RANK") == "1":
-            act()
-        return value
-    return on_step(change)
-
-def boom(): raise ValueError("boom")
-def raising(): return on_second(boom)
-def leaving(): return on_second(lambda: os._exit(7))
-def slow(): return on_step(lambda step, value: (time.sleep(0.03), value)[1])
-"""
 
 Run = Callable[..., Outcome]
 
@@ -49,9 +25,9 @@ Run = Callable[..., Outcome]
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
-    config = CONFIG.replace("own.net", "own.layers").replace("batch_size: 64", "batch_size: 32")
+    config = CONFIG.replace("own.net", "ranks.layers").replace("batch_size: 64", "batch_size: 32")
     (folder / "train.yaml").write_text(config)
-    (folder / "own.py").write_text(OWN + OWN_PARTS)
+    bring(folder, "own", "ranks")
     return folder
 
 
@@ -129,7 +105,7 @@ def test_seeds_are_repeated_by_processes_that_have_met_once(folder: Path) -> Non
 
 
 def test_a_fault_of_one_process_is_told_once_and_the_curve_is_kept(folder: Path) -> None:
-    outcome = run(torchrun(of(folder, "raising", "parallel=ddp", "loss={_target_: own.raising}")))
+    outcome = run(torchrun(of(folder, "raising", "parallel=ddp", "loss={_target_: ranks.raising}")))
     assert outcome.code == 1
     assert outcome.err.count("lrfind: rank 1: step 41: training step failed: ValueError: boom") == 1
     assert "Connection" not in outcome.err
@@ -139,7 +115,7 @@ def test_a_fault_of_one_process_is_told_once_and_the_curve_is_kept(folder: Path)
 
 
 def test_a_process_that_dies_without_a_word_ends_all(folder: Path) -> None:
-    outcome = run(torchrun(of(folder, "leaving", "parallel=fsdp", "loss={_target_: own.leaving}")))
+    outcome = run(torchrun(of(folder, "leaving", "parallel=fsdp", "loss={_target_: ranks.leaving}")))
     assert outcome.code == 1
     assert outcome.err.count("lrfind: parallel: another process of the training has gone") == 1
     assert "exitcode  : 7" in outcome.err  # in the report of torchrun
@@ -148,7 +124,7 @@ def test_a_process_that_dies_without_a_word_ends_all(folder: Path) -> None:
 
 
 def test_ctrl_c_ends_all_and_keeps_the_curve(folder: Path) -> None:
-    line = torchrun(of(folder, "interrupted", "parallel=ddp", "loss={_target_: own.slow}", "sweep.num_iter=2000"))
+    line = torchrun(of(folder, "interrupted", "parallel=ddp", "loss={_target_: ranks.slow}", "sweep.num_iter=2000"))
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
         assert started.stderr is not None
         for told in started.stderr:
@@ -179,7 +155,7 @@ def by_hand(line: list[str], port: int) -> list[Outcome]:
 
 def test_the_exit_codes_of_all_are_that_of_the_first(folder: Path, unused_port: int) -> None:
     """The same with a step of one's own through a method of the model, BatchNorm, and parameters without a part."""
-    parts = ("model={_target_: own.Branches}", "step={_target_: own.step, _partial_: true}", "loss=null")
+    parts = ("model={_target_: ranks.Branches}", "step={_target_: ranks.step, _partial_: true}", "loss=null")
     settings = ("parallel=ddp", "train.find_unused_parameters=true", "sweep.end_lr=1e-4", "probes.enabled=false")
     first, second = by_hand(command(*of(folder, "codes", *parts, *settings)), unused_port)
     assert (first.code, second.code) == (3, 3), first.err + second.err
@@ -188,7 +164,7 @@ def test_the_exit_codes_of_all_are_that_of_the_first(folder: Path, unused_port: 
 
 
 def test_a_parameter_without_a_part_names_the_way_out(folder: Path, unused_port: int) -> None:
-    parts = ("model={_target_: own.Branches}", "step={_target_: own.step, _partial_: true}", "loss=null")
+    parts = ("model={_target_: ranks.Branches}", "step={_target_: ranks.step, _partial_: true}", "loss=null")
     outcomes = by_hand(command(*of(folder, "unused", *parts, "parallel=ddp")), unused_port)
     assert {outcome.code for outcome in outcomes} == {1}
     assert "".join(outcome.err for outcome in outcomes).count("set train.find_unused_parameters=true") == 1

@@ -168,37 +168,29 @@ BAD = {
     ("optimizer._target_=torch.optim.LBFGS",): (2, "needs a closure"),
     ("optimizer={_target_: transformers.Adafactor}",): (2, "add relative_step: false"),
     ("optimizer={_target_: torch.optim.Rprop}", "no_decay_on_bias_and_norm=true"): (2, "no argument weight_decay"),
-    ("optimizer={_target_: own.foreign}",): (1, "the model and no others, got 2 others"),
-    ("optimizer={_target_: own.whole}", "param_groups=[{match: bias}]"): (2, "whole takes the model and makes its own"),
-    ("model={_target_: own.meta}",): (1, "on the meta device: weight, bias"),
+    ("optimizer={_target_: recipes.foreign}",): (1, "the model and no others, got 2 others"),
+    ("optimizer={_target_: recipes.whole}", "param_groups=[{match: bias}]"): (
+        2,
+        "whole takes the model and makes its own",
+    ),
+    ("model={_target_: recipes.meta}",): (1, "on the meta device: weight, bias"),
     ("train.accumulate=8", "data.batch_size=16"): (1, "one update takes 8 mini-batches, but the data holds only 4"),
-    ("loss={_target_: own.memory}",): (1, "raise train.accumulate by the same factor"),
-    ("loss={_target_: own.overflow}", "precision=fp16"): (1, "use bf16 or fp32"),
-    ("data.dataset={_target_: own.Dying}", "data.num_workers=1"): (1, "data.num_workers=0 shows the cause"),
+    ("loss={_target_: recipes.memory}",): (1, "raise train.accumulate by the same factor"),
+    ("loss={_target_: recipes.overflow}", "precision=fp16"): (1, "use bf16 or fp32"),
+    ("data.dataset={_target_: recipes.Dying}", "data.num_workers=1"): (1, "data.num_workers=0 shows the cause"),
 }
 
 
 @pytest.mark.parametrize("overrides", BAD, ids=" ".join)
 def test_bad_input_is_told_with_the_way_out(project: Project, overrides: tuple[str, ...]) -> None:
-    project.add("""
-        def foreign(params): return torch.optim.SGD([*params, *nn.Linear(1, 1).parameters()], lr=1)
-        def whole(model): return torch.optim.SGD(model.parameters(), lr=1)
-        def meta(): return nn.Linear(3, 1, device="meta")
-        def memory(): return on_step(lambda step, value: torch.empty(10**15))
-        def overflow(): return on_step(lambda step, value: value * 1e37)
-        class Dying(Dataset):
-            def __len__(self): return 64
-            def __getitem__(self, index): os._exit(7)
-    """)
+    project.bring("recipes")
     code, words = BAD[overrides]
     assert words in fails(project, code, *overrides)
 
 
 def test_running_out_of_memory_later_keeps_the_curve(project: Project) -> None:
-    project.add("""
-        def memory(): return on_step(lambda step, value: value if step < 40 else torch.empty(10**15))
-    """)
-    outcome = project.run("--json", "loss={_target_: own.memory}")
+    project.bring("recipes")
+    outcome = project.run("--json", "loss={_target_: recipes.memory, step: 40}")
     assert outcome.code == 1
     assert len(losses(outcome)) == 40
     assert "the batch was: list of 2 (a float32 tensor of shape (64, 3)" in outcome.json["error"]
@@ -235,18 +227,12 @@ def test_without_a_compiler_the_way_out_is_told(project: Project) -> None:
 
 
 def test_channels_last_and_tf32_are_taken(project: Project) -> None:
-    project.add("""
-        def images(): return TensorDataset(torch.randn(64, 3, 8, 8), torch.randn(64, 1))
-        class Net(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.conv = nn.Conv2d(3, 4, 3)
-            def forward(self, x):
-                out = self.conv(x)
-                assert out.is_contiguous(memory_format=torch.channels_last)
-                return out.mean((1, 2, 3)).unsqueeze(1)
-    """)
+    project.bring("recipes")
     outcome = project.run(
-        "--json", "model={_target_: own.Net}", "data.dataset={_target_: own.images}", "channels_last=true", "tf32=false"
+        "--json",
+        "model={_target_: recipes.Net}",
+        "data.dataset={_target_: recipes.images}",
+        "channels_last=true",
+        "tf32=false",
     )
     assert outcome.code in (0, 3), outcome

@@ -16,7 +16,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from cli import CONFIG, OWN, Outcome, Project, command, process, shell, strict_json
+from cli import CONFIG, Outcome, Project, bring, command, process, shell, strict_json
 
 from lrfind.commands.finished_runs import FinishedRun, failure, worst
 from lrfind.commands.run_many import _Child, _finished, split
@@ -28,27 +28,17 @@ SCHEMA = json.loads(files("lrfind.records").joinpath("record.schema.json").read_
 CONFIGS = {
     "good": CONFIG,
     "bad": "seed: 0\n",
-    "dies": CONFIG.replace("own.net", "own.dies"),
-    "flat": CONFIG.replace("torch.nn.MSELoss", "own.flat"),
-    "slow": CONFIG.replace("torch.nn.MSELoss", "own.slow"),
+    "dies": CONFIG.replace("own.net", "endings.dies"),
+    "flat": CONFIG.replace("torch.nn.MSELoss", "endings.flat"),
+    "slow": CONFIG.replace("torch.nn.MSELoss", "endings.slow"),
 }
-MORE = """
-def dies(): os.kill(os.getpid(), signal.SIGSEGV)
-def flat(): return on_step(lambda step, value: value * 0 + 1)
-def wait(step, value):
-    if step == 20:
-        print("waiting", flush=True)
-        time.sleep(30)
-    return value
-def slow(): return on_step(wait)
-"""
 FAST = ("probes.enabled=false",)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("several")
-    (made / "own.py").write_text(OWN + MORE)
+    bring(made, "own", "endings")
     for name, text in CONFIGS.items():
         (made / f"{name}.yaml").write_text(text)
     return made

@@ -9,10 +9,9 @@ import pty
 import re
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from cli import CONFIG, OWN, command
+from cli import Project, command
 from rich.console import Console
 
 from lrfind.observer import Observer
@@ -93,12 +92,8 @@ def test_the_cursor_comes_back_when_a_run_fails(monkeypatch: pytest.MonkeyPatch)
     assert screen.getvalue().rstrip("\r\n").endswith(ERASE_LINE)
 
 
-def test_bar_on_a_real_terminal_with_the_result_in_a_pipe(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(OWN)
-    (tmp_path / "train.yaml").write_text(CONFIG)
-    screen, printed = on_terminal(
-        command("run", str(tmp_path / "train.yaml"), "--out", str(tmp_path), "--format", "lr")
-    )
+def test_bar_on_a_real_terminal_with_the_result_in_a_pipe(project: Project) -> None:
+    screen, printed = on_terminal(command("run", str(project.config), "--out", str(project.out), "--format", "lr"))
     assert re.search(r"\d/\d+ LR ", screen)
     assert "train.lrfind.json" in screen.replace("\r\n", "").rpartition(ERASE_LINE)[2]
     assert float(printed) > 0

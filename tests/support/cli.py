@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,25 +33,8 @@ output: {plot: none}
 
 OWN_LOADER = CONFIG.replace("{dataset: {_target_: own.data}, batch_size: 64}", "{loader: {_target_: own.loader}}")
 
-OWN = """\
-import os, signal, subprocess, sys, time
-import torch
-from torch import nn
-from torch.utils.data import Dataset, IterableDataset, TensorDataset
-
-def net(width: int = 3):
-    return nn.Linear(width, 1)
-
-def data(size: int = 64, noise: float = 0.0):
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randn(size, 3, generator=draw)
-    return TensorDataset(x, x.sum(1, keepdim=True) + noise * torch.randn(size, 1, generator=draw))
-
-def on_step(act):
-    steps = iter(range(10**9))
-    return lambda output, y: act(next(steps), nn.functional.mse_loss(output, y))
-"""
-"""The user's module. `on_step(act)` is a loss whose value is `act(step, mean squared error)`."""
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+"""Modules that a config can name (`modules`), those of a user's beside the config (`project`), and scripts."""
 
 PACKAGE = str(Path(lrfind.__file__).parent)
 INSTALLED = (str(Path(__file__).parents[2]), sys.prefix)
@@ -89,7 +73,7 @@ class Project:
         self.config = folder / "train.yaml"
         self.out = folder / "out"
         self.config.write_text(CONFIG)
-        (folder / "own.py").write_text(OWN)
+        self.bring("own")
 
     @property
     def record(self) -> Path:
@@ -97,6 +81,10 @@ class Project:
 
     def plot(self, suffix: str = "png") -> Path:
         return self.out / f"train.lrfind.{suffix}"
+
+    def bring(self, name: str) -> None:
+        """Put a module of tests/fixtures/project beside the config."""
+        bring(self.folder, name)
 
     def add(self, code: str) -> None:
         """Add to the user's module, which is imported anew."""
@@ -118,6 +106,12 @@ class Project:
     def process(self, *arguments: str, **options: Any) -> Outcome:
         """Run `lrfind run` in a process of its own."""
         return process(["run", str(self.config), "--out", str(self.out), *arguments], **options)
+
+
+def bring(folder: Path, *names: str) -> None:
+    """Copy modules of tests/fixtures/project to a folder."""
+    for name in names:
+        shutil.copy(FIXTURES / "project" / f"{name}.py", folder)
 
 
 @contextlib.contextmanager

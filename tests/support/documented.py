@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli import FIXTURES
+
 from lrfind.commands.app import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,27 +28,7 @@ TEXT = "\n".join(PAGES.values())
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PROGRAMS = ("lrfind", "make", "pip", "python", "torchrun")
 
-TRAIN = """\
-import argparse
-
-import torch
-from digits import cnn, digits
-
-parser = argparse.ArgumentParser()
-parser.add_argument("--lr", type=float, default=0.1)
-lr = parser.parse_args().lr
-torch.manual_seed(0)
-model, data = cnn(), torch.utils.data.DataLoader(digits(), batch_size=64)
-optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
-losses = []
-for _, (x, y) in zip(range(25), data):
-    optimizer.zero_grad()
-    loss = torch.nn.functional.cross_entropy(model(x), y)
-    loss.backward()
-    optimizer.step()
-    losses.append(loss.item())
-assert losses[-1] < losses[0], losses
-"""
+TRAIN = FIXTURES / "scripts" / "train.py"
 """The script of a user's that goes on with the learning rate."""
 
 
@@ -171,7 +153,7 @@ class Folder:
     def _content(self, name: str) -> str | None:
         """Return what a file of that name of the reader's holds; None if it is none that has to be there."""
         if name == "train.py":
-            return TRAIN
+            return TRAIN.read_text()
         if name.endswith(".yaml"):
             config = (ROOT / "configs" / "digits.yaml").read_text()
             return config.replace("momentum: 0.9", "lr: 0.1\n  momentum: 0.9")

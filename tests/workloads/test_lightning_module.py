@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from cli import Project, open_project
+from cli import FIXTURES, Project
 from torch import nn
 
 import lrfind
@@ -284,31 +284,8 @@ def test_a_fault_in_configure_optimizers_is_the_users() -> None:
 
 # From the command line
 
-LIT = """
-import {package} as L
-
-class Lit(L.LightningModule):
-    def __init__(self, momentum=0.0):
-        super().__init__()
-        self.save_hyperparameters()
-        self.layer = net()
-
-    def training_step(self, batch, batch_idx):
-        x, y = batch
-        loss = nn.functional.mse_loss(self.layer(x), y)
-        self.log("train_loss", loss, prog_bar=True)
-        return loss
-
-    def configure_optimizers(self):
-        optimizer = torch.optim.SGD(self.parameters(), lr=0.3, momentum=self.hparams.momentum)
-        steps = self.trainer.estimated_stepping_batches
-        return {{"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)}}
-
-def lit():
-    return Lit()
-"""
 CONFIG = """\
-model: {_target_: own.Lit}
+model: {_target_: lit.Lit}
 data: {dataset: {_target_: own.data}, batch_size: 64}
 sweep: {start_lr: 1e-5, num_iter: 60}
 output: {plot: none}
@@ -316,13 +293,11 @@ output: {plot: none}
 
 
 @pytest.fixture(params=lightning.PACKAGES)
-def project(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Project]:
-    with open_project(tmp_path_factory.mktemp("project"), capfd) as opened:
-        opened.config.write_text(CONFIG)
-        opened.add(LIT.format(package=request.param))
-        yield opened
+def project(request: pytest.FixtureRequest, project: Project) -> Project:
+    module = (FIXTURES / "project" / "lit.py").read_text()
+    (project.folder / "lit.py").write_text(module.replace("lightning.pytorch", request.param))
+    project.config.write_text(CONFIG)
+    return project
 
 
 def test_a_lightning_module_is_swept_as_the_plain_training_is(project: Project) -> None:
@@ -335,7 +310,7 @@ def test_a_lightning_module_is_swept_as_the_plain_training_is(project: Project) 
         "loss={_target_: torch.nn.MSELoss}",
         "optimizer={_target_: torch.optim.SGD}",
     )
-    project.config.write_text(CONFIG.replace("own.Lit", "own.net"))
+    project.config.write_text(CONFIG.replace("lit.Lit", "own.net"))
     assert project.run("--json", *plain).json["suggested_lr"] == outcome.json["suggested_lr"]
 
 
@@ -363,7 +338,7 @@ def test_an_optimizer_or_a_step_of_the_config_goes_first(project: Project) -> No
 
 
 def test_a_function_may_return_one(project: Project) -> None:
-    assert project.run("model._target_=own.lit").code == 0
+    assert project.run("model._target_=lit.lit").code == 0
 
 
 def test_a_function_that_returns_none_needs_an_optimizer(project: Project) -> None:
@@ -379,8 +354,7 @@ def test_a_loss_beside_it_is_a_fault(project: Project) -> None:
 
 
 def test_hooks_that_are_left_out_are_named_once(project: Project) -> None:
-    project.add("class Hooked(Lit):\n    def on_train_batch_start(self, batch, batch_idx): raise ValueError")
-    outcome = project.run("model._target_=own.Hooked", "--refine")
+    outcome = project.run("model._target_=lit.Hooked", "--refine")
     assert outcome.code == 0
     assert outcome.err.count("trains with training_step alone, without on_train_batch_start.") == 1
 
