@@ -164,8 +164,9 @@ def test_a_file_without_a_constant_is_given_it_and_left_as_it_was(
 
 def test_a_training_clips_its_gradients_as_the_task_says() -> None:
     clipped = tasks.TASKS["clipped_gru_sgd"]
-    assert clipped.document()["train"] == {"clip_grad_norm": 0.25}
-    assert "train" not in tasks.TASKS["softmax_sgd"].document()
+    assert clipped.document()["train"] == {"clip_grad_norm": 0.25, "steps": 400}
+    assert clipped.document(told=False)["train"] == {"clip_grad_norm": 0.25}
+    assert tasks.TASKS["softmax_sgd"].document()["train"] == {"steps": 300}
     free = truth.train(replace(clipped, clip_grad_norm=None), 1.0, "constant", 0, 3)
     assert truth.train(clipped, 1.0, "constant", 0, 3) != free
     assert truth.train(replace(clipped, clip_grad_norm=1e9), 1.0, "constant", 0, 3) == pytest.approx(free)

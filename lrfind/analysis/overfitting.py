@@ -46,8 +46,9 @@ def turning_point(probe: Probe) -> int | None:
     lowest = int(np.argmin(smoothed))
     if lowest >= len(level) - 2:
         return None
-    rise = looks[-2:].mean(axis=0) - looks[lowest]
-    if level[-2:].mean() - smoothed[lowest] <= CLEAR * _scatter(level) or rise.mean() <= _standard_error(rise):
+    last = len(level) - 2 + int(np.argmin(level[-2:]))  # a single spike is an unstable training, not an overfitting one
+    rise = looks[last] - looks[lowest]
+    if level[last] - smoothed[lowest] <= CLEAR * _scatter(level) or rise.mean() <= _standard_error(rise):
         return None
     return probe.held_out_steps[1:][lowest]
 

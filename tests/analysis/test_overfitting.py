@@ -42,6 +42,11 @@ def test_a_rise_that_is_scatter_is_no_turning_point() -> None:
     assert turning_point(looked(lambda done: jagged[round(8 * done)])) is None
 
 
+def test_a_single_spike_is_no_overfitting() -> None:
+    spiky = [59.0, 1.92, 1.25, 1.14, 0.91, 0.44, 0.38, 3.27, 0.27]
+    assert turning_point(looked(lambda done: spiky[round(8 * done)])) is None
+
+
 @pytest.mark.parametrize("held_out", [[], [[1.0] * 4] * 3, [[1.0] * 4] * 8 + [[math.nan] * 4]])
 def test_too_few_looks_say_nothing(held_out: list[list[float]]) -> None:
     assert turning_point(probe(0.1, 0.1, STEPS, held_out)) is None
