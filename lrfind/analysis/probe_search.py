@@ -71,7 +71,7 @@ def next_probe(analysis: Analysis, probes: Sequence[Probe], limits: ProbeLimits)
         return None
     left = limits.budget - sum(len(probe.losses) for probe in probes)
     if not probes:
-        steps = limits.steps or limits.length(min(left, limits.first_round))
+        steps = limits.steps or limits.length(_first_share(left, limits.first_round))
         return (start, steps) if SHORTEST <= steps <= left else None
     latest = rounds(probes, landmarks, len(analysis.smoothed))[-1]
     if left >= latest.steps and (lr := _next_lr(latest, limits)) is not None:
@@ -81,6 +81,11 @@ def next_probe(analysis: Analysis, probes: Sequence[Probe], limits: ProbeLimits)
         return None
     centre = latest.best if latest.descends else latest.highest_still
     return (centre, longer) if centre is not None else None
+
+
+def _first_share(left: int, first_round: int) -> int:
+    """Return the updates of the first round: all that are left, if too few remain for a longer one."""
+    return left if left < (1 + LONGER) * first_round else first_round
 
 
 def _next_lr(latest: ProbeRound, limits: ProbeLimits) -> float | None:

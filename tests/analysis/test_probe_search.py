@@ -61,6 +61,10 @@ def test_what_the_budget_leaves_goes_into_longer_probes_around_the_best() -> Non
     assert decades(made)[3:] == pytest.approx([0, -0.5, 0.5])
 
 
+def test_a_budget_too_small_for_a_second_round_goes_into_the_first() -> None:
+    assert [each.steps for each in probed(lowest_at(MINIMUM), replace(LIMITS, budget=400))] == [133] * 3
+
+
 def test_a_best_that_moves_with_the_length_is_followed() -> None:
     def end(lr: float, steps: int) -> float:
         return lowest_at(MINIMUM if steps < 100 else MINIMUM / 10)(lr, steps)

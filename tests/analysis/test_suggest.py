@@ -39,7 +39,7 @@ def test_the_end_of_the_descent_is_suggested(seed: int) -> None:
     assert analysis.suggested_lr is not None
     # Two thirds of a logistic drop of steepness 5 lie 0.14 decades above its centre.
     assert math.log10(analysis.suggested_lr) == pytest.approx(-2.86, abs=0.25)
-    assert analysis.confidence > 0.8
+    assert analysis.confidence > 0.55
     assert analysis.safe_range is not None
     assert analysis.safe_range[0] < analysis.suggested_lr < analysis.safe_range[1] < 0.3
     assert next_length(analysis, 100, 800) is None
