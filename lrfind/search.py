@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lrfind.analysis.probe_result import Training, analysis_of_probes
 from lrfind.analysis.probe_search import ProbeLimits, next_probe
@@ -14,7 +14,6 @@ from lrfind.errors import CONFIG, DataError, Level, LrfindError, Note, Words
 from lrfind.observer import Observer
 from lrfind.records.types import Analysis, Probe, Result, StopReason, Sweep
 from lrfind.settings import USUAL
-from lrfind.training.held_out import HeldOutLoss
 
 if TYPE_CHECKING:
     from lrfind.workloads.workload import Workload
@@ -142,7 +141,6 @@ def probe(workload: Workload, measured: Measurements, observer: Observer, clock:
         return analysis
 
     limits = _limits(workload, len(analysis.smoothed))
-    held_out = workload.held_out
     pace = clock.seconds["sweep_seconds"] / max(1, len(measured.sweeps[measured.best].losses))
     while (following := next_probe(analysis, measured.probes, limits)) is not None:
         lr, steps = following
@@ -151,7 +149,7 @@ def probe(workload: Workload, measured: Measurements, observer: Observer, clock:
             break
         if measured.probes and steps > measured.probes[-1].steps:
             observer.on_note(Note(f"Training longer around the best learning rate: {steps} steps each."))
-        made = _probe(workload, lr, steps, measured, observer, held_out)
+        made = _probe(workload, lr, steps, measured, observer)
         measured.probes.extend([made] if made else [])
         if made is None or made.stop_reason.cut_short:
             break
@@ -183,11 +181,9 @@ def probing(workload: Workload) -> bool:
     return workload.settings.probes.enabled and workload.settings.analysis.method == "auto"
 
 
-def _probe(
-    workload: Workload, lr: float, steps: int, measured: Measurements, observer: Observer, held_out: Sequence[Any]
-) -> Probe | None:
+def _probe(workload: Workload, lr: float, steps: int, measured: Measurements, observer: Observer) -> Probe | None:
     """Train at one learning rate; None if nothing could be measured. The sweep stands in any case."""
-    made, fault = one_probe(workload, lr, steps, observer, held_out)
+    made, fault = one_probe(workload, lr, steps, observer, hold_out=True)
     if isinstance(fault, DataError):
         observer.on_note(Note("The data cannot be read again, so no probe checks the sweep.", Level.WARNING))
         return None
@@ -198,11 +194,11 @@ def _probe(
 
 
 def one_probe(
-    workload: Workload, lr: float, steps: int, observer: Observer, held_out: Sequence[Any] = ()
+    workload: Workload, lr: float, steps: int, observer: Observer, *, hold_out: bool = False
 ) -> tuple[Probe, LrfindError | None]:
     """Train from the start at one learning rate; return what was measured, and the error that ended it, if any."""
     error = None
-    looks = HeldOutLoss(held_out, steps) if held_out else None
+    looks = workload.looks(steps) if hold_out else None
     try:
         sweep = workload.train((lr,) * steps, replace(observer, on_sweep=observer.on_probe), held_out=looks)
     except KeyboardInterrupt:

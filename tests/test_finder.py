@@ -164,8 +164,8 @@ def explode(at: int, error: BaseException) -> Callable[[nn.Module, Any], Tensor]
 
     def step(model: nn.Module, batch: Any) -> Tensor:
         nonlocal calls
-        calls += 1
-        if calls == at:
+        calls += model.training  # a look at held-out samples is no part of the training
+        if calls == at and model.training:
             raise error
         return nn.functional.cross_entropy(model(batch[0]), batch[1])
 
@@ -214,7 +214,9 @@ def test_the_same_seed_gives_the_same_answer(digits: TensorDataset) -> None:
 
 def test_every_sweep_and_probe_starts_alike(digits: TensorDataset) -> None:
     answer = Training(digits, "SGD").find()
-    assert {probe.losses[0] for probe in answer.probes} == {answer.sweep.losses[0]}
+    assert (
+        len({probe.losses[0] for probe in answer.probes}) == 1
+    )  # of other samples than the sweep's: some are held out
 
 
 def test_it_answers_as_the_command_does(digits: TensorDataset) -> None:

@@ -22,6 +22,7 @@ from torch.utils.data import (
 
 from lrfind.errors import DataError, Fault
 from lrfind.training.batch import to_device
+from lrfind.training.distributed.process_group import ProcessGroup
 from lrfind.training.precision import under_autocast
 from lrfind.training.rng import keep_rng
 from lrfind.training.step import DefaultStep, Step
@@ -48,6 +49,7 @@ class HeldOutLoss:
     Attributes:
         batches: On the host.
         steps: Updates of the training.
+        processes: The processes that train together; all of them look, and agree on the mean.
         at: Updates before each look.
         losses: Losses at each look, one for each batch.
         error: What the training code raised in evaluation mode; then there are no more looks.
@@ -55,6 +57,7 @@ class HeldOutLoss:
 
     batches: Sequence[Any]
     steps: int
+    processes: ProcessGroup | None = None
     at: list[int] = field(default_factory=list)
     losses: list[tuple[float, ...]] = field(default_factory=list)
     error: Exception | None = None
@@ -81,7 +84,10 @@ class Look:
         try:
             with torch.no_grad(), _evaluating(self._model):
                 losses = [self._step(self._model, to_device(batch, self._device)) for batch in self._into.batches]
-                self._into.losses.append(tuple(float(loss) for loss in losses))
+                means = torch.stack([loss.float() for loss in losses])
+                if self._into.processes:
+                    means = self._into.processes.mean(means)()
+                self._into.losses.append(tuple(means.tolist()))
                 self._into.at.append(done)
         except Exception as error:  # the training works, so it goes on without
             self._into.error = error
@@ -106,7 +112,7 @@ def split(samples: int, batch_size: int, seed: int) -> tuple[list[int], list[int
 
     Args:
         samples: Of the data set.
-        batch_size: What is left must make one mini-batch.
+        batch_size: Samples of one update, which what is left must make.
         seed: Decides which ones.
     """
     count = max(samples // SHARE, min(samples // MOST_SHARE, batch_size))
@@ -195,7 +201,7 @@ class DividedLoader:
         )
 
 
-def divided(loader: Any, seed: int) -> DividedLoader | None:
+def divided(loader: Any, accumulate: int, seed: int) -> DividedLoader | None:
     """Return a DataLoader with some samples held out; None if it is of another kind, or needs them all.
 
     A sampler of the user's own draws from all samples.
@@ -204,5 +210,5 @@ def divided(loader: Any, seed: int) -> DividedLoader | None:
         return None
     if type(loader.sampler) not in (RandomSampler, SequentialSampler) or not can_be_split(loader.dataset):
         return None
-    parts = split(len(loader.dataset), loader.batch_size, seed)  # type: ignore[arg-type]  # it has a length
+    parts = split(len(loader.dataset), loader.batch_size * accumulate, seed)  # type: ignore[arg-type]  # it has a length
     return DividedLoader(loader, *parts) if parts else None

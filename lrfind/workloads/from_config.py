@@ -176,9 +176,11 @@ def build_workload(config: Config, source: str) -> ConfigWorkload:
         seed_everything(config.seed)
         with processes.in_turn(config.data.dataset) if processes else contextlib.nullcontext():
             data = build_source(config.data)
-    divisible = processes is None and config.data.batch_size and config.data.validation is None and can_be_split(data)
+    world = processes.launch.size if processes else config.train.world_size
+    update = (config.data.batch_size or 0) * config.train.accumulate * world
+    divisible = update and config.data.validation is None and can_be_split(data)
     return ConfigWorkload(
-        split=split(len(data), config.data.batch_size or 1, config.seed) if divisible else None,
+        split=split(len(data), update, config.seed) if divisible else None,
         settings=config.settings,
         config=config,
         device=device,

@@ -114,6 +114,10 @@ class Workload(abc.ABC):
                 look=held_out.watch(model, step, self.device, self.recipe) if held_out else None,
             )
 
+    def looks(self, steps: int) -> HeldOutLoss | None:
+        """Return what takes the losses on the held-out batches in a training of `steps`; None without any."""
+        return HeldOutLoss(self.held_out, steps, self.processes) if self.held_out else None
+
     def ladder(self, steps: int) -> Sequence[float]:
         """Return the learning rates of a sweep of that many steps, shape `(steps,)`."""
         settings = self.settings.sweep

@@ -223,7 +223,9 @@ def test_without_a_compiler_the_way_out_is_told(project: Project) -> None:
     environment = {"CXX": "/nowhere/c++", "TORCHINDUCTOR_CACHE_DIR": str(project.folder / "cache"), "PATH": "/nowhere"}
     outcome = project.process("compile=true", env=environment)
     assert outcome.code == 1
-    assert "torch.compile failed: mend what it names (it needs a C++ compiler), or set compile=false" in outcome.err
+    assert (
+        "torch.compile failed: correct the code it names (it needs a C++ compiler), or set compile=false" in outcome.err
+    )
 
 
 def test_channels_last_and_tf32_are_taken(project: Project) -> None:
