@@ -25,7 +25,16 @@ ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 IMAGES = ROOT / "docs" / "images"
 RECORD = "digits.lrfind.json"
-SHOWN = ("lrfind", "lrfind --refine", "fastai minimum", "torch-lr-finder", "ignite", "Lightning", "folk defaults")
+SHOWN = (
+    "lrfind",
+    "lrfind --refine",
+    "fastai minimum",
+    "fastai valley",
+    "torch-lr-finder",
+    "ignite",
+    "Lightning",
+    "folk defaults",
+)
 """The finders in the table of the README."""
 KEPT = 3
 """Numbers of a long list that a page shows."""

@@ -214,9 +214,7 @@ def test_the_same_seed_gives_the_same_answer(digits: TensorDataset) -> None:
 
 def test_every_sweep_and_probe_starts_alike(digits: TensorDataset) -> None:
     answer = Training(digits, "SGD").find()
-    assert (
-        len({probe.losses[0] for probe in answer.probes}) == 1
-    )  # of other samples than the sweep's: some are held out
+    assert len({probe.losses[0] for probe in answer.probes}) == 1  # not the sweep's: samples are held out
 
 
 def test_it_answers_as_the_command_does(digits: TensorDataset) -> None:

@@ -66,7 +66,7 @@ def test_a_template_runs_as_it_is_written(project: Project, monkeypatch: pytest.
 
     assert run.code == 0, run.err
     assert run.json["status"] == "ok"
-    assert 1e-4 < run.json["suggested_lr"] < 1
+    assert 1e-5 < run.json["suggested_lr"] < 1
     assert sorted(elsewhere.iterdir()) == []
 
 
