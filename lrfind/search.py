@@ -61,7 +61,7 @@ def search(make: Callable[[], Workload], observer: Observer, words: Words = CONF
     clock = _Clock()
     workload = make()
     clock.lap("build_seconds")
-    if probing(workload):
+    if workload.settings.probing:
         observer.on_search(workload.settings.most_updates)
     measured = sweep_until_evident(workload, observer)
     clock.lap("sweep_seconds")
@@ -115,7 +115,7 @@ def sweep_until_evident(workload: Workload, observer: Observer) -> Measurements:
         analysis = analyze(sweep, settings.analysis.method, settings.train.schedule)
         measured.sweeps.append(sweep)
         measured.analyses.append(analysis)
-        longer = None if probing(workload) else next_length(analysis, steps, settings.sweep.max_iter)
+        longer = None if settings.probing else next_length(analysis, steps, settings.sweep.max_iter)
         if longer is None or measured.cut_short:
             return measured
         steps = longer
@@ -137,9 +137,8 @@ def probe(workload: Workload, measured: Measurements, observer: Observer, clock:
     If no probe can be made, for example because the data can be read only once, the analysis of the sweep stands.
     """
     analysis = measured.analyses[measured.best]
-    if not probing(workload):
+    if not workload.settings.probing:
         return analysis
-
     limits = _limits(workload, len(analysis.smoothed))
     pace = clock.seconds["sweep_seconds"] / max(1, len(measured.sweeps[measured.best].losses))
     while (following := next_probe(analysis, measured.probes, limits)) is not None:
@@ -176,11 +175,6 @@ def _training(workload: Workload) -> Training:
     )
 
 
-def probing(workload: Workload) -> bool:
-    """Tell whether probes check the sweep."""
-    return workload.settings.probes.enabled and workload.settings.analysis.method == "auto"
-
-
 def _probe(workload: Workload, lr: float, steps: int, measured: Measurements, observer: Observer) -> Probe | None:
     """Train at one learning rate; None if nothing could be measured. The sweep stands in any case."""
     made, fault = one_probe(workload, lr, steps, observer, hold_out=True)
@@ -197,9 +191,9 @@ def one_probe(
     workload: Workload, lr: float, steps: int, observer: Observer, *, hold_out: bool = False
 ) -> tuple[Probe, LrfindError | None]:
     """Train from the start at one learning rate; return what was measured, and the error that ended it, if any."""
-    error = None
-    looks = workload.looks(steps) if hold_out else None
+    looks, error = None, None
     try:
+        looks = workload.looks(steps) if hold_out else None
         sweep = workload.train((lr,) * steps, replace(observer, on_sweep=observer.on_probe), held_out=looks)
     except KeyboardInterrupt:
         return Probe(lr, steps, (), StopReason.INTERRUPTED), None
@@ -209,9 +203,8 @@ def one_probe(
     if looks and looks.error:
         text = f"No held-out loss: in evaluation mode the training step raised {type(looks.error).__name__}."
         workload.tell(Note(text), observer.on_note)
-    if looks is None or looks.error:
-        return Probe(lr, steps, sweep.losses, sweep.stop_reason), error
-    return Probe(lr, steps, sweep.losses, sweep.stop_reason, tuple(looks.at), tuple(looks.losses)), error
+    seen = (tuple(looks.at), tuple(looks.losses)) if looks else ((), ())
+    return Probe(lr, steps, sweep.losses, sweep.stop_reason, *seen), error
 
 
 def _once(tell: Callable[[Note], None], note: Note) -> Callable[[], None]:

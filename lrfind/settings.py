@@ -166,6 +166,11 @@ class Settings:
     analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
 
     @property
+    def probing(self) -> bool:
+        """Whether probes check the sweep."""
+        return self.probes.enabled and self.analysis.method == "auto"
+
+    @property
     def most_updates(self) -> int:
         """Updates of the sweep and its probes together, at the most."""
         return self.budget or (REFINED if self.refine else USUAL) * self.sweep.num_iter

@@ -190,6 +190,33 @@ def test_probes_leave_out_the_held_out_samples_and_look_at_them() -> None:
         assert probe.stop_reason is not StopReason.COMPLETED or sum(probe.held_out[-1]) < sum(probe.held_out[0])
 
 
+def test_a_validation_set_takes_the_place_of_held_out_samples() -> None:
+    data = {"dataset": {"_target_": "regression.line"}, "batch_size": 64}
+    own, given = (
+        run_it(config(data={**data, **more})) for more in ({}, {"validation": {"_target_": "regression.line"}})
+    )
+    assert given.probes[0].losses[0] == given.sweep.losses[0]  # trained with all samples
+    assert own.probes[0].losses[0] != own.sweep.losses[0]
+    assert given.probes[0].held_out
+
+
+def test_held_out_samples_that_cannot_be_loaded_leave_the_sweep() -> None:
+    data = {"dataset": {"_target_": "regression.line"}, "batch_size": 64}
+    result = run_it(config(data={**data, "validation": {"_target_": "regression.broken"}}))
+    assert len(result.sweep.losses) > 50
+    assert result.error is not None
+    assert "loading held-out samples failed: ValueError: bad sample" in result.error
+    assert result.analysis.suggested_lr is not None
+
+
+def test_no_probe_begins_that_the_time_does_not_allow() -> None:
+    notes: list[Note] = []
+    result = run_it(config(max_time=1e-3), Observer(on_note=notes.append))
+    assert result.probes == ()
+    assert result.analysis.method == "descent_end"
+    assert "No time for another probe: max_time is near." in map(str, notes)
+
+
 def test_refining_probes_longer_within_its_budget() -> None:
     result = run_it(config(refine=True))
     lengths = sorted({probe.steps for probe in result.probes})

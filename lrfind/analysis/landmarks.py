@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lrfind.analysis.scatter import typical_size
 from lrfind.analysis.smoothing import Array, Smoother, per_decade, smoother
 from lrfind.records.types import Landmarks, Sweep
 
@@ -115,10 +116,10 @@ def _noise(losses: Array) -> float:
     """Return the standard deviation from batch to batch, with the trend of the losses removed.
 
     Successive differences do not see the trend, and have twice the variance (von Neumann 1941); their median
-    absolute value, 0.6745 standard deviations for normal noise, does not see a spike (Rousseeuw & Croux 1993).
+    absolute value does not see a spike.
     """
-    differences = np.abs(np.diff(losses))
-    typical = float(np.median(differences)) / 0.6745
+    differences = np.diff(losses)
+    typical = typical_size(differences)
     return (typical or float(np.sqrt(np.mean(differences**2)))) / math.sqrt(2)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from lrfind.analysis.scatter import standard_error, typical_size
 from lrfind.analysis.smoothing import Array
 from lrfind.records.types import Probe
 
@@ -48,7 +49,7 @@ def turning_point(probe: Probe) -> int | None:
         return None
     last = len(level) - 2 + int(np.argmin(level[-2:]))  # a single spike is an unstable training, not an overfitting one
     rise = looks[last] - looks[lowest]
-    if level[last] - smoothed[lowest] <= CLEAR * _scatter(level) or rise.mean() <= _standard_error(rise):
+    if level[last] - smoothed[lowest] <= CLEAR * _scatter(level) or rise.mean() <= standard_error(rise):
         return None
     return probe.held_out_steps[1:][lowest]
 
@@ -56,11 +57,6 @@ def turning_point(probe: Probe) -> int | None:
 def _scatter(level: Array) -> float:
     """Return the standard deviation of the looks around their trend.
 
-    Second differences do not see a straight trend, and have six times the variance; their median absolute value is
-    0.6745 standard deviations for normal noise.
+    Second differences do not see a straight trend, and have six times the variance.
     """
-    return float(np.median(np.abs(np.diff(level, 2)))) / 0.6745 / math.sqrt(6)
-
-
-def _standard_error(values: Array) -> float:
-    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.inf
+    return typical_size(np.diff(level, 2)) / math.sqrt(6)

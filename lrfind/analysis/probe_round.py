@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from lrfind.analysis.landmarks import PLATEAU_SHARE, SIGNIFICANT
+from lrfind.analysis.scatter import standard_error, typical_size
 from lrfind.analysis.smoothing import Array
 from lrfind.records.types import Landmarks, Probe
 
@@ -58,8 +59,8 @@ class ProbeRound:
 
     @property
     def counted(self) -> int:
-        """Losses at the end of a probe that it is judged by: its last quarter."""
-        return max(1, round(self.steps / 4))
+        """Losses at the end of each probe that it is judged by."""
+        return self.probes[0].counted
 
     @cached_property
     def finished(self) -> dict[float, Probe]:
@@ -84,7 +85,7 @@ class ProbeRound:
         behind = self._ends(probe) - self._ends(lowest)
         middle = np.array(lowest.losses[self.steps // 2 - self.counted // 2 :][: self.counted])
         gain = float(middle.mean()) - lowest.end_loss
-        return float(behind.mean()) <= max(_standard_error(behind), MADE_UP * gain)
+        return float(behind.mean()) <= max(standard_error(behind), MADE_UP * gain)
 
     def _ends(self, probe: Probe) -> Array:
         return np.array(probe.losses[-self.counted :])
@@ -170,11 +171,6 @@ def _lr(probe: Probe) -> float:
     return probe.lr
 
 
-def _standard_error(values: Array) -> float:
-    """Return the standard error of the mean; 0 for a single value, which shows no scatter."""
-    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-
-
 def _highest_that_generalizes(probes: Mapping[float, Probe]) -> float:
     """Return the highest learning rate whose held-out loss is no more than chance above the lowest of them."""
     held_out = {lr: np.array(probe.held_out[-1]) for lr, probe in probes.items() if probe.held_out}
@@ -183,7 +179,7 @@ def _highest_that_generalizes(probes: Mapping[float, Probe]) -> float:
         return math.inf
     lowest = min(held_out.values(), key=np.mean)
     above = {lr: losses - lowest for lr, losses in held_out.items()}
-    return max(lr for lr, excess in above.items() if excess.mean() <= _standard_error(excess))
+    return max(lr for lr, excess in above.items() if excess.mean() <= standard_error(excess))
 
 
 def _falls(held_out: Sequence[Sequence[float]]) -> bool:
@@ -198,10 +194,6 @@ def _falls(held_out: Sequence[Sequence[float]]) -> bool:
     fall = start - min(later, key=np.mean, default=start)  # it may have risen again
     if not np.isfinite(fall).all():
         return False
-    error = MEDIAN_ERROR * _deviation(fall) / math.sqrt(len(fall))
-    return bool(np.median(fall) >= max(SIGNIFICANT * error, _deviation(start) / 2) and np.median(fall) > 0)
-
-
-def _deviation(values: Array) -> float:
-    """Return the standard deviation of normal values, from their median absolute deviation."""
-    return float(np.median(np.abs(values - np.median(values)))) / 0.6745
+    median = float(np.median(fall))
+    error = MEDIAN_ERROR * typical_size(fall - median) / math.sqrt(len(fall))
+    return median > 0 and median >= max(SIGNIFICANT * error, typical_size(start - np.median(start)) / 2)

@@ -97,14 +97,14 @@ class Probe(_Described):
     @property
     def end_loss(self) -> float:
         """The mean loss of the last quarter; infinite if the training did not reach its end."""
-        return self.loss_after(self.steps)
-
-    def loss_after(self, steps: int) -> float:
-        """Return the mean loss of the last quarter of the first `steps` steps; infinite if it ended by then."""
-        if len(self.losses) < steps or (len(self.losses) == steps and self.stop_reason is not StopReason.COMPLETED):
+        if len(self.losses) < self.steps or self.stop_reason is not StopReason.COMPLETED:
             return math.inf
-        last = self.losses[steps - max(1, round(steps / 4)) : steps]
-        return sum(last) / len(last)
+        return statistics.fmean(self.losses[-self.counted :])
+
+    @property
+    def counted(self) -> int:
+        """Losses at the end that it is judged by: its last quarter."""
+        return max(1, round(self.steps / 4))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from torch.utils.data import (
     default_collate,
 )
 
-from lrfind.errors import DataError, Fault
+from lrfind.errors import DataError, Fault, UserCodeError
 from lrfind.training.batch import to_device
 from lrfind.training.distributed.process_group import ProcessGroup
 from lrfind.training.precision import under_autocast
@@ -62,6 +63,12 @@ class HeldOutLoss:
     losses: list[tuple[float, ...]] = field(default_factory=list)
     error: Exception | None = None
 
+    def fail(self, error: Exception) -> None:
+        """Give up, with what has been measured: a curve that breaks off says nothing."""
+        self.error = error
+        self.at.clear()
+        self.losses.clear()
+
     def watch(self, model: nn.Module, step: Step, device: torch.device, recipe: Recipe) -> Look:
         """Return the look to take before each update of a training."""
         # The default step decides on its first batch what it reads; that is to be one of the training.
@@ -90,7 +97,7 @@ class Look:
                 self._into.losses.append(tuple(means.tolist()))
                 self._into.at.append(done)
         except Exception as error:  # the training works, so it goes on without
-            self._into.error = error
+            self._into.fail(error)
         finally:
             put_back_rng()
 
@@ -107,19 +114,22 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
             module.training = True
 
 
-def split(samples: int, batch_size: int, seed: int) -> tuple[list[int], list[int]] | None:
-    """Return the indices to train on and those held out, drawn at random; None if there are too few samples.
+def split(dataset: Any, update: int, seed: int) -> tuple[list[int], list[int]] | None:
+    """Return the indices to train on and those held out, drawn at random; None if no samples can be spared.
 
     Args:
-        samples: Of the data set.
-        batch_size: Samples of one update, which what is left must make.
+        dataset: Is not split unless it is map-style.
+        update: Samples of one update, which what is left must make.
         seed: Decides which ones.
     """
-    count = max(samples // SHARE, min(samples // MOST_SHARE, batch_size))
-    count = min(count, max(MOST, MOST_BATCHES * batch_size))
-    if count < BATCHES or samples - count < batch_size:
+    if not can_be_split(dataset):
         return None
-    order = torch.randperm(samples, generator=torch.Generator().manual_seed(seed)).tolist()
+    samples = len(dataset)
+    count = max(samples // SHARE, min(samples // MOST_SHARE, update))
+    count = min(count, max(MOST, MOST_BATCHES * update))
+    if count < BATCHES or samples - count < update:
+        return None
+    order = _drawn(samples, seed)
     return sorted(order[count:]), order[:count]
 
 
@@ -141,7 +151,7 @@ def first_batches(loader: Iterable[Any]) -> list[Any]:
     """Return the first batches of a validation loader."""
     put_back_rng = keep_rng()
     try:
-        return [batch for _, batch in zip(range(BATCHES), loader, strict=False)]
+        return list(islice(loader, BATCHES))
     finally:
         put_back_rng()
 
@@ -151,19 +161,31 @@ def can_be_split(dataset: Any) -> bool:
     return not isinstance(dataset, IterableDataset) and hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")
 
 
-def validation_batches(data: Any, batch_size: int | None, seed: int, collate_fn: Any = None) -> list[Any]:
-    """Return samples of a validation set, drawn at random, or the first batches of a loader.
+def check_validation(data: Any, batch_size: int | None) -> None:
+    """Check that batches can be taken from a validation set or loader, if there is one.
 
     Raises:
         DataError: The set is too small.
+        UserCodeError: It is neither.
     """
+    if data is not None and not isinstance(data, Iterable) and not can_be_split(data):
+        expected = "a data set, or an iterable of mini-batches"
+        raise UserCodeError(Fault("data.validation", expected=expected, got=type(data).__name__))
+    if batch_size is not None and can_be_split(data) and len(data) < BATCHES:
+        raise DataError(Fault("data.validation", expected=f"at least {BATCHES} samples", got=str(len(data))))
+
+
+def validation_batches(data: Any, batch_size: int | None, seed: int, collate_fn: Any = None) -> list[Any]:
+    """Return samples of a validation set, drawn at random, or the first batches of a loader."""
     if batch_size is None or not can_be_split(data):
         return first_batches(data)
-    count = min(len(data), max(MOST, MOST_BATCHES * batch_size))
-    if count < BATCHES:
-        raise DataError(Fault("data.validation", expected=f"at least {BATCHES} samples", got=str(count)))
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed)).tolist()
-    return batches_at(data, order[:count], collate_fn)
+    return batches_at(data, _drawn(len(data), seed)[: max(MOST, MOST_BATCHES * batch_size)], collate_fn)
+
+
+def _drawn(samples: int, seed: int) -> list[int]:
+    """Return all indices in an order that the seed decides."""
+    order: list[int] = torch.randperm(samples, generator=torch.Generator().manual_seed(seed)).tolist()
+    return order
 
 
 @dataclass(frozen=True)
@@ -208,7 +230,7 @@ def divided(loader: Any, accumulate: int, seed: int) -> DividedLoader | None:
     """
     if type(loader) is not DataLoader or loader.batch_size is None or type(loader.batch_sampler) is not BatchSampler:
         return None
-    if type(loader.sampler) not in (RandomSampler, SequentialSampler) or not can_be_split(loader.dataset):
+    if type(loader.sampler) not in (RandomSampler, SequentialSampler):
         return None
-    parts = split(len(loader.dataset), loader.batch_size * accumulate, seed)  # type: ignore[arg-type]  # it has a length
+    parts = split(loader.dataset, loader.batch_size * accumulate, seed)
     return DividedLoader(loader, *parts) if parts else None

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import hydra.errors
-import hydra.utils
 import torch
 import torch._dynamo  # the first step of any optimizer imports it, which would slow the sweep
 from torch import nn
@@ -28,12 +26,13 @@ from lrfind.training.device import find_device
 from lrfind.training.distributed.launch import read_launch
 from lrfind.training.distributed.process_group import join_process_group
 from lrfind.training.groups import Selection, freeze, make_groups
-from lrfind.training.held_out import batches_at, can_be_split, split, validation_batches
+from lrfind.training.held_out import batches_at, check_validation, split, validation_batches
 from lrfind.training.minibatches import ALL, Share
 from lrfind.training.precision import allow_tf32, unsupported
 from lrfind.training.rng import seed_everything
 from lrfind.training.step import DefaultStep, OnNote, Step
 from lrfind.workloads import lightning_module
+from lrfind.workloads.instantiate import called_later, instantiate
 from lrfind.workloads.preflight import check_model, check_optimizer, why_not_swept
 from lrfind.workloads.workload import Fresh, Workload
 
@@ -46,15 +45,15 @@ class ConfigWorkload(Workload):
         config: The config, its targets checked.
         source: Name of the config, for error messages.
         data: The data set, or the user's own loader.
+        validation: The data set or loader that no probe trains on, if there is one.
         checkpoint: The weights to start from, if there are any.
-        split: Indices of the data set to train on while others are held out, and those; None if none are.
     """
 
     config: Config
     source: str
     data: Any
+    validation: Any = None
     checkpoint: Checkpoint | None = None
-    split: tuple[Sequence[int], Sequence[int]] | None = None
 
     @property
     def names(self) -> tuple[str, str]:
@@ -70,13 +69,12 @@ class ConfigWorkload(Workload):
     @cached_property
     def held_out(self) -> Sequence[Any]:
         """Batches of `data.validation`, or of the data set itself."""
-        settings = self.config.data
-        collate = _called_later("data.collate_fn", settings.collate_fn) if settings.collate_fn else None
-        with blamed_on(self.source), user_code("loading held-out samples"):
-            if settings.validation is not None:
-                data = _instantiate("data.validation", settings.validation)
-                return validation_batches(data, settings.batch_size, self.config.seed, collate)
-            return batches_at(self.data, self.split[1], collate) if self.split else ()
+        settings, seed = self.config.data, self.config.seed
+        collate = called_later("data.collate_fn", settings.collate_fn) if settings.collate_fn else None
+        with user_code("loading held-out samples"):
+            if self.validation is not None:
+                return validation_batches(self.validation, settings.batch_size, seed, collate)
+            return batches_at(self.data, self._split[1], collate) if self._split else ()
 
     def fresh(self, on_note: OnNote = lambda note: None, *, hold_out: bool = False) -> Fresh:
         """Build what is trained. The user's own loader is kept: it continues as from epoch to epoch."""
@@ -98,8 +96,15 @@ class ConfigWorkload(Workload):
         return model, optimizer, step, batches
 
     @cached_property
+    def _split(self) -> tuple[Sequence[int], Sequence[int]] | None:
+        size = self.config.data.batch_size
+        if size is None or self.validation is not None:
+            return None
+        return split(self.data, size * self.config.train.accumulate * self.world_size, self.config.seed)
+
+    @cached_property
     def _not_held_out(self) -> Any:
-        return only(self.data, self.split[0]) if self.split else self.data
+        return only(self.data, self._split[0]) if self._split else self.data
 
     def _model(self, on_note: OnNote) -> nn.Module:
         model = build_model(self.config, self.device)
@@ -176,15 +181,14 @@ def build_workload(config: Config, source: str) -> ConfigWorkload:
         seed_everything(config.seed)
         with processes.in_turn(config.data.dataset) if processes else contextlib.nullcontext():
             data = build_source(config.data)
-    world = processes.launch.size if processes else config.train.world_size
-    update = (config.data.batch_size or 0) * config.train.accumulate * world
-    divisible = update and config.data.validation is None and can_be_split(data)
+            validation = instantiate("data.validation", config.data.validation) if config.data.validation else None
+            check_validation(validation, config.data.batch_size)
     return ConfigWorkload(
-        split=split(len(data), update, config.seed) if divisible else None,
         settings=config.settings,
         config=config,
         device=device,
         data=data,
+        validation=validation,
         source=source,
         checkpoint=checkpoint,
         processes=processes,
@@ -194,12 +198,12 @@ def build_workload(config: Config, source: str) -> ConfigWorkload:
 def build_source(config: DataConfig) -> Any:
     """Return the user's own loader, or the data set."""
     if config.loader is not None:
-        loader = _instantiate("data.loader", config.loader)
+        loader = instantiate("data.loader", config.loader)
         if not isinstance(loader, Iterable):
             raise UserCodeError(Fault("data.loader", expected="an iterable of mini-batches", got=type(loader).__name__))
         return loader
     assert config.dataset is not None  # DataConfig makes sure of it
-    dataset = _instantiate("data.dataset", config.dataset)
+    dataset = instantiate("data.dataset", config.dataset)
     if not isinstance(dataset, IterableDataset):
         check_size(dataset)
     return dataset
@@ -219,14 +223,14 @@ def build_loader(config: Config, source: Any, device: torch.device, share: Share
         shuffle=settings.shuffle,
         num_workers=settings.num_workers,
         multiprocessing_context=settings.multiprocessing_context,
-        collate_fn=_called_later("data.collate_fn", settings.collate_fn) if settings.collate_fn else None,
+        collate_fn=called_later("data.collate_fn", settings.collate_fn) if settings.collate_fn else None,
         share=share,
     )
 
 
 def build_model(config: Config, device: torch.device) -> nn.Module:
     """Return the model on `device`, in training mode."""
-    model = _instantiate("model", config.model)
+    model = instantiate("model", config.model)
     if not isinstance(model, nn.Module):
         raise UserCodeError(Fault("model", expected="a torch.nn.Module", got=type(model).__name__))
     if lightning_module.is_lightning(model):
@@ -254,12 +258,12 @@ def build_optimizer(config: Config, model: nn.Module) -> Any:
     if takes(target, "lr") and not node.get("relative_step", default_of(target, "relative_step")):
         node.setdefault("lr", config.sweep.start_lr)
     if first_parameter(target) == "model":
-        return _instantiate("optimizer", node, model)
+        return instantiate("optimizer", node, model)
     parameters: list[Any] = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.param_groups or config.no_decay_on_bias_and_norm:
         selections = [_selection(group, node.get("lr")) for group in config.param_groups]
         parameters = make_groups(model, selections, split_decay=config.no_decay_on_bias_and_norm)
-    return _instantiate("optimizer", node, parameters)
+    return instantiate("optimizer", node, parameters)
 
 
 def _selection(group: ParamGroup, lr: float | None) -> Selection:
@@ -276,23 +280,7 @@ def _selection(group: ParamGroup, lr: float | None) -> Selection:
 def build_step(config: Config, device: torch.device, on_note: OnNote = lambda note: None) -> Step:
     """Return the user's own step, or the default one around the loss."""
     if config.step is not None:
-        step: Step = _called_later("step", config.step)
+        step: Step = called_later("step", config.step)
         return step
-    loss = _called_later("loss", config.loss) if config.loss is not None else None
+    loss = called_later("loss", config.loss) if config.loss is not None else None
     return DefaultStep(loss.to(device) if isinstance(loss, nn.Module) else loss, on_note)
-
-
-def _called_later(key: str, node: dict[str, Any]) -> Any:
-    built = _instantiate(key, node)
-    if not callable(built):
-        fix = f"for a function {node['_target_']} add _partial_: true"
-        raise UserCodeError(Fault(key, expected="something to call", got=type(built).__name__, fix=fix))
-    return built
-
-
-def _instantiate(key: str, node: dict[str, Any], *arguments: Any) -> Any:
-    with user_code(f"building {node['_target_']}", key=key):
-        try:
-            return hydra.utils.instantiate({"_convert_": "all", **node}, *arguments)
-        except hydra.errors.InstantiationException as error:
-            raise error.__cause__ or error  # noqa: B904 - Hydra's wrapper only repeats what the user's code said

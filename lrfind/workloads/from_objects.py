@@ -126,11 +126,9 @@ class ObjectsWorkload(Workload):
 
     @cached_property
     def _divided(self) -> DividedLoader | None:
-        return (
-            divided(self.objects.loader, self.recipe.accumulate, self.settings.seed)
-            if self.objects.val_loader is None
-            else None
-        )
+        if self.objects.val_loader is not None:
+            return None
+        return divided(self.objects.loader, self.recipe.accumulate, self.settings.seed)
 
     def fresh(self, on_note: OnNote = lambda note: None, *, hold_out: bool = False) -> Fresh:
         """Put everything back to the start. The batches of an iterator can be read only once."""

@@ -42,7 +42,7 @@ class Workload(abc.ABC):
         device: Where the mini-batches are sent.
         processes: The processes of this training; None if there is only this one.
         groups: The parameter groups of the optimizer; none before the first training.
-        update_size: How large its updates are; unknown before the first training.
+        update_size: How large its updates are; unknown before the first training, and without probes.
     """
 
     settings: Settings
@@ -142,7 +142,7 @@ class Workload(abc.ABC):
         if names := untrained_parameters(optimizer, model):
             text = "No group of the optimizer holds these parameters, so they are not trained: "
             self.tell(Note(text, Level.WARNING, some(names)), on_note)
-        if not self.groups:
+        if not self.groups and self.settings.probing:
             self.update_size = update_size(optimizer, (each for each in model.parameters() if each.requires_grad))
         self.groups = describe_groups(optimizer)
 
