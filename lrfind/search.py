@@ -93,14 +93,14 @@ def sweep_until_evident(workload: Workload, observer: Observer) -> Measurements:
         LrfindError: Nothing could be measured at all.
         KeyboardInterrupt: The user interrupted it before anything was measured.
     """
-    settings, measured = workload.settings, Measurements()
+    measured = Measurements()
     on_recycle = _once(observer.on_note, Note("The data ran out; starting over with its first batch."))
-    steps = settings.sweep.num_iter
+    steps = workload.settings.sweep.num_iter
     while True:
         try:
             sweep = workload.train(workload.ladder(steps), observer, on_recycle)
         except KeyboardInterrupt:
-            sweep = Sweep(settings.seed, (), (), StopReason.INTERRUPTED)
+            sweep = Sweep(workload.settings.seed, (), (), StopReason.INTERRUPTED)
         except DataError:
             if not measured.sweeps:
                 raise
@@ -112,6 +112,7 @@ def sweep_until_evident(workload: Workload, observer: Observer) -> Measurements:
             observer.on_error(error)
         if sweep.stop_reason is StopReason.INTERRUPTED and not (sweep.losses or measured.sweeps):
             raise KeyboardInterrupt
+        settings = workload.settings  # after the training, which may have told its length and schedule
         analysis = analyze(sweep, settings.analysis.method, settings.train.schedule)
         measured.sweeps.append(sweep)
         measured.analyses.append(analysis)

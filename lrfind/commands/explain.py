@@ -25,6 +25,7 @@ from lrfind.output.formats import PlotFormat, console_for_result, print_json, pr
 from lrfind.output.picture import save_picture
 from lrfind.output.progress import watched
 from lrfind.output.streams import console_for_people, stdout_for_result, tell
+from lrfind.pipeline import build
 from lrfind.records.types import Result
 from lrfind.training.distributed.launch import is_first
 
@@ -162,7 +163,7 @@ def _train(
 ) -> Explanation:
     """Train at the first of the learning rates and at the others, show people how it goes, and read what came of it."""
     with stdout_for_result(), watched(console_for_people(), quiet=quiet or not is_first()) as observer:
-        trainings, device = train_at(config, str(place), lrs, steps, observer)
+        trainings, device = train_at(lambda: build(config, str(place)), lrs, steps, observer)
     same = device == result.environment.get("device")
     title = result.title if same else f"{result.title}; here on {device}"
     return interpret(result, lrs[0], trainings, title, given=given)

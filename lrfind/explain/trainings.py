@@ -1,13 +1,11 @@
-"""Training again for a record: a config -> short trainings at constant learning rates."""
+"""Short trainings at constant learning rates of a workload, for an explanation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lrfind.config.schema import Config
 from lrfind.observer import Observer
-from lrfind.pipeline import build
 from lrfind.records.types import Probe, StopReason
 from lrfind.search import one_probe
 
@@ -20,7 +18,7 @@ Training = tuple[Probe, str | None]
 
 
 def train_at(
-    config: Config, source: str, lrs: Sequence[float], steps: int, observer: Observer | None = None
+    make: Callable[[], Workload], lrs: Sequence[float], steps: int, observer: Observer | None = None
 ) -> tuple[list[Training], str]:
     """Train at each learning rate from the same start and on the same mini-batches, and return the device as well.
 
@@ -28,8 +26,7 @@ def train_at(
     training alone, once another one has been made.
 
     Args:
-        config: What is trained.
-        source: Name of the config, for error messages.
+        make: Returns what is trained; called once.
         lrs: The learning rates, the most important first: an interrupt keeps what was measured before.
         steps: Updates of each training.
         observer: Follows the trainings.
@@ -39,14 +36,14 @@ def train_at(
         KeyboardInterrupt: The user interrupted it before anything was measured.
     """
     observer = observer or Observer()
-    workload = build(config, source)
+    workload = make()
     trainings: list[Training] = []
     for lr in lrs:
         probe, error = _train(workload, lr, steps, observer, needed=not trainings)
         trainings.append((probe, error))
         reason = probe.stop_reason
         # Processes that train together part at a fault; one that trains alone goes on with the next learning rate.
-        if reason.cut_short and (error is None or workload.processes or reason is StopReason.DATA_ENDED):
+        if reason.cut_short and (error is None or not workload.alone or reason is StopReason.DATA_ENDED):
             trainings += [(Probe(rest, steps, (), reason), None) for rest in lrs[len(trainings) :]]
             break
     return trainings, str(workload.device)

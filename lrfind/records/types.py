@@ -124,6 +124,24 @@ class Group(_Described):
 
 
 @dataclass(frozen=True)
+class UpdateSize:
+    """The size of the updates of an optimizer.
+
+    Attributes:
+        normalized: Whether it is the same whatever the size of the gradient. Adam, RMSprop, Lion and Adafactor make
+            such updates, SGD does not. None if unknown.
+        replacing_lr: The learning rate at which one update is as large as the weights. What a network is then worth is
+            settled by chance, whatever its loss. None unless `normalized`.
+    """
+
+    normalized: bool | None = None
+    replacing_lr: float | None = None
+
+
+UNKNOWN_SIZE = UpdateSize()
+
+
+@dataclass(frozen=True)
 class Candidate(_Described):
     """The learning rate that one reading method proposes; `lr` is None if the method finds none."""
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,10 +16,8 @@ from lrfind.training.groups import GroupRates
 from lrfind.training.loss_readers import loss_reader
 from lrfind.training.step import Step
 from lrfind.training.stop_rule import StopRule
+from lrfind.training.trace import OnStep, Trace
 from lrfind.training.update import Recipe, ScaledUpdate, Update
-
-OnStep = Callable[[int, float, float], None]
-"""on_step(index, learning rate, loss), called once the loss of a step has been read."""
 
 PLAIN = Recipe()
 PATIENCE_SECONDS = 5.0
@@ -72,7 +68,7 @@ def run_sweep(
     rates = GroupRates(optimizer)
     kind = ScaledUpdate if recipe.precision == "fp16" else Update
     update = kind(model, step, optimizer, batches, device, recipe, processes)
-    trace = _Trace(seed, lrs, StopRule() if stop_on_divergence else None, on_step)
+    trace = Trace(seed, lrs, StopRule() if stop_on_divergence else None, on_step)
     started = 0
     try:
         with user_code("training step", lambda: (f"the batch was: {describe(update.batch)}",), docs="batches.md"):
@@ -112,45 +108,15 @@ def _looking(lrs: Sequence[float], look: Callable[[int], None]) -> Iterator[floa
     look(len(lrs))
 
 
-def _interrupted(trace: _Trace, processes: ProcessGroup | None, interrupt: KeyboardInterrupt) -> Sweep:
+def _interrupted(trace: Trace, processes: ProcessGroup | None, interrupt: KeyboardInterrupt) -> Sweep:
     """Return the sweep up to an interrupt; raise if torchrun interrupts because another process has failed."""
     if processes and (fault := processes.fault()):
         raise _locate(UserCodeError(fault), trace) from interrupt
     return trace.sweep(StopReason.INTERRUPTED)
 
 
-def _locate(error: UserCodeError, trace: _Trace) -> UserCodeError:
+def _locate(error: UserCodeError, trace: Trace) -> UserCodeError:
     """Add to an error the sweep up to it, and its step."""
     error.partial = trace.sweep(StopReason.FAILED)
     error.where = (f"step {len(error.partial.losses) + 1}", *error.where)
     return error
-
-
-@dataclass
-class _Trace:
-    """The losses read so far, up to the one that ends the sweep."""
-
-    seed: int
-    lrs: Sequence[float]
-    stop_rule: StopRule | None
-    on_step: OnStep | None
-    losses: list[float] = field(default_factory=list)
-    stopped: StopReason | None = None
-
-    def extend(self, arrived: Iterable[float]) -> None:
-        """Take the losses that were read, in order; losses after the one that ends the sweep are surplus."""
-        for loss in arrived:
-            if self.stopped:
-                return
-            if self.on_step:
-                self.on_step(len(self.losses), self.lrs[len(self.losses)], loss)
-            self.losses.append(loss)
-            if not math.isfinite(loss):
-                self.stopped = StopReason.NON_FINITE
-            elif self.stop_rule and self.stop_rule.diverged(loss):
-                self.stopped = StopReason.DIVERGED
-
-    def sweep(self, otherwise: StopReason) -> Sweep:
-        """Return the sweep so far; `otherwise` is its stop reason if the losses did not end it."""
-        lrs = tuple(self.lrs[: len(self.losses)])
-        return Sweep(self.seed, lrs, tuple(self.losses), self.stopped or otherwise)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from lrfind.records.types import UNKNOWN_SIZE, UpdateSize
 
 _LR = 1e-3
 _SIDE = 4
@@ -17,24 +18,6 @@ _SIDE = 4
 
 _STEPS = 50
 """Updates until the last is measured: RAdam starts like SGD, and the updates of Adagrad shrink as it goes."""
-
-
-@dataclass(frozen=True)
-class UpdateSize:
-    """The size of the updates of an optimizer.
-
-    Attributes:
-        normalized: Whether it is the same whatever the size of the gradient. Adam, RMSprop, Lion and Adafactor make
-            such updates, SGD does not. None if unknown.
-        replacing_lr: The learning rate at which one update is as large as the weights. What a network is then worth is
-            settled by chance, whatever its loss. None unless `normalized`.
-    """
-
-    normalized: bool | None = None
-    replacing_lr: float | None = None
-
-
-UNKNOWN_SIZE = UpdateSize()
 
 
 def update_size(optimizer: torch.optim.Optimizer, weights: Iterable[Tensor]) -> UpdateSize:

@@ -33,12 +33,12 @@ from lrfind.training.rng import seed_everything
 from lrfind.training.step import DefaultStep, OnNote, Step
 from lrfind.workloads import lightning_module
 from lrfind.workloads.instantiate import called_later, instantiate
+from lrfind.workloads.model_workload import Fresh, ModelWorkload
 from lrfind.workloads.preflight import check_model, check_optimizer, why_not_swept
-from lrfind.workloads.workload import Fresh, Workload
 
 
 @dataclass(kw_only=True)
-class ConfigWorkload(Workload):
+class ConfigWorkload(ModelWorkload):
     """What a config describes; every training builds its own model and optimizer.
 
     Attributes:

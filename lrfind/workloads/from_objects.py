@@ -25,8 +25,8 @@ from lrfind.training.snapshot import Snapshot
 from lrfind.training.step import DefaultStep, OnNote, Step
 from lrfind.training.update import Recipe
 from lrfind.workloads import lightning_module
+from lrfind.workloads.model_workload import Fresh, ModelWorkload
 from lrfind.workloads.preflight import check_model, foreign_parameters, why_not_swept
-from lrfind.workloads.workload import Fresh, Workload
 
 ONE_PROCESS = (
     "sweep before the model is wrapped, in one process (world_size=N makes its updates from as many mini-batches as N "
@@ -58,7 +58,7 @@ class Objects:
 
 
 @dataclass(kw_only=True)
-class ObjectsWorkload(Workload):
+class ObjectsWorkload(ModelWorkload):
     """Objects as a workload: every training starts from their state at the creation of the workload.
 
     Attributes:

@@ -8,7 +8,7 @@ from cli import Project
 from lrfind.errors import LrfindError
 from lrfind.explain.trainings import Training, train_at
 from lrfind.observer import Observer
-from lrfind.pipeline import read_config
+from lrfind.pipeline import build, read_config
 from lrfind.records.types import StopReason
 
 LRS = (0.1, 0.01, 1.0)
@@ -16,7 +16,8 @@ LRS = (0.1, 0.01, 1.0)
 
 def made(project: Project, *overrides: str, steps: int = 20, observer: Observer | None = None) -> list[Training]:
     overrides = ("device=cpu", *overrides)
-    trainings, device = train_at(read_config(project.config, overrides), str(project.config), LRS, steps, observer)
+    config = read_config(project.config, overrides)
+    trainings, device = train_at(lambda: build(config, str(project.config)), LRS, steps, observer)
     assert device == "cpu"
     return trainings
 
