@@ -130,6 +130,17 @@ class Answer(Result):
         return html(self, self.plot())
 
 
+def answer_of(result: Result) -> Answer:
+    """Return a result as an answer.
+
+    Raises:
+        KeyboardInterrupt: The user interrupted the search.
+    """
+    if result.interrupted:
+        raise KeyboardInterrupt
+    return Answer(**vars(result))
+
+
 def load(path: str | os.PathLike[str]) -> Answer:
     """Read a record: what `Answer.save` or `lrfind run` wrote. A curve from elsewhere is read as by `lrfind analyze`.
 

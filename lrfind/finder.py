@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lrfind.answer import Answer
-from lrfind.errors import CONFIG, PYTHON, Level, LrfindError, Note, Words
+from lrfind.answer import Answer, answer_of
+from lrfind.errors import CONFIG, PYTHON, LrfindError
 from lrfind.errors.setting_names import KEYS
-from lrfind.observer import Observer
 from lrfind.output.files import check_writable, record_path
-from lrfind.records.types import Result
+from lrfind.output.in_python import Tell, teller, watched
 from lrfind.search import search
 from lrfind.settings import Method, Precision, Schedule, Settings, settings_of
 from lrfind.training.distributed.launch import is_first
@@ -28,16 +24,6 @@ from lrfind.training.rng import keep_rng
 from lrfind.workloads.from_objects import Objects, ObjectsWorkload, check_objects
 
 DEFAULTS = Settings()
-LOG = logging.getLogger("lrfind")
-
-
-Tell = Callable[[Note], None]
-"""Is told what is worth knowing about a search."""
-
-
-def log(note: Note) -> None:
-    """Log a note; Python shows a warning on stderr unless told otherwise."""
-    LOG.log(logging.WARNING if note.level is Level.WARNING else logging.INFO, "%s", note.render(PYTHON))
 
 
 def find_lr(
@@ -134,7 +120,7 @@ def find_lr(
     """
     arguments = {name: value for name, value in locals().items() if name in KEYS}
     objects = Objects(model, loader, loss_fn, optimizer, step, scaler, val_loader)  # type: ignore[arg-type]  # checked next
-    return search_objects(objects, arguments, device, progress, _teller(on_note, PYTHON))
+    return search_objects(objects, arguments, device, progress, teller(on_note, PYTHON))
 
 
 def search_objects(
@@ -153,18 +139,14 @@ def search_objects(
         settings = settings_of(arguments)
         place = check_objects(objects, device, settings.precision)
         stack.callback(keep_rng())  # before the progress bar, which draws random numbers
-        observer = stack.enter_context(_watched(progress, tell))
+        observer = stack.enter_context(watched(progress, tell))
 
         def workload() -> ObjectsWorkload:
             made = ObjectsWorkload(settings=settings, device=place, objects=objects)
             stack.enter_context(made.everything_restored())
             return made
 
-        return _answer(search(workload, observer, PYTHON))
-
-
-def _teller(on_note: Callable[[str], None] | None, words: Words) -> Tell:
-    return log if on_note is None else lambda note: on_note(note.render(words))
+        return answer_of(search(workload, observer, PYTHON))
 
 
 def run_config(
@@ -200,20 +182,14 @@ def run_config(
         stack.callback(keep_rng())
         if config.tf32 is not None:
             stack.callback(keep_tf32())
-        observer = stack.enter_context(_watched(progress, _teller(on_note, CONFIG)))
-        answer = _answer(run(config, str(path), observer))
+        observer = stack.enter_context(watched(progress, teller(on_note, CONFIG)))
+        answer = answer_of(run(config, str(path), observer))
     if folder:
         stem = folder / Path(path).stem
         answer.save(record_path(stem))
         if config.output.plot != "none":
             answer.plot(f"{stem}.lrfind.{config.output.plot}")
     return answer
-
-
-def _answer(result: Result) -> Answer:
-    if result.interrupted:
-        raise KeyboardInterrupt
-    return Answer(**vars(result))
 
 
 @contextlib.contextmanager
@@ -224,20 +200,3 @@ def _words_of_python() -> Iterator[None]:
     except LrfindError as error:
         error.words = PYTHON
         raise
-
-
-@contextlib.contextmanager
-def _watched(progress: bool | None, tell: Tell) -> Iterator[Observer]:
-    """Yield an observer that raises what cuts a sweep short, shows a bar if one is wanted, and prints nothing else."""
-    on_terminal = sys.stderr is not None and sys.stderr.isatty()
-    bar: contextlib.AbstractContextManager[Observer] = contextlib.nullcontext(Observer())
-    if is_first() and (on_terminal if progress is None else progress):
-        from lrfind.output.progress import bar_on_stderr  # loads rich
-
-        bar = bar_on_stderr()
-    with bar as observer:
-        yield replace(observer, on_note=tell, on_error=_raise)
-
-
-def _raise(error: LrfindError) -> NoReturn:
-    raise error

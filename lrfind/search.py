@@ -164,7 +164,7 @@ def _limits(workload: Workload, swept: int) -> ProbeLimits:
         steps=settings.probes.steps,
         max_probes=settings.probes.max_probes,
         highest_lr=settings.sweep.end_lr,
-        train_steps=settings.train.steps,
+        train_steps=min(filter(None, (settings.train.steps, workload.most_steps)), default=None),
         replacing_lr=workload.update_size.replacing_lr,
     )
 

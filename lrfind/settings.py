@@ -188,11 +188,12 @@ SECTIONS: Mapping[str, type[Any]] = {
 }
 
 
-def settings_of(arguments: Mapping[str, Any]) -> Settings:
+def settings_of(arguments: Mapping[str, Any], source: str = "find_lr") -> Settings:
     """Return the settings that arguments of `find_lr` make.
 
     Args:
         arguments: Settings by their names as arguments (`lrfind.errors.setting_names.KEYS`).
+        source: Who is given them, for error messages.
 
     Raises:
         ConfigError: One or more are of another type than expected or out of range, or do not go together.
@@ -208,7 +209,7 @@ def settings_of(arguments: Mapping[str, Any]) -> Settings:
             return Settings(**values[""], **sections)
         except MisfitError as misfit:
             faults.append(misfit.fault)
-    raise ConfigError("find_lr", faults)
+    raise ConfigError(source, faults)
 
 
 def _plain(value: Any) -> Any:

@@ -16,3 +16,10 @@ RecordFolder = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Write record and plot to this folder.", show_default=False)
 ]
 PictureFolder = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the picture.")]
+Module = Annotated[
+    str | None, typer.Option("--module", "-m", metavar="MODULE", help="Run this module, as python -m does.")
+]
+OptimizerChoice = Annotated[
+    str | None, typer.Option(metavar="NAME|N", help="Of several optimizers of a script, the one to sweep.")
+]
+LossChoice = Annotated[str | None, typer.Option(metavar="NAME", help="Of several losses of a script, the one to read.")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -11,12 +10,23 @@ from typing import Annotated
 import typer
 
 from lrfind.commands.finished_runs import failure
-from lrfind.commands.options import ConfigArgument, Device, Json, Quiet, Seed
+from lrfind.commands.options import Device, Json, LossChoice, Module, OptimizerChoice, Quiet, Seed
 from lrfind.commands.run_many import OUTCOME, run_all, split
+from lrfind.commands.script_command import (
+    IN_CONFIG,
+    IN_SCRIPT,
+    ScriptOptions,
+    needed,
+    refuse_options,
+    run_script,
+    script_of,
+)
 from lrfind.commands.training_run import checked_config, exit_code, sweep
+from lrfind.commands.trial import show_trial
 from lrfind.commands.write_config import TunedConfig, tuned_config
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, OutputError, StoppedError
+from lrfind.errors.setting_names import KEYS
 from lrfind.output.files import check_writable
 from lrfind.output.formats import Format, one_format, save, show
 from lrfind.output.streams import print_result, stdout_for_result, tell
@@ -30,11 +40,18 @@ KeepDocument = Callable[[str], None]
 
 
 def run(
-    config: ConfigArgument,
+    config: Annotated[
+        str | None,
+        typer.Argument(metavar="TRAIN.py|CONFIG", help="A training script, or a YAML config.", show_default=False),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="CONFIG|KEY=VALUE", help="More configs, and overrides: optimizer.momentum=0.95."),
+        typer.Argument(
+            metavar="[-- ARGS]|KEY=VALUE",
+            help="Arguments of the script; or more configs, and overrides: optimizer.momentum=0.95.",
+        ),
     ] = None,
+    module: Module = None,
     form: Annotated[Format, typer.Option("--format", help="What to print to stdout.")] = "text",
     as_json: Json = False,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of the record and the plot.")] = None,
@@ -47,6 +64,17 @@ def run(
     refine: Annotated[bool, typer.Option("--refine", help="Check the LR with more and longer trainings.")] = False,
     budget: Annotated[str | None, typer.Option(metavar="N", help="Updates of sweep and probes at most.")] = None,
     max_time: Annotated[str | None, typer.Option(metavar="S", help="Seconds after which no probe begins.")] = None,
+    train_steps: Annotated[str | None, typer.Option(metavar="N", help="Updates of the real training.")] = None,
+    epochs: Annotated[str | None, typer.Option(metavar="N", help="Epochs of the real training of a script.")] = None,
+    schedule: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What the LR is for: constant, cosine, linear, onecycle.")
+    ] = None,
+    optimizer: OptimizerChoice = None,
+    loss: LossChoice = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Train on with the script and the LR found.")] = False,
+    set_lr: Annotated[
+        float | None, typer.Option(metavar="LR", help="Train with the script and this LR, without a search.")
+    ] = None,
     quiet: Quiet = False,
     write_config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the config with the LR filled in.", show_default=False)
@@ -57,11 +85,14 @@ def run(
     ] = False,
     outcome: Annotated[Path | None, typer.Option(OUTCOME, hidden=True)] = None,
 ) -> None:
-    """Sweep the learning rate of a training and suggest one.
+    """Find the learning rate of a training script as it stands, or of a config.
 
-    Saves the record (CONFIG.lrfind.json) and the loss-vs-LR plot, and prints the suggestion. An option replaces what
-    the config says. --write-config writes a copy of the config with the suggested LR as optimizer.lr and with the
-    overrides.
+    A script is run anew for the sweep and for each probe, with its learning rates set and its losses read; its
+    arguments follow `--`. An option replaces what the script shows, or the config says. --apply trains on with what
+    was found; the exit code is then that of the script.
+
+    Saves the record (TRAIN.lrfind.json) and the loss-vs-LR plot, and prints the suggestion. --write-config writes a
+    copy of a config with the suggested LR as optimizer.lr and with the overrides.
 
     Several configs run one after the other, also after one fails, and end in a table. --json prints one line of
     JSON for each config. --format lr prints CONFIG, a tab and the LR; for a single config, the LR alone.
@@ -71,7 +102,9 @@ def run(
 
     For example:
 
-    - `lrfind run configs/digits.yaml`
+    - `lrfind run train.py -- --epochs 3`
+    - `lrfind run -m package.train --apply -- --epochs 3`
+    - `torchrun --nproc-per-node 2 -m lrfind run train.py`
     - `lrfind run configs/digits.yaml optimizer.momentum=0.95 --num-iter 200`
     - `lrfind run train.yaml --write-config tuned.yaml && lrfind check tuned.yaml`
     - `lrfind run configs/digits*.yaml --json > found.jsonl`
@@ -88,9 +121,20 @@ def run(
         "refine": ("--refine", refine or None),
         "budget": ("--budget", budget),
         "max_time": ("--max-time", max_time),
+        "train.steps": ("--train-steps", train_steps),
+        "train.schedule": ("--schedule", schedule),
     }
     given = {key: flag for key, flag in flags.items() if flag[1] is not None}
-    configs, values = split([str(config), *(overrides or ())])
+    of_script = {"--epochs": epochs, "--optimizer": optimizer, "--loss": loss, "--apply": apply, "--set-lr": set_lr}
+    script = script_of(config, module, overrides or ())
+    if script is not None:
+        refuse_options("lrfind run", {"--device": device, "--write-config": write_config, "--force": force}, IN_SCRIPT)
+        known = {name: given[key][1] for name, key in KEYS.items() if key in given}
+        options = ScriptOptions(known, optimizer, loss, epochs, apply=apply, lr=set_lr)
+        form = one_format(script.source, form, as_json=as_json)
+        raise typer.Exit(run_script(script, options, form, out, plot, quiet=quiet, trial=dry_run))
+    refuse_options("lrfind run", of_script, IN_CONFIG)
+    configs, values = split([needed(config, "lrfind run"), *(overrides or ())])
     form = one_format(configs[0], form, as_json=as_json)
     if force and write_config is None:
         raise ConfigError(configs[0], [Fault("--force", problem="does nothing without --write-config", fix="drop it")])
@@ -146,30 +190,8 @@ def _outcome_kept(file: Path | None, source: str, form: Format) -> Iterator[Keep
 def _dry_run(config: Config, path: Path, form: Format, keep: KeepDocument) -> ExitCode:
     with stdout_for_result():
         title, loss = try_out(config, str(path))
-    usable = math.isfinite(loss)
-    code = ExitCode.OK if usable else ExitCode.FAILED
-    if not is_first():
-        return code
-    settings = config.sweep
-    plan = {
-        "title": title,
-        **{key: getattr(settings, key) for key in ("num_iter", "start_lr", "end_lr", "mode")},
-        "most_updates": config.settings.most_updates,
-        "first_loss": loss,
-    }
-    text = dumps({"dry_run": plan, "source": str(path), "config": config.model_dump(mode="json")}, line=True)
-    keep(text)
-    if form == "json":
-        print_result(text)
-    elif form == "text":
-        print_result(
-            f"{title}\n{'works' if usable else 'runs'}: one step was trained, with a loss of {loss:.4g}\n"
-            f"would sweep {settings.num_iter} steps, {settings.mode}, from {settings.start_lr:g} to {settings.end_lr:g}"
-            f"\nwould probe after it, with at most {config.settings.most_updates} updates in all"
-        )
-    if not usable:
-        tell(f"lrfind: the first loss is {loss}: look for it in the data, the model or the loss")
-    return code
+    named = {"source": str(path), "config": config.model_dump(mode="json")}
+    return show_trial(config.settings, title, loss, form, named, keep)
 
 
 def _run(

@@ -13,7 +13,7 @@ rendered once, in the `Words` of who reads them: config keys, flags, or the argu
 """
 
 from lrfind.errors.fault import Fault, Level, MisfitError, Note, did_you_mean, first_line, short, some
-from lrfind.errors.setting_names import CONFIG, PYTHON, Words
+from lrfind.errors.setting_names import CONFIG, PYTHON, SCRIPT, Words
 from lrfind.errors.tree import (
     ConfigError,
     DataError,
@@ -30,6 +30,7 @@ from lrfind.errors.user_code import is_out_of_memory, user_code
 __all__ = [
     "CONFIG",
     "PYTHON",
+    "SCRIPT",
     "ConfigError",
     "DataError",
     "ExitCode",

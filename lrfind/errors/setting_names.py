@@ -84,6 +84,7 @@ PYTHON = Words(
         "batch_size": "the batch size",
         "no_workers": "a loader with num_workers=0",
         "collate_fn": "the collate_fn of the loader",
+        "loss_option": "loss=",
         "mse_loss": "loss_fn=torch.nn.MSELoss()",
         "cross_entropy_loss": "loss_fn=torch.nn.CrossEntropyLoss()",
         "own_step": "pass a function of your own: step=my_step",
@@ -91,3 +92,20 @@ PYTHON = Words(
     },
 )
 """The words of `find_lr`."""
+
+SCRIPT = Words(
+    names={
+        **{key: f"--{name.replace('_', '-')}" for name, key in KEYS.items()},
+        "sweep.max_iter": "--budget",
+        "train.accumulate": "the gradient accumulation of the script",
+        "train.clip_grad_norm": "the clipping of the script",
+    },
+    phrases={
+        "loss": "the loss of the script",
+        "loader": "the data of the script",
+        "batch_size": "its batch size",
+        "no_workers": "a loader with num_workers=0",
+        "loss_option": "--loss NAME",
+    },
+)
+"""The words of a script on the command line."""

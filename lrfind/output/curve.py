@@ -93,7 +93,7 @@ def purpose(result: Result) -> str:
     constant = result.analysis.constant_lr
     if constant is None or constant == result.analysis.suggested_lr:
         return ""
-    schedule = result.config.get("train", {}).get("schedule", "schedule")
+    schedule = (result.settings or result.config).get("train", {}).get("schedule", "schedule")
     return f" as the peak of {schedule} ({format_lr(constant)} if constant)"
 
 

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lrfind.errors import Note
+from lrfind.errors import CONFIG, LrfindError, Note, Words
 from lrfind.observer import Observer
 from lrfind.output.streams import report_error
 
 
 @contextlib.contextmanager
-def watched(console: Console, *, quiet: bool) -> Iterator[Observer]:
+def watched(console: Console, *, quiet: bool, words: Words = CONFIG) -> Iterator[Observer]:
     """Yield an observer that shows a run on `console`: a bar on a terminal, the notes alone elsewhere.
 
     Args:
         console: For people, that is, on stderr.
-        quiet: Show nothing at all.
+        quiet: Show nothing but errors.
+        words: What its reader calls a setting.
     """
+
+    def on_error(error: LrfindError) -> None:
+        if words is not CONFIG:  # errors in the words of a config know its flags already
+            error.words = words
+        report_error(error)
+
     if quiet:
-        yield Observer(on_error=report_error)
+        yield Observer(on_error=on_error)
         return
     if not console.is_terminal:
-        yield Observer(on_note=_printer(console), on_error=report_error)
+        yield Observer(on_note=_printer(console, words), on_error=on_error)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -35,11 +43,11 @@ def watched(console: Console, *, quiet: bool) -> Iterator[Observer]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        yield _on_bar(progress)
+        yield replace(_on_bar(progress), on_note=_printer(console, words), on_error=on_error)
 
 
-def _printer(console: Console) -> Callable[[Note], None]:
-    return lambda note: console.print(str(note), markup=False, highlight=False, emoji=False, soft_wrap=True)
+def _printer(console: Console, words: Words) -> Callable[[Note], None]:
+    return lambda note: console.print(note.render(words), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def _on_bar(progress: Progress) -> Observer:
@@ -49,8 +57,6 @@ def _on_bar(progress: Progress) -> Observer:
         on_sweep=bar.sweep,
         on_probe=bar.probe,
         on_step=bar.step,
-        on_note=_printer(progress.console),
-        on_error=report_error,
     )
 
 

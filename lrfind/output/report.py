@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lrfind.output.curve import format_lr, format_range, headline
+from lrfind.output.next_step import next_step, place_to_change
 from lrfind.output.table_style import plain_table
 from lrfind.output.terminal_plot import LEAST_WIDTH, sketch
 from lrfind.records.types import Result, StopReason
@@ -52,7 +53,7 @@ def report(result: Result, console: Console, files: Sequence[Path] = ()) -> None
         _say(console, fact)
     for path in files:
         console.print(_encodable(f"Wrote: {path}", console), soft_wrap=True)  # in one piece, to be copied
-    _say(console, f"Next: {_next_step(result)}", style="bold")
+    _say(console, f"Next: {next_step(result)}", style="bold")
 
 
 def _candidates(result: Result, console: Console) -> Table:
@@ -83,25 +84,23 @@ def _facts(result: Result) -> Iterator[str]:
         fixed = {group.name for group in result.groups if group.fixed_lr is not None}
         lrs = (f"{name} {format_lr(lr)}{' (not swept)' * (name in fixed)}" for name, lr in result.group_lrs.items())
         yield f"LR of each parameter group: {', '.join(lrs)}"
+    yield from _facts_of_script(result)
     if result.error:
         yield f"Error: {result.error}"
     if result.timing:
         yield f"Time: {sum(result.timing.values()):.1f} s"
 
 
-def _next_step(result: Result) -> str:
-    lr = result.analysis.suggested_lr
-    if lr is not None:
-        if "optimizer" not in result.config:  # a curve that was recorded elsewhere
-            return f"train with lr={format_lr(lr)}"
-        optimizer = result.config.get("optimizer", {})
-        if optimizer is None:  # a LightningModule has its own
-            return f"train with lr={format_lr(lr)}, set in configure_optimizers"
-        target = optimizer.get("_target_") if isinstance(optimizer, dict) else None
-        return f"train with optimizer.lr={format_lr(lr)}" + (f", the lr of {target}" if target else "")
-    if result.sweep.stop_reason is StopReason.INTERRUPTED:
-        return "run again, to the end"
-    return "change what the message above names, and run again"
+def _facts_of_script(result: Result) -> Iterator[str]:
+    if result.script is None:
+        return
+    lr, steps = result.analysis.suggested_lr, result.settings.get("train", {}).get("steps")
+    if steps is not None or result.script.scheduler:
+        length = f" of {steps:,} updates" if steps is not None else ""
+        scheduler = f" with {result.script.scheduler}" if result.script.scheduler else ""
+        yield f"Training:{length}{scheduler}".replace(": of ", ": ").replace(": with ", ": ")
+    if lr is not None and (place := place_to_change(result.script, lr)):
+        yield f"Place: {place}"
 
 
 def _say(console: Console, text: str, style: str = "") -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from lrfind.errors import Fault, MisfitError, RecordError, short
+from lrfind.records.facts import ScriptFacts
 from lrfind.records.types import (
     Candidate,
     Group,
@@ -116,11 +117,13 @@ class Record(BaseModel):
     title: Text
     """What was swept, in one line."""
     source: Text | None = None
-    """The config as named on the command line; null if there was none."""
+    """The config, or the script and its arguments, as named on the command line; null if there was neither."""
     config: _Settings
     """The resolved config; empty if there was none."""
     settings: _Settings = _Settings()
     """How it was swept, probed and read; empty in records of former versions."""
+    script: ScriptFacts | None = None
+    """The script that was run; null if none was."""
     environment: _Environment
     """Versions, device and seed."""
     timing: dict[str, Amount]

@@ -17,7 +17,7 @@ from lrfind.records.types import Analysis, Result, Sweep
 
 _OF_ANALYSIS = [field.name for field in dataclasses.fields(Analysis) if field.name != "smoothed"]
 _OF_SWEEP = [field.name for field in dataclasses.fields(Sweep)]
-_OF_RESULT = ("title", "error", "interrupted", "source", "probes", "groups", "repeats")
+_OF_RESULT = ("title", "error", "interrupted", "source", "probes", "groups", "repeats", "script")
 
 _LATER = ("held_out_steps", "held_out")
 """Fields that the first records lacked; without a value they are not written."""

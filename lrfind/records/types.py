@@ -5,19 +5,26 @@ from __future__ import annotations
 import enum
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any
 
 from lrfind.errors.fault import Fault
 from lrfind.errors.setting_names import Words
-from lrfind.records.values import Amount, Count, LearningRate, Loss, Natural, Number, Seed, Share, Text, is_lr
-
-
-class _Described:
-    """Lets the JSON Schema take the descriptions of fields from the dataclasses below."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"use_attribute_docstrings": True}
+from lrfind.records.facts import ScriptFacts
+from lrfind.records.values import (
+    Amount,
+    Count,
+    Described,
+    LearningRate,
+    Loss,
+    Natural,
+    Number,
+    Seed,
+    Share,
+    Text,
+    is_lr,
+)
 
 
 class StopReason(str, enum.Enum):
@@ -63,7 +70,7 @@ class Refusal(str, enum.Enum):
 
 
 @dataclass(frozen=True)
-class Sweep(_Described):
+class Sweep(Described):
     """One measured learning-rate sweep."""
 
     seed: Seed
@@ -78,7 +85,7 @@ class Sweep(_Described):
 
 
 @dataclass(frozen=True)
-class Probe(_Described):
+class Probe(Described):
     """A short training from the start at one learning rate."""
 
     lr: LearningRate
@@ -108,7 +115,7 @@ class Probe(_Described):
 
 
 @dataclass(frozen=True)
-class Group(_Described):
+class Group(Described):
     """A parameter group of the optimizer, whose learning rate is a multiple of the swept one, or fixed."""
 
     name: Text
@@ -124,25 +131,7 @@ class Group(_Described):
 
 
 @dataclass(frozen=True)
-class UpdateSize:
-    """The size of the updates of an optimizer.
-
-    Attributes:
-        normalized: Whether it is the same whatever the size of the gradient. Adam, RMSprop, Lion and Adafactor make
-            such updates, SGD does not. None if unknown.
-        replacing_lr: The learning rate at which one update is as large as the weights. What a network is then worth is
-            settled by chance, whatever its loss. None unless `normalized`.
-    """
-
-    normalized: bool | None = None
-    replacing_lr: float | None = None
-
-
-UNKNOWN_SIZE = UpdateSize()
-
-
-@dataclass(frozen=True)
-class Candidate(_Described):
+class Candidate(Described):
     """The learning rate that one reading method proposes; `lr` is None if the method finds none."""
 
     method: Text
@@ -151,7 +140,7 @@ class Candidate(_Described):
 
 
 @dataclass(frozen=True)
-class Landmarks(_Described):
+class Landmarks(Described):
     """The features of a smoothed loss-vs-LR curve."""
 
     plateau_loss: Number
@@ -216,7 +205,7 @@ class Analysis:
 
 
 @dataclass(frozen=True)
-class Repeat(_Described):
+class Repeat(Described):
     """What the run of one seed suggested; `suggested_lr` is None if it suggested none."""
 
     seed: Seed
@@ -244,6 +233,7 @@ class Result:
         repeats: What each seed suggested, if more than one was run.
         interrupted: Whether the user stopped the run early.
         settings: How it was swept, probed and read, as nested plain values; empty in records that lack it.
+        script: The script that was run, and where it sets its learning rate; None if none was.
     """
 
     sweeps: tuple[Sweep, ...]
@@ -261,6 +251,7 @@ class Result:
     interrupted: bool = False
     source: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    script: ScriptFacts | None = None
 
     @property
     def cut_short(self) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Le
 
@@ -15,6 +15,12 @@ from lrfind.errors.fault import MisfitError
 
 LEAST_LR, MOST_LR = 1e-100, 1e100
 """Limits of all trainings; beyond them, products and quotients of learning rates leave the range of a float."""
+
+
+class Described:
+    """Lets the JSON Schema take the descriptions of fields from a dataclass."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"use_attribute_docstrings": True}
 
 
 @dataclass(frozen=True)

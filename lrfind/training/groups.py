@@ -105,13 +105,21 @@ def group_scales(groups: Sequence[Mapping[str, Any]]) -> list[float]:
 
     A group's own `lr_scale` comes first, as in timm, whose layer-wise decay puts it beside an `lr` that all share.
     """
-    lrs = [float(group["lr"]) for group in groups]
-    if not any(lrs):  # a scheduler's warm-up has not begun; the groups keep its target
-        lrs = [float(group.get("initial_lr", 0)) for group in groups]
-    swept = [lr for lr, group in zip(lrs, groups, strict=True) if not group.get("fixed_lr")]
-    reference = swept[0] or max(swept) if swept else 0.0
+    lrs, reference = _given_lrs(groups), reference_lr(groups)
     ratios = [lr / reference for lr in lrs] if reference > 0 else [1.0] * len(lrs)
     return [float(group.get("lr_scale", ratio)) for group, ratio in zip(groups, ratios, strict=True)]
+
+
+def reference_lr(groups: Sequence[Mapping[str, Any]]) -> float:
+    """Return the learning rate that a sweep takes the place of: that of the first swept group, or of the highest."""
+    swept = [lr for lr, group in zip(_given_lrs(groups), groups, strict=True) if not group.get("fixed_lr")]
+    return swept[0] or max(swept) if swept else 0.0
+
+
+def _given_lrs(groups: Sequence[Mapping[str, Any]]) -> list[float]:
+    lrs = [float(group["lr"]) for group in groups]
+    # If all are 0, the warm-up of a scheduler has not begun; the groups keep its target.
+    return lrs if any(lrs) else [float(group.get("initial_lr", 0)) for group in groups]
 
 
 def set_lr(group: dict[str, Any], name: str, lr: float) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrfind.records.types import UNKNOWN_SIZE, UpdateSize
+from lrfind.records.facts import UNKNOWN_SIZE, UpdateSize
 
 _LR = 1e-3
 _SIDE = 4

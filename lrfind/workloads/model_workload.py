@@ -16,7 +16,8 @@ from torch import nn
 import lrfind
 from lrfind.errors import Level, Note, some
 from lrfind.observer import Observer
-from lrfind.records.types import UNKNOWN_SIZE, Group, Sweep, UpdateSize
+from lrfind.records.facts import UNKNOWN_SIZE, UpdateSize
+from lrfind.records.types import Group, Sweep
 from lrfind.settings import Settings
 from lrfind.training.distributed.process_group import ProcessGroup
 from lrfind.training.groups import describe_groups

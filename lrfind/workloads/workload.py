@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from lrfind.errors import Note
 from lrfind.observer import Observer
-from lrfind.records.types import UNKNOWN_SIZE, Group, Sweep, UpdateSize
+from lrfind.records.facts import UNKNOWN_SIZE, UpdateSize
+from lrfind.records.types import Group, Sweep
 from lrfind.settings import Settings
 from lrfind.training.ladder import ladder
 
@@ -26,12 +27,14 @@ class Workload(abc.ABC):
         device: Where it trains.
         groups: The parameter groups of the optimizer; none before the first training.
         update_size: How large its updates are; unknown before the first training, and without probes.
+        most_steps: Updates that a training can have at most; None if there is no such limit.
     """
 
     settings: Settings
     device: Any
     groups: tuple[Group, ...] = ()
     update_size: UpdateSize = UNKNOWN_SIZE
+    most_steps: int | None = None
     _told: set[Note] = field(default_factory=set)
 
     @abc.abstractmethod

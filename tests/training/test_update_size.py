@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers.optimization import Adafactor
 
-from lrfind.records.types import UpdateSize
+from lrfind.records.facts import UpdateSize
 from lrfind.training.update_size import update_size
 
 NORMALIZED = ("Adam", "AdamW", "Adagrad", "Adafactor", "Adamax", "Muon", "NAdam", "RAdam", "RMSprop", "Rprop")

@@ -1,0 +1,185 @@
+"""`lrfind run` on a training script."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from lrfind.commands.training_run import exit_code
+from lrfind.commands.trial import show_trial
+from lrfind.errors import SCRIPT, ConfigError, ExitCode, Fault, LrfindError
+from lrfind.observer import Observer
+from lrfind.output.files import check_writable
+from lrfind.output.formats import Format, PlotFormat, save, show
+from lrfind.output.progress import watched
+from lrfind.output.script_output import ScriptOutput
+from lrfind.output.streams import console_for_people, tell
+from lrfind.records.types import Result
+from lrfind.script import choice_of, search_script
+from lrfind.scripts.job import Script, check_script
+from lrfind.scripts.process import become
+from lrfind.settings import Settings, listed, settings_of
+from lrfind.training.distributed.launch import is_first
+from lrfind.workloads.from_script import Choice, ScriptWorkload
+
+
+@dataclass(frozen=True)
+class ScriptOptions:
+    """What the command line says of a script and its search.
+
+    Attributes:
+        given: The settings that were given, as texts, by their names as arguments of `find_lr`.
+        optimizer: As of `lrfind.run_script`.
+        loss: As of `lrfind.run_script`.
+        epochs: Epochs of the real training, as a text.
+        apply: Whether to train with the answer afterwards.
+        lr: The learning rate to train with, without a search.
+    """
+
+    given: Mapping[str, Any]
+    optimizer: str | None = None
+    loss: str | None = None
+    epochs: str | None = None
+    apply: bool = False
+    lr: float | None = None
+
+    def choice(self) -> Choice:
+        """Return what of the script is swept, and what was said of its training."""
+        return choice_of(self.given, self.optimizer, self.loss, _epochs(self))
+
+    def settings(self) -> Settings:
+        """Return the settings of the search.
+
+        Raises:
+            ConfigError: One of them is no number, or out of range.
+        """
+        try:
+            return settings_of({name: _number(value) for name, value in self.given.items()}, "lrfind run")
+        except ConfigError as error:
+            error.words = SCRIPT
+            raise
+
+
+def script_of(target: str | None, module: str | None, args: Sequence[str]) -> Script | None:
+    """Return the script that a command line names: a file that ends in .py, or what follows -m; None if it is none."""
+    if module is not None:
+        return Script(module, (*([] if target is None else [target]), *args), is_module=True)
+    return Script(target, tuple(args)) if target is not None and target.endswith(".py") else None
+
+
+IN_SCRIPT = "the script decides that"
+IN_CONFIG = "it is for training scripts, TRAIN.py or -m MODULE"
+
+
+def refuse_options(command: str, options: Mapping[str, Any], reason: str) -> None:
+    """Refuse options that make no sense for what is trained.
+
+    Raises:
+        ConfigError: One or more of them were given.
+    """
+    given = [name for name, value in options.items() if value not in (None, False)]
+    if given:
+        raise ConfigError(command, [Fault(name, problem=reason, fix="drop it") for name in given])
+
+
+def needed(target: str | None, command: str) -> str:
+    """Return what a command is to train.
+
+    Raises:
+        ConfigError: The command line does not say, or names a file that is neither a script nor a config.
+    """
+    if target is None:
+        expected = "TRAIN.py, -m MODULE or a YAML config"
+        raise ConfigError(command, [Fault(expected=expected, got="nothing", fix=f"{command} --help shows examples")])
+    return target
+
+
+def search(script: Script, options: ScriptOptions, *, quiet: bool) -> Result:
+    """Search the learning rate of a script, and show people how it goes."""
+    settings = options.settings()
+    people = console_for_people()
+    output = ScriptOutput(people, quiet=quiet)
+    try:
+        with watched(people, quiet=quiet or not is_first(), words=SCRIPT) as observer:
+            return search_script(script, settings, options.choice(), output, observer, SCRIPT)
+    except LrfindError:
+        if output.hidden:
+            tell(output.hidden.rstrip())
+        raise
+
+
+def _epochs(options: ScriptOptions) -> int | None:
+    epochs = options.epochs
+    if epochs is None:
+        return None
+    number = _number(epochs)
+    if not isinstance(number, int) or number < 1:
+        raise ConfigError("lrfind run", [Fault("--epochs", expected="a whole number of at least 1", got=repr(epochs))])
+    if "train_steps" in options.given:
+        fix = "drop one of them"
+        raise ConfigError("lrfind run", [Fault("--epochs", problem="says the same as --train-steps", fix=fix)])
+    return number
+
+
+def _number(text: Any) -> Any:
+    """Return a text as the number that it writes; as it is if it writes none."""
+    if not isinstance(text, str):
+        return text
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def run_script(
+    script: Script, options: ScriptOptions, form: Format, out: str | None, plot: str | None, *, quiet: bool, trial: bool
+) -> ExitCode:
+    """Search the learning rate of a script, save and print what was found, and train on if that is wanted."""
+    if plot is not None and plot not in get_args(PlotFormat):
+        raise ConfigError("lrfind run", [Fault("--plot", expected=listed(get_args(PlotFormat)), got=repr(plot))])
+    options.settings()
+    check_script(script)
+    if options.lr is not None:
+        become(script, options.lr, options.optimizer)
+    if trial:
+        return _try(script, options, form, quiet=quiet)
+    folder = Path(out or ".")
+    if is_first():
+        check_writable(folder)
+    result = search(script, options, quiet=quiet)
+    code = exit_code(result)
+    if is_first():
+        files, fault = save(result, folder / script.stem, plot or "png")
+        show(result, form, files, quiet=quiet)
+        if fault:
+            tell(f"lrfind: {fault}")
+            return ExitCode.FAILED
+    if options.apply and code is ExitCode.OK and result.analysis.suggested_lr is not None:
+        if form != "text":
+            os.dup2(2, 1)  # stdout holds the result, and nothing else
+        become(script, result.analysis.suggested_lr, options.optimizer)
+    return code
+
+
+def _try(script: Script, options: ScriptOptions, form: Format, *, quiet: bool) -> ExitCode:
+    """Train one update of a script, and say what a search would do."""
+    settings = options.settings()
+    workload = ScriptWorkload(
+        settings=settings,
+        script=script,
+        choice=options.choice(),
+        output=ScriptOutput(console_for_people(), quiet=quiet),
+    )
+    try:
+        sweep = workload.train(workload.ladder(1), Observer())
+    except LrfindError as error:
+        error.words = SCRIPT
+        raise
+    if not sweep.losses:
+        raise KeyboardInterrupt
+    return show_trial(settings, workload.title, sweep.losses[0], form, {"source": script.source})

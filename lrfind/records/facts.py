@@ -1,0 +1,51 @@
+"""What a training has told of itself: the size of its updates, and of a script where it sets its learning rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lrfind.records.values import Amount, Described, Flag, Natural, Text
+
+
+@dataclass(frozen=True)
+class UpdateSize:
+    """The size of the updates of an optimizer.
+
+    Attributes:
+        normalized: Whether it is the same whatever the size of the gradient. Adam, RMSprop, Lion and Adafactor make
+            such updates, SGD does not. None if unknown.
+        replacing_lr: The learning rate at which one update is as large as the weights. What a network is then worth is
+            settled by chance, whatever its loss. None unless `normalized`.
+    """
+
+    normalized: bool | None = None
+    replacing_lr: float | None = None
+
+
+UNKNOWN_SIZE = UpdateSize()
+
+
+@dataclass(frozen=True)
+class ScriptFacts(Described):
+    """A script that was run, and where it sets its learning rate."""
+
+    target: Text
+    """The path of its file, or its dotted name."""
+    args: tuple[Text, ...]
+    """What stands behind it on the command line."""
+    is_module: Flag
+    """Whether it is a module, as of `python -m`."""
+    lr: Amount | None = None
+    """The learning rate that it trains with: the peak, if a scheduler is given one."""
+    setting: Text = ""
+    """What sets that: `AdamW(lr`, `OneCycleLR(max_lr`."""
+    file: Text = ""
+    """The file in which it stands."""
+    line: Natural = 0
+    """The line there, from 1; 0 if that is unknown."""
+    through: Text = ""
+    """The library that makes the optimizer for that line; empty if the line does it itself."""
+    option: Text = ""
+    """The option of its command line that sets that learning rate, as far as its value tells."""
+    scheduler: Text = ""
+    """The class of its scheduler; empty without one."""

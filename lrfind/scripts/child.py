@@ -1,0 +1,152 @@
+"""The process of a script: sets its learning rates, records its losses, ends it, and tells what became of it.
+
+It is started as a file, so that no folder but that of the script comes first in `sys.path`; its job is in the
+environment.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).parents[2])  # until lrfind is imported, from where it was before
+
+import ctypes
+import io
+import runpy
+import signal
+import traceback
+from types import FrameType
+from typing import NoReturn
+
+from lrfind.records.types import StopReason
+from lrfind.scripts.apply import Applier
+from lrfind.scripts.describe import Description
+from lrfind.scripts.hooks import Seen, watch_losses, watch_objects, watch_steps
+from lrfind.scripts.job import JOB, Job, Script, read_job
+from lrfind.scripts.recorder import Ended, Recorder
+from lrfind.scripts.report import Report
+from lrfind.training.rng import seed_everything
+
+STOP = signal.SIGUSR1
+"""Asks the script to end as if its training were over."""
+PR_SET_PDEATHSIG = 1
+
+
+def main(job: Job) -> None:
+    """Run a script: to its end at one learning rate, or for some updates whose losses are told."""
+    seen = Seen()
+    if job.reports is None:
+        apply(job, seen)
+    else:
+        record(job, seen, Report(job.reports))
+
+
+def apply(job: Job, seen: Seen) -> None:
+    """Run a script as `python` would, but for its learning rate."""
+    watch_objects(seen)
+    watch_steps(Applier(job, seen))
+    sys.excepthook = lambda kind, error, trace: _own_traceback(error).print()
+    run_script(job.script)
+
+
+def record(job: Job, seen: Seen, report: Report) -> NoReturn:
+    """Run a script, tell its losses, and end the process."""
+    _die_with_parent()
+    recorder = Recorder(job, report, seen.made, Description(seen, measures=job.measures))
+    watch_objects(seen)
+    watch_steps(recorder)
+    watch_losses(recorder)
+    os.register_at_fork(after_in_child=report.close)
+    signal.signal(STOP, lambda number, frame: _stop(recorder, frame))
+    with contextlib.suppress(Ended):
+        _run(job, recorder, report)
+    _leave()
+
+
+def _run(job: Job, recorder: Recorder, report: Report) -> None:
+    """Run a script and tell how it ended, unless its training had ended before."""
+    code: object = None
+    try:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)  # what it prints belongs between what lrfind says
+        seed_everything(job.seed)
+        run_script(job.script)
+    except SystemExit as leaving:
+        code = leaving.code
+    except Ended:
+        raise
+    except BaseException as error:
+        if not recorder.ended:
+            report.tell(error=_described(error), updates=recorder.updates)
+        return
+    if not recorder.ended:
+        recorder.finish()
+        if code not in (None, 0):
+            report.tell(exit=code if isinstance(code, int) else str(code), updates=recorder.updates)
+            return
+        recorder.end(StopReason.DATA_ENDED)
+
+
+def run_script(script: Script) -> None:
+    """Run a script as `python` would."""
+    sys.argv = [script.target, *script.args]
+    sys.path[0] = str(Path.cwd()) if script.is_module else str(Path(script.target).resolve().parent)
+    if script.is_module:
+        runpy.run_module(script.target, run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(script.target, run_name="__main__")
+
+
+def _stop(recorder: Recorder, frame: FrameType | None) -> None:
+    if not recorder.ended:
+        recorder.ended = True
+        raise Ended
+
+
+def _described(error: BaseException) -> dict[str, str]:
+    """Return what an exception says, and the traceback above it that the script itself would print."""
+    told = _own_traceback(error)
+    said = "".join(told.format_exception_only()).strip()
+    whole = "".join(told.format()).rstrip()
+    return {"said": said, "traceback": whole.removeprefix("Traceback (most recent call last):\n").removesuffix(said)}
+
+
+def _own_traceback(error: BaseException) -> traceback.TracebackException:
+    told = traceback.TracebackException.from_exception(error)
+    _cut(told)
+    return told
+
+
+def _cut(told: traceback.TracebackException | None) -> None:
+    """Leave out the frames of lrfind and of Python's loader, in the causes as well."""
+    if told is None:
+        return
+    here = str(Path(__file__).parents[1]) + os.sep
+    told.stack[:] = [frame for frame in told.stack if not frame.filename.startswith((here, "<frozen "))]
+    _cut(told.__cause__)
+    _cut(told.__context__)
+
+
+def _die_with_parent() -> None:
+    """Let Linux end this process with the one that started it; elsewhere it ends at its next report."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _leave() -> NoReturn:
+    """End the process after its exit handlers, without freeing torch's modules one by one."""
+    try:
+        atexit._run_exitfuncs()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main(read_job(os.environ.pop(JOB)))

@@ -1,0 +1,180 @@
+"""What a script trains, and for how long: read once, before its first update and after the last one recorded."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+import numpy
+import torch
+from torch import nn
+
+from lrfind.records.facts import UNKNOWN_SIZE
+from lrfind.scripts.hooks import Seen
+from lrfind.scripts.loops import repetitions
+from lrfind.scripts.optimizers import StepRates
+from lrfind.scripts.places import Place, frames, is_users
+from lrfind.scripts.schedules import length_of, peak_of
+from lrfind.scripts.trainers import planned
+from lrfind.training.rng import keep_rng
+from lrfind.training.scheduler_peaks import schedule_of
+from lrfind.training.update_size import update_size
+
+WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module")
+"""Where DistributedDataParallel, torch.compile and FSDP keep the model of the script."""
+
+
+class Description:
+    """Reads what a script trains.
+
+    Args:
+        seen: What it has made so far.
+        measures: Whether to measure the size of the updates of its optimizer.
+    """
+
+    def __init__(self, seen: Seen, *, measures: bool) -> None:
+        self._seen = seen
+        self._measures = measures
+        self._schedulers: list[tuple[Any, Place]] = []
+        self._planned: int | None = None
+        self._repetitions: dict[Any, int | None] = {}
+
+    def at_loss(self, site: Any, frame: FrameType | None) -> None:
+        """Read the loops around the backward pass at a place of the script."""
+        self._repetitions[site] = repetitions(each for each in frames(frame) if is_users(each.f_code))
+
+    def at_first_step(self, optimizer: Any, rates: StepRates) -> dict[str, Any]:
+        """Return what is trained, before the first step of its first optimizer.
+
+        Random generators keep their state, and nothing of the script is called.
+        """
+        put_back = keep_rng()
+        try:
+            return self._described(optimizer, rates)
+        finally:
+            put_back()
+
+    def _described(self, optimizer: Any, rates: StepRates) -> dict[str, Any]:
+        parameters = [each for group in optimizer.param_groups for each in group["params"]]
+        models, others = _models_and_schedulers(parameters)
+        self._schedulers = [*self._seen.schedulers_of(optimizer), *((each, Place("", 0)) for each in others)]
+        made = self._seen.made.of(optimizer)
+        peak, argument, place = peak_of(optimizer, made, rates.reference, self._schedulers)
+        self._planned = planned(sys._getframe(), 1)
+        device = parameters[0].device if parameters else torch.device("cpu")
+        size = UNKNOWN_SIZE
+        if self._measures:
+            with self._seen.made.paused():
+                size = update_size(optimizer, (each for each in parameters if each.requires_grad))
+        return {
+            "model": models,
+            "optimizer": type(optimizer).__name__,
+            "groups": [[name, scale] for name, scale in zip(_names(optimizer), rates.scales, strict=True)],
+            "batch_size": _batch_size(self._seen.loader()),
+            "device": str(device),
+            "peak_lr": peak,
+            "argument": argument,
+            "place": vars(place),
+            "options": self._seen.options,
+            "normalized": size.normalized,
+            "replacing_lr": size.replacing_lr,
+            "environment": {
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "numpy": numpy.__version__,
+                "platform": platform.system(),
+                "device": str(device),
+                "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+                "world_size": int(os.environ.get("WORLD_SIZE", "1")),
+                "threads": torch.get_num_threads(),
+            },
+        }
+
+    def at_end(self, updates: int, calls: Mapping[Any, int], names: Mapping[Any, str]) -> dict[str, Any]:
+        """Return the length and the schedule of the training, and the losses of an update.
+
+        Args:
+            updates: Those made so far.
+            calls: Backward passes of an update, by their places in the code.
+            names: What the code calls the losses.
+        """
+        schedulers = [scheduler for scheduler, _ in self._schedulers]
+        site = next(iter(calls), None)
+        backwards = calls.get(site, 1)
+        loops = self._repetitions.get(site)
+        updates_of_loops = loops // backwards if loops else None
+        loader = self._seen.loader()
+        per_epoch = _length(loader) // backwards if _length(loader) else None
+        return {
+            "steps": self._planned or length_of(schedulers, max(1, updates), per_epoch) or updates_of_loops,
+            "schedule": schedule_of(schedulers),
+            "scheduler": type(schedulers[-1]).__name__ if schedulers else "",
+            "losses": [{"name": names[each], "calls": count} for each, count in calls.items() if each in names],
+        }
+
+
+def _names(optimizer: Any) -> list[str]:
+    groups = optimizer.param_groups
+    return [
+        str(group.get("name", f"group {index}" if len(groups) > 1 else "default")) for index, group in enumerate(groups)
+    ]
+
+
+def _batch_size(loader: Any) -> int | None:
+    size = getattr(loader, "batch_size", None) or getattr(getattr(loader, "batch_sampler", None), "batch_size", None)
+    return size if isinstance(size, int) else None
+
+
+def _length(loader: Any) -> int:
+    try:
+        return len(loader)
+    except Exception:  # None, or a loader of a stream
+        return 0
+
+
+def _models_and_schedulers(parameters: Sequence[Any]) -> tuple[str, list[Any]]:
+    """Return the class of the outermost module that holds the first of some parameters, and the schedulers of timm.
+
+    They are looked for among all objects of the process, which takes a moment, but calls nothing of the script.
+    """
+    first = next(iter(parameters), None)
+    holders: list[nn.Module] = []
+    schedulers: list[Any] = []
+    for thing in gc.get_objects():
+        kind = type(thing)
+        if issubclass(kind, nn.Module):
+            holders.append(thing)
+        elif any(base.__module__ == "timm.scheduler.scheduler" for base in kind.__mro__):
+            schedulers.append(thing)
+    model = _outermost(holders, first)
+    return (type(model).__name__ if model is not None else ""), schedulers
+
+
+def _outermost(modules: Iterable[nn.Module], parameter: Any) -> nn.Module | None:
+    """Return the module that holds a parameter and is in no other one, without the wrappers around it."""
+    holders = [each for each in modules if any(one is parameter for one in _parameters(each))]
+    inner = {id(child) for each in holders for child in each.children()}
+    outermost = [each for each in holders if id(each) not in inner]
+    model = outermost[0] if outermost else None
+    while model is not None and (wrapped := next(_wrapped(model), None)) is not None:
+        model = wrapped
+    return model
+
+
+def _parameters(module: nn.Module) -> Iterator[Any]:
+    try:
+        yield from module.parameters()
+    except Exception:  # one that is being made, or has not called super().__init__()
+        return
+
+
+def _wrapped(model: nn.Module) -> Iterator[nn.Module]:
+    if type(model).__module__.partition(".")[0] == "torch":
+        for name in WRAPPERS:
+            if isinstance(inner := getattr(model, name, None), nn.Module):
+                yield inner

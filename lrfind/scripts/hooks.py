@@ -1,0 +1,144 @@
+"""What is hooked into torch while a script runs: backward passes, optimizers and their steps, schedulers, loaders."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from weakref import ReferenceType, ref
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.utils.data import DataLoader
+
+from lrfind.scripts.optimizers import MadeOptimizers
+from lrfind.scripts.places import Place, caller, place_of
+
+
+class Steps(Protocol):
+    """Is told of the steps of optimizers."""
+
+    def before_step(self, optimizer: Any) -> None:
+        """Take note of an optimizer that is about to step."""
+
+    def after_step(self, optimizer: Any) -> None:
+        """Take note of an optimizer that has stepped."""
+
+
+class Losses(Steps, Protocol):
+    """Is told of backward passes as well."""
+
+    active: bool
+
+    def begin_backward(self, tensors: Any, gradients: Any, frame: Any) -> bool:
+        """Take note of a backward pass."""
+
+    def end_backward(self) -> None:
+        """Take note of its end."""
+
+    def scaled_step(self, optimizer: Any, step: Callable[[], Any]) -> Any:
+        """Make the step of an optimizer that a GradScaler may skip."""
+
+
+@dataclass
+class Seen:
+    """What a script has made.
+
+    Attributes:
+        made: Its optimizers.
+        schedulers: Its learning-rate schedulers, in the order made, and where.
+        loader: Returns the DataLoader that it iterates over, the latest one; None without one.
+        options: The numbers among the options that argparse has read, given or by default, by their flags.
+    """
+
+    made: MadeOptimizers = field(default_factory=MadeOptimizers)
+    schedulers: list[tuple[ReferenceType[Any], Place]] = field(default_factory=list)
+    loader: Callable[[], Any] = lambda: None
+    options: dict[str, float] = field(default_factory=dict)
+
+    def schedulers_of(self, optimizer: Any) -> list[tuple[Any, Place]]:
+        """Return the schedulers of an optimizer that still exist, and where they were made."""
+        alive = [(scheduler(), place) for scheduler, place in self.schedulers]
+        return [(each, place) for each, place in alive if each is not None and each.optimizer is optimizer]
+
+
+def watch_objects(seen: Seen) -> None:
+    """Note the optimizers, schedulers, loaders and options that are made and used from now on."""
+
+    def after_group(original: Callable[..., Any], self: Any, *args: Any, **options: Any) -> Any:
+        result = original(self, *args, **options)
+        seen.made.take(self, caller())
+        return result
+
+    def after_scheduler(original: Callable[..., Any], self: Any, *args: Any, **options: Any) -> Any:
+        seen.schedulers.append((ref(self), place_of(caller())))
+        return original(self, *args, **options)
+
+    def before_iteration(original: Callable[..., Any], self: Any) -> Any:
+        seen.loader = ref(self)
+        return original(self)
+
+    def after_options(original: Callable[..., Any], self: Any, *args: Any, **options: Any) -> Any:
+        namespace, rest = original(self, *args, **options)
+        for action in self._actions:
+            value = getattr(namespace, action.dest, None)
+            if action.option_strings and isinstance(value, (int, float)) and not isinstance(value, bool):
+                seen.options[action.option_strings[-1]] = float(value)
+        return namespace, rest
+
+    _wrap(argparse.ArgumentParser, "parse_known_args", after_options)
+    _wrap(Optimizer, "add_param_group", after_group)
+    _wrap(LRScheduler, "__init__", after_scheduler)
+    _wrap(DataLoader, "__iter__", before_iteration)
+
+
+def watch_steps(steps: Steps) -> None:
+    """Tell of the steps of all optimizers from now on."""
+    register_optimizer_step_pre_hook(lambda optimizer, args, options: steps.before_step(optimizer))
+    register_optimizer_step_post_hook(lambda optimizer, args, options: steps.after_step(optimizer))
+
+
+def watch_losses(losses: Losses) -> None:
+    """Tell of backward passes, and of the steps that a GradScaler makes or skips; forks of this process do not."""
+
+    def backward(original: Callable[..., Any], tensors: Any, *args: Any, **options: Any) -> Any:
+        gradients = args[0] if args else options.get("grad_tensors")
+        if not losses.begin_backward(tensors, gradients, caller()):
+            return original(tensors, *args, **options)
+        try:
+            return original(tensors, *args, **options)
+        finally:
+            losses.end_backward()
+
+    def scale(original: Callable[..., Any], self: Any, outputs: Any) -> Any:
+        scaled = original(self, outputs)
+        if isinstance(scaled, Tensor) and scaled is not outputs:
+            scaled._lrfind_unscaled = outputs.detach()  # type: ignore[attr-defined]
+        return scaled
+
+    def step(original: Callable[..., Any], self: Any, optimizer: Any, *args: Any, **options: Any) -> Any:
+        if not self.is_enabled():
+            return original(self, optimizer, *args, **options)
+        return losses.scaled_step(optimizer, lambda: original(self, optimizer, *args, **options))
+
+    _wrap(torch.autograd, "backward", backward)
+    _wrap(torch.amp.GradScaler, "scale", scale)
+    _wrap(torch.amp.GradScaler, "step", step)
+    os.register_at_fork(after_in_child=lambda: setattr(losses, "active", False))
+
+
+def _wrap(holder: Any, name: str, around: Callable[..., Any]) -> None:
+    """Replace a function of a module or a class by `around(original, ...)`."""
+    original = getattr(holder, name)
+
+    @functools.wraps(original)
+    def wrapper(*args: Any, **options: Any) -> Any:
+        return around(original, *args, **options)
+
+    setattr(holder, name, wrapper)

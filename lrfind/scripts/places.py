@@ -1,0 +1,120 @@
+"""Places in the user's code: where an optimizer was made, where a loss goes backward, and what it is called."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FrameType
+
+import torch
+
+import lrfind
+
+_NOT_SHOWN = tuple(f"{Path(str(package.__file__)).parent}/" for package in (torch, lrfind))
+_INSTALLED = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of code.
+
+    Attributes:
+        file: Its file.
+        line: Its number, from 1.
+        through: The library that stands between it and what happened there, such as `transformers`; "" if none does.
+    """
+
+    file: str
+    line: int
+    through: str = ""
+
+
+def frames(frame: FrameType | None) -> Iterator[FrameType]:
+    """Yield the frames of a call stack, the innermost first, without those of lrfind, torch and Python's loader."""
+    while frame is not None:
+        if is_shown(frame.f_code):
+            yield frame
+        frame = frame.f_back
+
+
+def is_shown(code: CodeType) -> bool:
+    """Tell whether code is neither of lrfind nor of torch."""
+    return not code.co_filename.startswith((*_NOT_SHOWN, "<frozen "))
+
+
+def is_users(code: CodeType) -> bool:
+    """Tell whether code is in no installed package."""
+    return is_shown(code) and not code.co_filename.startswith(_INSTALLED)
+
+
+def place_of(frame: FrameType | None) -> Place:
+    """Return the innermost line of the user's own code; that of a library if there is no other."""
+    shown = list(frames(frame))
+    own = next((each for each in shown if is_users(each.f_code)), shown[0] if shown else None)
+    if own is None:
+        return Place("", 0)
+    through = "" if own is shown[0] else str(shown[0].f_globals.get("__name__", "")).partition(".")[0]
+    return Place(own.f_code.co_filename, own.f_lineno, through)
+
+
+class Sites:
+    """Tells the places of a call apart, at the cost of a few look-ups for each call."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[CodeType, tuple[bool, bool]] = {}
+
+    def of(self, frame: FrameType | None) -> tuple[CodeType | None, int]:
+        """Return the code and the line of the innermost frame of the user's; that of a library if there is none."""
+        found: FrameType | None = None
+        while frame is not None:
+            code = frame.f_code
+            kind = self._kinds.get(code)
+            if kind is None:
+                kind = self._kinds[code] = (is_shown(code), is_users(code))
+            if kind[1]:
+                return code, frame.f_lineno
+            if found is None and kind[0]:
+                found = frame
+            frame = frame.f_back
+        return (found.f_code, found.f_lineno) if found else (None, 0)
+
+
+def loss_name(file: str, line: int) -> str:
+    """Return what the code calls the loss that it propagates backward on a line: `loss` of `loss.backward()`.
+
+    `(loss / 4).backward()` and `scaler.scale(loss).backward()` are named after what is divided or scaled. Where no
+    name shows, it is the number of the line.
+    """
+    text = linecache.getline(file, line).strip()
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return f"line {line}"
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    for call in calls:
+        if isinstance(call.func, ast.Attribute) and call.func.attr.endswith("backward"):
+            named = call.args[0] if call.args else call.func.value
+            return ast.unparse(_innermost(named))
+    return f"line {line}"
+
+
+def _innermost(node: ast.expr) -> ast.expr:
+    while True:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.Mult)):
+            node = node.left if not isinstance(node.left, ast.Constant) else node.right
+        elif isinstance(node, ast.Call) and node.args:
+            node = node.args[0]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            node = node.func.value
+        else:
+            return node
+
+
+def caller() -> FrameType | None:
+    """Return the frame of who called the caller."""
+    return sys._getframe(2)

@@ -1,0 +1,180 @@
+"""Starting the process of a script, hearing what it tells, and ending it with all that it has started. No torch."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+from lrfind.scripts.job import JOB, Job, Script
+from lrfind.scripts.report import read_losses
+
+GRACE_SECONDS = 10.0
+"""Longest wait for what a script does once its training has ended, such as its `finally` blocks."""
+POLL_SECONDS = 0.2
+CHILD = Path(__file__).with_name("child.py")
+QUIET_TRACKERS = {
+    "LRFIND": "1",
+    "WANDB_MODE": "disabled",
+    "WANDB_SILENT": "true",
+    "COMET_MODE": "disabled",
+    "COMET_LOGGING_CONSOLE": "ERROR",
+    "NEPTUNE_MODE": "debug",
+    "CLEARML_OFFLINE_MODE": "1",
+    "AIM_ACCESS_LOG": "0",
+    "MLFLOW_TRACKING_URI": "",
+    "DVCLIVE_TEST": "true",
+    "SWANLAB_MODE": "disabled",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+"""The environment in which a script knows that it is searched, and trackers of experiments keep no runs."""
+
+
+class Output(Protocol):
+    """Takes what a script prints."""
+
+    def write(self, data: bytes) -> None:
+        """Take a piece of it."""
+
+
+class ScriptProcess:
+    """The process of a script. Within its context it runs; at the end it is gone, with all that it has started.
+
+    Args:
+        job: What to do.
+        output: Takes what it prints.
+        environment: Variables to set.
+    """
+
+    def __init__(self, job: Job, output: Output, environment: Mapping[str, str]) -> None:
+        self._job, self._output = job, output
+        self._environment = {**os.environ, **environment}
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> ScriptProcess:
+        with self._stack:
+            reports, theirs = os.pipe()
+            self._reports = self._stack.enter_context(os.fdopen(reports, "rb", buffering=0))
+            printed, to_print = os.pipe()
+            self._printed = self._stack.enter_context(os.fdopen(printed, "rb", buffering=0))
+            try:
+                self._process = subprocess.Popen(
+                    _command(self._job.script),
+                    stdin=subprocess.DEVNULL,
+                    stdout=to_print,
+                    stderr=to_print,
+                    pass_fds=[theirs],
+                    start_new_session=True,  # Ctrl-C is for lrfind, which ends the script
+                    env={**self._environment, JOB: replace(self._job, reports=theirs).to_json()},
+                )
+            finally:
+                os.close(theirs)
+                os.close(to_print)
+            self._stack.callback(self._kill)
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """Yield what the process tells, until it ends; what it prints goes to the output meanwhile."""
+        rest = b""
+        with self._selector() as selector:
+            ended = False
+            while True:
+                ready = {key.fileobj for key, _ in selector.select(0 if ended else POLL_SECONDS)}
+                self._pass_on(ready, selector)
+                if self._reports in ready:
+                    data = os.read(self._reports.fileno(), 1 << 16)
+                    if not data:
+                        selector.unregister(self._reports)
+                    *lines, rest = (rest + data).split(b"\n")
+                    yield from map(_message, lines)
+                elif ended and not ready:
+                    return
+                ended = self._has_ended()
+
+    def stop(self) -> None:
+        """Ask the script to end, as if its training were over."""
+        if not self._has_ended():
+            self._process.send_signal(signal.SIGUSR1)
+
+    def wait(self, seconds: float = GRACE_SECONDS) -> None:
+        """Wait until the process ends, but no longer than that; what it prints goes to the output meanwhile."""
+        end = time.monotonic() + seconds
+        with self._selector() as selector:
+            selector.unregister(self._reports)
+            while time.monotonic() < end and not self._has_ended():
+                self._pass_on({key.fileobj for key, _ in selector.select(POLL_SECONDS / 4)}, selector)
+            self._pass_on({key.fileobj for key, _ in selector.select(0)}, selector)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the process, or minus the signal that ended it; it is killed if it runs."""
+        self._kill()
+        return self._process.wait()
+
+    def _selector(self) -> selectors.BaseSelector:
+        selector = selectors.DefaultSelector()
+        for file in (self._reports, self._printed):
+            selector.register(file, selectors.EVENT_READ)
+        return selector
+
+    def _pass_on(self, ready: set[Any], selector: selectors.BaseSelector) -> None:
+        if self._printed in ready:
+            data = os.read(self._printed.fileno(), 1 << 16)
+            if data:
+                self._output.write(data)
+            else:
+                selector.unregister(self._printed)
+
+    def _has_ended(self) -> bool:
+        """Tell whether the process has ended. It is not reaped, so that its group is still its own."""
+        if self._process.returncode is not None:
+            return True
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self._process.pid, options) is not None
+
+    def _kill(self) -> None:
+        """End the process and all in its session, at once."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+def _message(line: bytes) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(line)
+    if "losses" in message:
+        message["losses"] = read_losses(message["losses"])
+    return message
+
+
+def environment_of(job: Job) -> dict[str, str]:
+    """Return the variables that a script is started with, beside those of this process."""
+    return {"PYTHONHASHSEED": str(job.seed), **QUIET_TRACKERS}
+
+
+def _command(script: Script) -> list[str]:
+    """Return the command of a process, which shows the script in lists of processes; its job is in the environment."""
+    return [sys.executable, str(CHILD), script.target, *script.args]
+
+
+def become(script: Script, lr: float, optimizer: str | None) -> NoReturn:
+    """Let this process train with a script, to its end, at a learning rate; its exit code is that of the script."""
+    job = Job(script, "apply", lr=lr, optimizer=optimizer)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    for number in (signal.SIGINT, signal.SIGTERM):  # what is ignored would stay so
+        signal.signal(number, signal.SIG_DFL)
+    os.execve(sys.executable, _command(script), {**os.environ, JOB: job.to_json()})

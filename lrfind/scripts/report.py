@@ -1,0 +1,65 @@
+"""What the process of a script tells the one that started it: lines of JSON over a pipe of their own. No torch."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from typing import Any
+
+EVERY_SECONDS = 0.1
+"""Losses wait so long for each other: a line for each of a fast training would cost as much as its update."""
+
+
+class Report:
+    """Writes to the pipe.
+
+    Args:
+        descriptor: The end of the pipe to write to; no process that the script starts inherits it.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+        self._losses: list[float | None] = []
+        self._written = time.monotonic()
+        os.set_inheritable(descriptor, False)
+
+    def loss(self, index: int, lr: float, loss: float) -> None:
+        """Tell a loss; a NaN is told as null."""
+        self._losses.append(None if math.isnan(loss) else loss)
+        if time.monotonic() - self._written > EVERY_SECONDS:
+            self.flush()
+
+    def tell(self, **facts: Any) -> None:
+        """Tell something else, after the losses before it."""
+        self.flush()
+        self._write(facts)
+
+    def flush(self) -> None:
+        """Tell the losses that wait."""
+        if self._losses:
+            losses, self._losses = self._losses, []
+            self._write({"losses": losses})
+        self._written = time.monotonic()
+
+    def close(self) -> None:
+        """Let go of the pipe, as a fork of the process must."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _write(self, facts: dict[str, Any]) -> None:
+        if self._descriptor is None:
+            return
+        data = (json.dumps(facts, default=str) + "\n").encode()
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError:  # who started this process has gone: nobody wants its losses
+            os._exit(1)
+
+
+def read_losses(losses: list[float | None]) -> list[float]:
+    """Return losses as they were before they were told."""
+    return [math.nan if loss is None else loss for loss in losses]

@@ -1,0 +1,266 @@
+"""A training script as a workload: each training is the script run anew, in a process of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import lrfind
+from lrfind.errors import DataError, Fault, Level, LrfindError, Note, UserCodeError
+from lrfind.observer import Observer
+from lrfind.records.facts import ScriptFacts, UpdateSize
+from lrfind.records.types import Group, StopReason, Sweep
+from lrfind.scripts.job import Job, Script
+from lrfind.scripts.process import Output, ScriptProcess, environment_of
+from lrfind.workloads.workload import Workload
+
+LEAST = 10
+"""Updates below which a sweep shows nothing."""
+LONG_SETUP_SECONDS = 5.0
+"""A start of the script that is worth a word, as every training begins with one."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of a script is swept.
+
+    Attributes:
+        optimizer: Name or number of the optimizer; None means all that are stepped.
+        loss: Name of the loss, if an update has several; None means their sum.
+        steps_given: Whether the user has said how long the training is.
+        schedule_given: Whether the user has said what its schedule is.
+        epochs: Epochs of the real training, if the user has said so.
+    """
+
+    optimizer: str | None = None
+    loss: str | None = None
+    steps_given: bool = False
+    schedule_given: bool = False
+    epochs: int | None = None
+
+
+@dataclass
+class Run:
+    """What one run of a script has told."""
+
+    losses: list[float] = field(default_factory=list)
+    trained: dict[str, Any] = field(default_factory=dict)
+    last: dict[str, Any] = field(default_factory=dict)
+    setup_seconds: float | None = None
+    exit_code: int | None = None
+
+
+@dataclass(kw_only=True)
+class ScriptWorkload(Workload):
+    """A script; every training starts it again.
+
+    Attributes:
+        script: What is run.
+        choice: What of it is swept.
+        output: Takes what it prints.
+        device: Where it trains, by the name; "" before its first update.
+        trained: What it told of its training before its first update.
+    """
+
+    script: Script
+    output: Output
+    choice: Choice = Choice()
+    device: str = ""
+    trained: Mapping[str, Any] = field(default_factory=dict)
+    plan: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other process trains with this one."""
+        return True
+
+    def looks(self, steps: int) -> None:
+        """Return None: what a script evaluates is its own."""
+
+    def train(
+        self,
+        lrs: Sequence[float],
+        observer: Observer,
+        on_recycle: Callable[[], None] = lambda: None,
+        held_out: Any = None,
+    ) -> Sweep:
+        """Run the script from its start, with one update per learning rate, and return the loss of every update.
+
+        Raises:
+            LrfindError: The script cannot be swept or failed; its `partial` is what was measured before.
+        """
+        first = not self.plan
+        sweep = self._train(lrs, observer)
+        if first and self.plan and sweep.stop_reason is StopReason.DATA_ENDED and len(lrs) > 1:
+            return self._shorter(sweep, observer)
+        return sweep
+
+    def _shorter(self, sweep: Sweep, observer: Observer) -> Sweep:
+        """Sweep again with as many updates as the script makes."""
+        made = len(sweep.losses)
+        if made < LEAST:
+            expected = f"at least {LEAST} updates of the weights, and $num_iter by default"
+            fix = "let it train longer: pass it more epochs, or a smaller batch"
+            raise DataError(Fault(self.script.name, expected=expected, got=str(made), fix=fix))
+        settings, text = self.settings, f"{self.script.name} ends after {made} updates; sweeping with so many."
+        self.settings = replace(settings, budget=settings.most_updates, sweep=replace(settings.sweep, num_iter=made))
+        self.tell(Note(text, Level.WARNING), observer.on_note)
+        return self._train(self.ladder(made), observer)
+
+    def _train(self, lrs: Sequence[float], observer: Observer) -> Sweep:
+        observer.on_sweep(len(lrs))
+        run = Run()
+        try:
+            self._run(self._job(lrs), run, lrs, observer)
+        except KeyboardInterrupt:
+            return self._sweep(lrs, run, StopReason.INTERRUPTED)
+        self._learn(run, observer)
+        if (reason := run.last.get("end")) is not None:
+            return self._sweep(lrs, run, StopReason(reason))
+        error = self._fault(run)
+        if run.losses:
+            error.partial = self._sweep(lrs, run, StopReason.FAILED)
+            error.where = (f"step {len(run.losses) + 1}",)
+        raise error
+
+    def _sweep(self, lrs: Sequence[float], run: Run, reason: StopReason) -> Sweep:
+        count = len(run.losses)
+        return Sweep(self.settings.seed, tuple(lrs[:count]), tuple(run.losses), reason)
+
+    def _job(self, lrs: Sequence[float]) -> Job:
+        settings = self.settings
+        return Job(
+            self.script,
+            seed=settings.seed,
+            lrs=tuple(lrs),
+            warmup=(settings.sweep.start_lr,) * settings.sweep.warmup_steps,
+            optimizer=self.choice.optimizer,
+            loss=self.choice.loss,
+            stops=settings.sweep.stop_on_divergence,
+            describes=not self.plan,
+            measures=settings.probing,
+        )
+
+    def _run(self, job: Job, run: Run, lrs: Sequence[float], observer: Observer) -> None:
+        started = time.monotonic()
+        with ScriptProcess(job, self.output, environment_of(job)) as process:
+            try:
+                for message in process.messages():
+                    if run.setup_seconds is None and ("trained" in message or "losses" in message):
+                        run.setup_seconds = time.monotonic() - started
+                    self._take(message, run, lrs, observer)
+                    if run.last:
+                        break
+            except KeyboardInterrupt:
+                process.stop()
+                process.wait()
+                raise
+            if run.last:
+                process.wait()
+            run.exit_code = process.exit_code
+
+    def _take(self, message: Mapping[str, Any], run: Run, lrs: Sequence[float], observer: Observer) -> None:
+        for loss in message.get("losses", ()):
+            if observer.on_step:
+                observer.on_step(len(run.losses), lrs[len(run.losses)], loss)
+            run.losses.append(loss)
+        run.trained = message.get("trained", run.trained)
+        if {"end", "error", "exit", "refusal"} & message.keys():
+            run.last = dict(message)
+
+    def _learn(self, run: Run, observer: Observer) -> None:
+        """Keep what the first run of the script has told of its training."""
+        if run.trained and not self.trained:
+            self.trained = run.trained
+            self.device = run.trained["device"]
+            self.groups = tuple(Group(name, scale, None) for name, scale in run.trained["groups"])
+            self.update_size = UpdateSize(run.trained["normalized"], run.trained["replacing_lr"])
+        if (plan := run.last.get("plan")) and not self.plan:
+            self.plan = plan
+            ended = run.last["updates"] if run.last["end"] == StopReason.DATA_ENDED.value else None
+            self._plan(plan["steps"] if ended is None else ended, plan["schedule"])
+            self.most_steps = ended
+            self._tell_plan(observer)
+            if run.setup_seconds is not None and run.setup_seconds > LONG_SETUP_SECONDS:
+                self._tell_setup(run.setup_seconds, observer)
+
+    def _plan(self, steps: int | None, schedule: str) -> None:
+        train = self.settings.train
+        steps = train.steps if self.choice.steps_given else steps
+        chosen: Any = train.schedule if self.choice.schedule_given else schedule
+        self.settings = replace(self.settings, train=replace(train, steps=steps, schedule=chosen))
+
+    def _tell_plan(self, observer: Observer) -> None:
+        losses = self.plan["losses"]
+        if len(losses) > 1 and self.choice.loss is None:
+            names = ", ".join(each["name"] for each in losses)
+            text = f"{len(losses)} losses per update: {names}. Their sum is taken; $loss_option takes one of them."
+            self.tell(Note(text), observer.on_note)
+
+    def _tell_setup(self, seconds: float, observer: Observer) -> None:
+        text = f"{self.script.name} takes {seconds:.0f} s until its first update, in each of the trainings."
+        self.tell(Note(text), observer.on_note)
+
+    def _fault(self, run: Run) -> LrfindError:
+        """Return why a run of the script told no end of its training."""
+        last, name = run.last, self.script.name
+        if refusal := last.get("refusal"):
+            return UserCodeError(Fault(**{**refusal, "key": refusal["key"] or name}))
+        if error := last.get("error"):
+            fault = Fault(name, problem=f"raised {error['said']}")
+            return UserCodeError(fault, user_traceback=error["traceback"])
+        if "exit" in last:
+            fix = "run it alone to see why; its arguments follow `--`"
+            return UserCodeError(Fault(name, problem=f"called exit({last['exit']!r})", fix=fix))
+        code = run.exit_code or 0
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        fix = "was it out of memory?" if code == -9 else "run it alone to see why"
+        return UserCodeError(Fault(name, problem=f"{how} before it could say why", fix=fix))
+
+    @property
+    def facts(self) -> ScriptFacts:
+        """The script, and where it sets its learning rate."""
+        script, trained = self.script, self.trained
+        if not trained:
+            return ScriptFacts(script.target, script.args, script.is_module)
+        place = trained["place"]
+        return ScriptFacts(
+            script.target,
+            script.args,
+            script.is_module,
+            lr=trained["peak_lr"],
+            setting=trained["argument"],
+            **place,
+            option=_option(trained["options"], trained["peak_lr"]),
+            scheduler=self.plan.get("scheduler", ""),
+        )
+
+    @property
+    def title(self) -> str:
+        """What is trained, in a line."""
+        trained = self.trained
+        if not trained:
+            return self.script.name
+        batch = (f"batch {trained['batch_size']}",) if trained["batch_size"] else ()
+        return ", ".join((*filter(None, (trained["model"], trained["optimizer"])), *batch, self.device))
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions, machine and size of the run, as its record keeps them."""
+        size = self.trained.get("batch_size")
+        return {
+            "lrfind": lrfind.__version__,
+            **self.trained.get("environment", {}),
+            "effective_batch_size": size,
+            "normalized_updates": self.update_size.normalized,
+            "seed": self.settings.seed,
+        }
+
+
+def _option(options: Mapping[str, float], lr: float) -> str:
+    """Return the option whose value is the learning rate; "" if none is, or several that are not named after it."""
+    equal = [name for name, value in options.items() if value == lr]
+    named = [name for name in equal if "lr" in name.lower() or "learning" in name.lower()]
+    return (named or equal)[0] if len(named or equal) == 1 else ""
