@@ -132,7 +132,8 @@ def run(
         known = {name: given[key][1] for name, key in KEYS.items() if key in given}
         options = ScriptOptions(known, optimizer, loss, epochs, apply=apply, lr=set_lr)
         form = one_format(script.source, form, as_json=as_json)
-        raise typer.Exit(run_script(script, options, form, out, plot, quiet=quiet, trial=dry_run))
+        with _outcome_kept(outcome, script.source, form):
+            raise typer.Exit(run_script(script, options, form, out, plot, quiet=quiet, trial=dry_run))
     refuse_options("lrfind run", of_script, IN_CONFIG)
     configs, values = split([needed(config, "lrfind run"), *(overrides or ())])
     form = one_format(configs[0], form, as_json=as_json)

@@ -19,7 +19,7 @@ from lrfind.output.script_output import ScriptOutput
 from lrfind.output.streams import console_for_people, tell
 from lrfind.records.types import Result
 from lrfind.script import choice_of, search_script
-from lrfind.scripts.job import Script, check_script
+from lrfind.scripts.job import PAGE, Script, check_script
 from lrfind.scripts.process import become
 from lrfind.settings import Settings, listed, settings_of
 from lrfind.training.distributed.launch import is_first
@@ -71,6 +71,14 @@ def script_of(target: str | None, module: str | None, args: Sequence[str]) -> Sc
 
 
 IN_SCRIPT = "the script decides that"
+NEITHER = {
+    ".sh": "name the script that it runs, and the arguments behind `--`",
+    ".bash": "name the script that it runs, and the arguments behind `--`",
+    ".ipynb": "jupyter nbconvert --to script makes one of it",
+    ".txt": "rename it if it is one of them",
+    ".pyc": "name its source",
+}
+"""Files that people may take for what can be run, and the way out."""
 IN_CONFIG = "it is for training scripts, TRAIN.py or -m MODULE"
 
 
@@ -91,9 +99,12 @@ def needed(target: str | None, command: str) -> str:
     Raises:
         ConfigError: The command line does not say, or names a file that is neither a script nor a config.
     """
+    expected = "a training script (TRAIN.py, -m MODULE) or a config (.yaml, .yml)"
     if target is None:
-        expected = "TRAIN.py, -m MODULE or a YAML config"
         raise ConfigError(command, [Fault(expected=expected, got="nothing", fix=f"{command} --help shows examples")])
+    kind = Path(target).suffix
+    if kind in NEITHER:
+        raise ConfigError(target, [Fault(expected=expected, got=f"a {kind} file", fix=NEITHER[kind], docs=PAGE)])
     return target
 
 

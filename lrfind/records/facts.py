@@ -35,17 +35,17 @@ class ScriptFacts(Described):
     """What stands behind it on the command line."""
     is_module: Flag
     """Whether it is a module, as of `python -m`."""
-    lr: Amount | None = None
+    lr: Amount | None
     """The learning rate that it trains with: the peak, if a scheduler is given one."""
-    setting: Text = ""
+    setting: Text
     """What sets that: `AdamW(lr`, `OneCycleLR(max_lr`."""
-    file: Text = ""
+    file: Text
     """The file in which it stands."""
-    line: Natural = 0
+    line: Natural
     """The line there, from 1; 0 if that is unknown."""
-    through: Text = ""
+    through: Text
     """The library that makes the optimizer for that line; empty if the line does it itself."""
-    option: Text = ""
+    option: Text
     """The option of its command line that sets that learning rate, as far as its value tells."""
-    scheduler: Text = ""
+    scheduler: Text
     """The class of its scheduler; empty without one."""

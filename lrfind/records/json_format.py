@@ -34,6 +34,8 @@ def to_json(result: Result, *, line: bool = False) -> str:
     for name, field in Record.model_fields.items():
         holder = result.analysis if name in _OF_ANALYSIS else result
         document[field.alias or name] = computed[name] if name in computed else getattr(holder, name)
+    if result.script is None:  # the first records lacked it
+        del document["script"]
     return dumps(document, line=line)
 
 

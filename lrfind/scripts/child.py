@@ -19,9 +19,11 @@ import ctypes
 import io
 import runpy
 import signal
+import threading
 import traceback
+from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from lrfind.records.types import StopReason
 from lrfind.scripts.apply import Applier
@@ -62,6 +64,7 @@ def record(job: Job, seen: Seen, report: Report) -> NoReturn:
     watch_steps(recorder)
     watch_losses(recorder)
     os.register_at_fork(after_in_child=report.close)
+    threading.excepthook = _hush(threading.excepthook)
     signal.signal(STOP, lambda number, frame: _stop(recorder, frame))
     with contextlib.suppress(Ended):
         _run(job, recorder, report)
@@ -100,6 +103,11 @@ def run_script(script: Script) -> None:
         runpy.run_module(script.target, run_name="__main__", alter_sys=True)
     else:
         runpy.run_path(script.target, run_name="__main__")
+
+
+def _hush(tell: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what tells of an exception that ended a thread, unless it is the end of the training."""
+    return lambda told: None if issubclass(told.exc_type, Ended) else tell(told)
 
 
 def _stop(recorder: Recorder, frame: FrameType | None) -> None:

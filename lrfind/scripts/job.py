@@ -11,6 +11,9 @@ from typing import Any, Literal
 
 from lrfind.errors import ConfigError, Fault
 
+PAGE = "scripts.md"
+"""The page that helps with the faults of scripts."""
+
 
 @dataclass(frozen=True)
 class Script:
@@ -69,13 +72,15 @@ def check_script(script: Script) -> None:
     fault = None
     if not path.is_file():
         got = "a folder" if path.is_dir() else "no such file"
-        fault = Fault("SCRIPT", expected="a Python file", got=got, fix="check the path; -m runs a module")
+        fault = Fault("SCRIPT", expected="a Python file", got=got, fix="check the path; -m runs a module", docs=PAGE)
     else:
         try:
             compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
         except (SyntaxError, ValueError) as error:
             where = f"line {error.lineno}: " if isinstance(error, SyntaxError) and error.lineno else ""
-            fault = Fault(problem=f"{where}{getattr(error, 'msg', error)}", fix="python cannot run it either")
+            fault = Fault(
+                problem=f"{where}{getattr(error, 'msg', error)}", fix="python cannot run it either", docs=PAGE
+            )
         except OSError as error:
             fault = Fault(problem=f"cannot be read: {error.strerror}")
     if fault:

@@ -1,36 +1,28 @@
-"""The losses of a script and the learning rates of its updates, from calls that every PyTorch training makes.
+"""The learning rate of each update of a script, and its losses as they become known.
 
-A training is a row of updates. With one optimizer each of its steps is one. Several optimizers that step in turn make
-one update together: it begins with a step of the one that came first. The loss of an update is what `backward` was
-called on since the one before: the mean over the calls at the same place in the code (accumulation), and the sum over
-different places (several losses).
+With one optimizer, each of its steps is an update. Several optimizers that step in turn make one together: it begins
+with a step of the one that came first.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from lrfind.errors import Fault
 from lrfind.records.types import StopReason
 from lrfind.scripts.describe import Description
 from lrfind.scripts.job import Job
+from lrfind.scripts.losses import BackwardLosses, Loss
 from lrfind.scripts.optimizers import MadeOptimizers, StepRates
-from lrfind.scripts.places import Sites, loss_name
 from lrfind.scripts.report import Report
 from lrfind.training.loss_readers import LossReader, loss_reader
 from lrfind.training.stop_rule import StopRule
+from lrfind.training.sweepable import why_not_swept
 from lrfind.training.trace import Trace
-from lrfind.workloads.preflight import why_not_swept
-
-Site = tuple[Any, int]
-Part = tuple[Site, "float | Tensor"]
-"""A loss that was propagated backward, and where."""
 
 MAX_SKIPS = 30
 """Updates that a GradScaler skips in a row before the loss counts as infinite. By then the scale, halved each time, has
@@ -47,6 +39,7 @@ class Recorder:
     Attributes:
         active: Whether calls are recorded: not in a fork of the process, nor while lrfind itself trains.
         ended: Whether the training has come to its end.
+        updates: Those that were made, with those before the first recorded one.
     """
 
     def __init__(self, job: Job, report: Report, made: MadeOptimizers, description: Description) -> None:
@@ -60,51 +53,31 @@ class Recorder:
         """
         self.active = True
         self.ended = False
+        self.updates = 0
         self._job, self._report, self._made, self._description = job, report, made, description
         self._lrs: Sequence[float] = (*job.warmup, *job.lrs)
         self._trace = Trace(job.seed, job.lrs, StopRule() if job.stops else None, report.loss)
         self._reader: LossReader | None = None
-        self._sites = Sites()
-        self.names: dict[Site, str] = {}
-        """What the code calls each loss, by its place."""
-        self.calls: dict[Site, int] = {}
-        """Backward passes of the first update at each place."""
+        self._losses = BackwardLosses(job.loss, description.at_loss if job.describes else lambda site, frame: None)
         self._rates: dict[int, tuple[Any, StepRates | None]] = {}
-        self._pending: list[Part] = []
-        self._passed_over: list[Part] = []
-        self._losses: list[Part] = []
-        self._lead: Any = None
+        self._members: list[Any] = []
+        """The optimizers that are swept, in the order of their first steps."""
         self._stepped: set[int] = set()
-        self.members: list[Any] = []
-        """The optimizers whose learning rates are set, in the order of their first steps."""
-        self.updates = 0
-        self._skips = self._backwards = self._depth = 0
-        self._steps = 0
+        """Those that have stepped in this update."""
+        self._steps = self._skips = self._depth = 0
 
-    # Losses
+    # What the script does
 
     def begin_backward(self, tensors: Any, gradients: Any, frame: FrameType | None) -> bool:
-        """Take the loss of a backward pass; return whether it is an outermost one, which `end_backward` must end."""
+        """Take the loss of a backward pass; return whether `end_backward` must follow."""
         if not self.active or self.ended:
             return False
-        self._backwards += 1
-        if self._backwards > 1:  # within another: recomputing a checkpoint makes such a pass
-            return True
-        site = self._sites.of(frame)
-        if site not in self.names:
-            code, line = site
-            self.names[site] = loss_name(code.co_filename, line) if code else "loss"
-            if self._job.describes:
-                self._description.at_loss(site, frame)
-        if self._job.loss is None or self.names[site] == self._job.loss:
-            self._pending.append((site, _value(tensors, gradients)))
+        self._losses.begin(tensors, gradients, frame)
         return True
 
     def end_backward(self) -> None:
         """Note that a backward pass has ended."""
-        self._backwards -= 1
-
-    # Steps
+        self._losses.end()
 
     def before_step(self, optimizer: Any) -> None:
         """Set the learning rates of an optimizer that is about to step.
@@ -116,14 +89,14 @@ class Recorder:
             return
         self._check_end()
         rates = self._rates_of(optimizer)
-        if self._depth == 0 and rates and optimizer is self._lead and self._stepped:
+        if rates and not self._depth and self._stepped and optimizer is self._members[0]:
             self._close()
         self._depth += 1
         if rates:
             rates.set(self._lrs[self.updates])
 
     def after_step(self, optimizer: Any) -> None:
-        """Put back the learning rates of an optimizer that has stepped, and end the update if it was the last to do so.
+        """Put back the learning rates of an optimizer that has stepped; that may end the update.
 
         Raises:
             Ended: The training has come to its end.
@@ -138,14 +111,11 @@ class Recorder:
             return
         self._steps += 1
         if rates is None:
-            self._passed_over, self._pending = self._pending or self._passed_over, []
-            return
-        if _overflowed(optimizer):
-            self._skipped()
-            return
-        self._take_step(optimizer)
-        if (self.updates or len(self._lrs) == 1) and len(self._stepped) == len(self.members):
-            self._close()
+            self._losses.pass_over()
+        elif _overflowed(optimizer):
+            self._skip()
+        else:
+            self._count(optimizer)
 
     def scaled_step(self, optimizer: Any, step: Callable[[], Any]) -> Any:
         """Make the step of an optimizer that a GradScaler may skip, and notice if it does."""
@@ -154,27 +124,19 @@ class Recorder:
         if self.active and self._steps == before:
             self._check_end()
             if self._rates_of(optimizer):
-                self._skipped()
+                self._skip()
         return result
 
-    def _take_step(self, optimizer: Any) -> None:
-        """Count the losses since the last step for the update."""
-        self._skips = 0
-        self._losses += self._pending or self._passed_over
-        self._pending, self._passed_over = [], []
-        self._stepped.add(id(optimizer))
+    def finish(self) -> None:
+        """End the update that the end of the script has left open.
 
-    def _skipped(self) -> None:
-        """Drop the losses of an update that was skipped; its learning rate is tried again.
-
-        A loss that is not finite counts all the same: no scale is small enough for it.
+        Raises:
+            Ended: It was the last one.
         """
-        parts, self._pending = self._pending, []
-        self._skips += 1
-        loss = float(self._combined(parts)) if parts else 0.0
-        if self._skips >= MAX_SKIPS or not math.isfinite(loss):
-            self._losses = [((None, 0), loss if not math.isfinite(loss) else math.inf)]
+        if self._stepped and not self.ended:
             self._close()
+
+    # Optimizers
 
     def _rates_of(self, optimizer: Any) -> StepRates | None:
         """Return what sets the learning rates of an optimizer; None if they are not to be set."""
@@ -182,13 +144,11 @@ class Recorder:
         if known and known[0] is optimizer and (known[1] is None or known[1].fits):
             return known[1]
         made = self._made.of(optimizer)
-        inner = self._depth > 0
-        chosen = inner or self._job.optimizer in (None, str(made.number), type(optimizer).__name__)
-        rates = None
-        if chosen:
+        rates, inner = None, self._depth > 0  # an optimizer within another one, which has been chosen
+        if inner or self._job.optimizer in (None, str(made.number), type(optimizer).__name__):
             if fault := why_not_swept(optimizer):
                 self.refuse(fault)
-            lead = self._rates[id(self._lead)][1] if self._lead is not None else None
+            lead = self._rates[id(self._members[0])][1] if self._members else None
             rates = StepRates(optimizer, made, lead.reference if lead else None)
         self._rates[id(optimizer)] = (optimizer, rates)
         if rates and not inner:
@@ -196,70 +156,81 @@ class Recorder:
         return rates
 
     def _join(self, optimizer: Any, rates: StepRates) -> None:
-        if all(each is not optimizer for each in self.members):
-            self.members.append(optimizer)
-        if self._lead is None:
-            self._lead = optimizer
-            if self._job.describes:
-                self._tell_what_is_trained(optimizer, rates)
-
-    def _tell_what_is_trained(self, optimizer: Any, rates: StepRates) -> None:
-        self.active = False  # lrfind makes steps of its own to measure their size
-        try:
-            self._report.tell(trained=self._description.at_first_step(optimizer, rates))
-        finally:
-            self.active = True
+        if any(each is optimizer for each in self._members):
+            return
+        self._members.append(optimizer)
+        if len(self._members) == 1 and self._job.describes:
+            self.active = False  # lrfind makes steps of its own to measure their size
+            try:
+                self._report.tell(trained=self._description.at_first_step(optimizer, rates))
+            finally:
+                self.active = True
 
     # Updates
 
+    def _count(self, optimizer: Any) -> None:
+        """Count the step of an optimizer for the update, and end that if all of them have stepped.
+
+        Which ones there are shows after the first update.
+        """
+        self._skips = 0
+        self._losses.take()
+        self._stepped.add(id(optimizer))
+        if (self.updates or len(self._lrs) == 1) and len(self._stepped) == len(self._members):
+            self._close()
+
+    def _skip(self) -> None:
+        """Drop the losses of an update that was skipped; its learning rate is tried again.
+
+        A loss that is not finite counts all the same: no scale is small enough for it.
+        """
+        loss = self._losses.drop()
+        self._skips += 1
+        value = 0.0 if loss is None else float(loss)  # waits for the device, but only after a skip
+        if not math.isfinite(value) or self._skips >= MAX_SKIPS:
+            self._record(value if not math.isfinite(value) else math.inf)
+
     def _close(self) -> None:
-        """End an update: hand on its loss, and go on to the next learning rate.
+        """End an update.
 
         Raises:
             Ended: It was the last one, or the loss has blown up.
         """
-        if not self._losses:
+        loss = self._losses.of_update(first=not self.updates)
+        if loss is None:
             self.refuse(self._no_loss())
-        loss = self._combined(self._losses)
-        if not self.updates:
-            for site, _ in self._losses:
-                self.calls[site] = self.calls.get(site, 0) + 1
-        self._losses, self._stepped = [], set()
+        else:
+            self._record(loss)
+
+    def _record(self, loss: Loss) -> None:
+        """Take the loss of an update, and go on to the next learning rate."""
+        self._stepped = set()
         self.updates += 1
         if self.updates > len(self._job.warmup):
             self._take(self._read(loss))
         if self._trace.stopped or self.updates == len(self._lrs):
             self.end(StopReason.COMPLETED)
 
-    def _no_loss(self) -> Fault:
-        if self._job.loss is not None and self.names:
-            got, fix = repr(self._job.loss), "name one of them"
-            return Fault("--loss", expected=f"one of {', '.join(sorted(set(self.names.values())))}", got=got, fix=fix)
-        problem = "the script updated its weights, but called backward() on no loss before"
-        return Fault(problem=problem, fix="lrfind reads the loss there; use lrfind.find_lr with a step of your own")
-
-    def _combined(self, parts: Sequence[Part]) -> float | Tensor:
-        """Return the loss of an update from those of its backward passes."""
-        if len(parts) == 1:
-            return parts[0][1]
-        by_site: dict[Site, list[float | Tensor]] = {}
-        for site, value in parts:
-            by_site.setdefault(site, []).append(value)
-        return sum(sum(values) / len(values) for values in by_site.values())
-
-    def _take(self, arrived: Sequence[float]) -> None:
-        if self._job.decides:
-            self._trace.extend(arrived)
-            return
-        for loss in arrived:
-            self._report.loss(0, 0.0, loss)
-
-    def _read(self, loss: float | Tensor) -> list[float]:
+    def _read(self, loss: Loss) -> list[float]:
         if isinstance(loss, float):
             return [loss]
         if self._reader is None:
             self._reader = loss_reader(loss.device, len(self._job.lrs), alone=True)
         return self._reader.push(loss)
+
+    def _take(self, arrived: Sequence[float]) -> None:
+        if self._job.decides:
+            self._trace.extend(arrived)
+        else:
+            for loss in arrived:
+                self._report.loss(0, 0.0, loss)
+
+    def _no_loss(self) -> Fault:
+        names = sorted(set(self._losses.names.values()))
+        if self._job.loss is not None and names:
+            return Fault("--loss", expected=f"one of {', '.join(names)}", got=repr(self._job.loss))
+        problem = "the script updated its weights, but called backward() on no loss before"
+        return Fault(problem=problem, fix="lrfind reads the loss there; use lrfind.find_lr with a step of your own")
 
     # Ends
 
@@ -272,8 +243,16 @@ class Recorder:
         if self._reader:
             self._take(self._reader.drain())
         self.ended = True
-        plan = self._description.at_end(self.updates, self.calls, self.names) if self._job.describes else {}
-        self._report.tell(end=(self._trace.stopped or reason).value, updates=self.updates, plan=plan)
+        plan = {}
+        if self._job.describes:
+            plan = self._description.at_end(self.updates, self._losses.calls, self._losses.names)
+        self._report.tell(
+            end=(self._trace.stopped or reason).value,
+            updates=self.updates,
+            plan=plan,
+            backwards=len(self._losses.names),
+            child_seconds=sum(os.times()[2:4]),
+        )
         raise Ended
 
     def refuse(self, fault: Fault) -> None:
@@ -286,34 +265,9 @@ class Recorder:
         self._report.tell(refusal={name: getattr(fault, name) for name in ("key", "expected", "got", "fix", "problem")})
         raise Ended
 
-    def finish(self) -> None:
-        """End the update that the end of the script has left open.
-
-        Raises:
-            Ended: It was the last one.
-        """
-        if self._stepped and not self.ended:
-            self._close()
-
     def _check_end(self) -> None:
         if self.ended:  # the script has caught it the first time
             raise Ended
-
-
-def _value(tensors: Any, gradients: Any) -> float | Tensor:
-    """Return the scalar whose gradient a backward pass computes: on the host if it is there."""
-    many = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
-    weights = (gradients,) if gradients is None or isinstance(gradients, Tensor) else tuple(gradients)
-    values = []
-    for index, tensor in enumerate(many):
-        loss = getattr(tensor, "_lrfind_unscaled", tensor).detach()
-        weight = weights[index] if index < len(weights) else None
-        if weight is not None and loss.numel() > 1:
-            loss = (loss * weight).sum()
-        if loss.numel() == 1:  # torch raises for others
-            values.append(loss)
-    total = sum(values[1:], values[0]) if values else torch.tensor(math.nan)
-    return float(total) if total.device.type == "cpu" else total.clone()
 
 
 def _overflowed(optimizer: Any) -> bool:

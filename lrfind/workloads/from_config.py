@@ -31,10 +31,11 @@ from lrfind.training.minibatches import ALL, Share
 from lrfind.training.precision import allow_tf32, unsupported
 from lrfind.training.rng import seed_everything
 from lrfind.training.step import DefaultStep, OnNote, Step
+from lrfind.training.sweepable import why_not_swept
 from lrfind.workloads import lightning_module
 from lrfind.workloads.instantiate import called_later, instantiate
 from lrfind.workloads.model_workload import Fresh, ModelWorkload
-from lrfind.workloads.preflight import check_model, check_optimizer, why_not_swept
+from lrfind.workloads.preflight import check_model, check_optimizer
 
 
 @dataclass(kw_only=True)

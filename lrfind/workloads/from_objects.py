@@ -23,10 +23,11 @@ from lrfind.training.precision import unsupported
 from lrfind.training.rng import keep_rng, seed_for
 from lrfind.training.snapshot import Snapshot
 from lrfind.training.step import DefaultStep, OnNote, Step
+from lrfind.training.sweepable import why_not_swept
 from lrfind.training.update import Recipe
 from lrfind.workloads import lightning_module
 from lrfind.workloads.model_workload import Fresh, ModelWorkload
-from lrfind.workloads.preflight import check_model, foreign_parameters, why_not_swept
+from lrfind.workloads.preflight import check_model, foreign_parameters
 
 ONE_PROCESS = (
     "sweep before the model is wrapped, in one process (world_size=N makes its updates from as many mini-batches as N "

@@ -12,12 +12,14 @@ from lrfind.errors import DataError, Fault, Level, LrfindError, Note, UserCodeEr
 from lrfind.observer import Observer
 from lrfind.records.facts import ScriptFacts, UpdateSize
 from lrfind.records.types import Group, StopReason, Sweep
-from lrfind.scripts.job import Job, Script
+from lrfind.scripts.job import PAGE, Job, Script
 from lrfind.scripts.process import Output, ScriptProcess, environment_of
 from lrfind.workloads.workload import Workload
 
 LEAST = 10
 """Updates below which a sweep shows nothing."""
+CHILD_SECONDS = 1.0
+"""Processor time above which other processes may have done the training."""
 LONG_SETUP_SECONDS = 5.0
 """A start of the script that is worth a word, as every training begins with one."""
 
@@ -103,7 +105,7 @@ class ScriptWorkload(Workload):
         if made < LEAST:
             expected = f"at least {LEAST} updates of the weights, and $num_iter by default"
             fix = "let it train longer: pass it more epochs, or a smaller batch"
-            raise DataError(Fault(self.script.name, expected=expected, got=str(made), fix=fix))
+            raise DataError(Fault(self.script.name, expected=expected, got=str(made), fix=fix, docs=PAGE))
         settings, text = self.settings, f"{self.script.name} ends after {made} updates; sweeping with so many."
         self.settings = replace(settings, budget=settings.most_updates, sweep=replace(settings.sweep, num_iter=made))
         self.tell(Note(text, Level.WARNING), observer.on_note)
@@ -117,7 +119,7 @@ class ScriptWorkload(Workload):
         except KeyboardInterrupt:
             return self._sweep(lrs, run, StopReason.INTERRUPTED)
         self._learn(run, observer)
-        if (reason := run.last.get("end")) is not None:
+        if (reason := run.last.get("end")) is not None and run.last["updates"]:
             return self._sweep(lrs, run, StopReason(reason))
         error = self._fault(run)
         if run.losses:
@@ -207,33 +209,47 @@ class ScriptWorkload(Workload):
         """Return why a run of the script told no end of its training."""
         last, name = run.last, self.script.name
         if refusal := last.get("refusal"):
-            return UserCodeError(Fault(**{**refusal, "key": refusal["key"] or name}))
+            return UserCodeError(Fault(**{**refusal, "key": refusal["key"] or name}, docs=PAGE))
         if error := last.get("error"):
-            fault = Fault(name, problem=f"raised {error['said']}")
+            fault = Fault(name, problem=f"raised {error['said']}", docs=PAGE)
             return UserCodeError(fault, user_traceback=error["traceback"])
+        if "end" in last:
+            return UserCodeError(self._without_updates(last["backwards"], last["child_seconds"]))
         if "exit" in last:
             fix = "run it alone to see why; its arguments follow `--`"
-            return UserCodeError(Fault(name, problem=f"called exit({last['exit']!r})", fix=fix))
+            return UserCodeError(Fault(name, problem=f"called exit({last['exit']!r})", fix=fix, docs=PAGE))
         code = run.exit_code or 0
         how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
         fix = "was it out of memory?" if code == -9 else "run it alone to see why"
-        return UserCodeError(Fault(name, problem=f"{how} before it could say why", fix=fix))
+        return UserCodeError(Fault(name, problem=f"{how} before it could say why", fix=fix, docs=PAGE))
+
+    def _without_updates(self, backwards: int, child_seconds: float) -> Fault:
+        """Return why a script that ended as it should made no update.
+
+        Args:
+            backwards: Places of its code that have called `backward`.
+            child_seconds: Processor time of the processes that it has started and waited for.
+        """
+        expected, got = "a step of an optimizer of torch.optim in the process of the script", "none"
+        fix = "does it train when it is run alone?"
+        if backwards:
+            got = "backward passes, but no such step"
+            fix = "lrfind sets the learning rate there; train with an optimizer of torch.optim, or use lrfind.find_lr"
+        elif child_seconds > CHILD_SECONDS:
+            got = f"none, but {child_seconds:.0f} s of work in processes that it has started"
+            fix = "start those with torchrun instead: torchrun --nproc-per-node N -m lrfind run ..."
+        return Fault(self.script.name, expected=expected, got=got, fix=fix, docs=PAGE)
 
     @property
     def facts(self) -> ScriptFacts:
         """The script, and where it sets its learning rate."""
-        script, trained = self.script, self.trained
-        if not trained:
-            return ScriptFacts(script.target, script.args, script.is_module)
-        place = trained["place"]
+        trained = self.trained or {"peak_lr": None, "argument": "", "place": {"file": "", "line": 0, "through": ""}}
         return ScriptFacts(
-            script.target,
-            script.args,
-            script.is_module,
+            **vars(self.script),
             lr=trained["peak_lr"],
             setting=trained["argument"],
-            **place,
-            option=_option(trained["options"], trained["peak_lr"]),
+            **trained["place"],
+            option=_option(trained.get("options", {}), trained["peak_lr"]),
             scheduler=self.plan.get("scheduler", ""),
         )
 
@@ -259,7 +275,7 @@ class ScriptWorkload(Workload):
         }
 
 
-def _option(options: Mapping[str, float], lr: float) -> str:
+def _option(options: Mapping[str, float], lr: float | None) -> str:
     """Return the option whose value is the learning rate; "" if none is, or several that are not named after it."""
     equal = [name for name, value in options.items() if value == lr]
     named = [name for name in equal if "lr" in name.lower() or "learning" in name.lower()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -51,28 +50,6 @@ def foreign_parameters(parameters: Iterable[torch.Tensor], optimizer: torch.opti
     """Count the parameters of an optimizer that are not among `parameters`."""
     own = set(parameters)
     return sum(parameter not in own for parameter in _held(optimizer))
-
-
-def why_not_swept(optimizer: torch.optim.Optimizer) -> Fault | None:
-    """Return why no learning rate of the optimizer can be swept, and the way out; None if one can."""
-    groups = optimizer.param_groups
-    closure = inspect.signature(optimizer.step).parameters.get("closure")
-    if closure is not None and closure.default is closure.empty:
-        problem = "needs a closure, to evaluate the loss several times in a step: no sweep covers that"
-        fix = "use SGD or AdamW"
-    elif hasattr(optimizer, "first_step"):
-        problem, fix = "makes a step in two passes, which no sweep covers", "sweep the optimizer that it is built on"
-    elif any(group.get("relative_step") for group in groups):
-        problem, fix = "chooses its own learning rate (relative_step)", "add relative_step: false to sweep one"
-    elif any("d" in group and ("d0" in group or "growth_rate" in group) for group in groups):  # Prodigy, D-Adaptation
-        problem, fix = "estimates its own learning rate, so there is none to sweep", "leave its lr at 1"
-    elif not all("lr" in group for group in groups):
-        problem, fix = "has no learning rate to sweep: its parameter groups carry no lr", ""
-    elif all(group.get("fixed_lr") for group in groups):
-        problem, fix = "has no group whose learning rate is swept: every one has a fixed_lr", "drop one of them"
-    else:
-        return None
-    return Fault("optimizer", problem=f"{type(optimizer).__name__} {problem}", fix=fix)
 
 
 def untrained_parameters(optimizer: torch.optim.Optimizer, model: nn.Module) -> list[str]:

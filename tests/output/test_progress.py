@@ -14,6 +14,7 @@ import pytest
 from cli import Project, command
 from rich.console import Console
 
+from lrfind.errors import Note
 from lrfind.observer import Observer
 from lrfind.output.progress import watched
 
@@ -26,7 +27,7 @@ def a_run(observer: Observer) -> None:
     if observer.on_step:
         observer.on_step(0, 1e-3, 2.5)
         observer.on_step(1, 1e-2, 1.25)
-    observer.on_note(NOTE)
+    observer.on_note(Note(NOTE))
 
 
 def seen(show: Callable[[Observer], None], monkeypatch: pytest.MonkeyPatch, *, terminal: bool, quiet: bool) -> str:
@@ -45,7 +46,7 @@ def test_off_a_terminal_only_the_notes_are_printed(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("note", ["data[0] and [bold]b[/bold]", "C:smile:"])
 def test_notes_are_printed_as_they_are(monkeypatch: pytest.MonkeyPatch, note: str, terminal: bool) -> None:
-    assert note in seen(lambda observer: observer.on_note(note), monkeypatch, terminal=terminal, quiet=False)
+    assert note in seen(lambda observer: observer.on_note(Note(note)), monkeypatch, terminal=terminal, quiet=False)
 
 
 @pytest.mark.parametrize("terminal", [True, False])

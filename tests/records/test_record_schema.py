@@ -17,6 +17,7 @@ from helpers import example_result, example_sweep, refused_result
 from lrfind.commands.finished_runs import failure
 from lrfind.errors import ExitCode
 from lrfind.records.document import SCHEMA, json_schema
+from lrfind.records.facts import ScriptFacts
 from lrfind.records.json_format import to_json
 from lrfind.records.types import Candidate, Group, Landmarks, Probe, Refusal, Repeat, Result, Status, StopReason, Sweep
 
@@ -40,8 +41,11 @@ def test_it_is_a_schema_of_this_layout() -> None:
 
 def test_it_knows_every_field_and_value() -> None:
     parts = DOCUMENT["$defs"]
-    assert set(parts["Record"]["properties"]) == set(json.loads(to_json(example_result())))
-    for kind in (Group, Candidate, Probe, Repeat, Landmarks):
+    script = ScriptFacts("train.py", (), False, 0.1, "SGD(lr", "train.py", 3, "", "--lr", "")
+    assert set(parts["Record"]["properties"]) == set(
+        json.loads(to_json(dataclasses.replace(example_result(), script=script)))
+    )
+    for kind in (Group, Candidate, Probe, Repeat, Landmarks, ScriptFacts):
         assert list(parts[kind.__name__]["properties"]) == [field.name for field in dataclasses.fields(kind)]
     sweep = [field.name for field in dataclasses.fields(Sweep)]
     assert list(parts["SweepEntry"]["properties"]) == [*sweep, "smoothed", "used"]
@@ -50,7 +54,7 @@ def test_it_knows_every_field_and_value() -> None:
 
 
 def test_every_key_that_the_first_records_had_and_that_is_read_is_required() -> None:
-    optional = {"group_lrs", "stop_reason", "spread", "source", "settings", "held_out_steps", "held_out"}
+    optional = {"group_lrs", "stop_reason", "spread", "source", "settings", "script", "held_out_steps", "held_out"}
     for name, part in DOCUMENT["$defs"].items():
         if not name.startswith("_"):
             assert set(part.get("properties", ())) - set(part.get("required", ())) <= optional

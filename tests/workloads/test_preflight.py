@@ -11,7 +11,8 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 from lrfind.errors import UserCodeError, some
-from lrfind.workloads.preflight import check_model, check_optimizer, untrained_parameters, why_not_swept
+from lrfind.training.sweepable import why_not_swept
+from lrfind.workloads.preflight import check_model, check_optimizer, untrained_parameters
 
 
 def test_a_model_without_values_is_refused() -> None:

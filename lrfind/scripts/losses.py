@@ -1,0 +1,111 @@
+"""The loss of an update, from the backward passes before it.
+
+It is what `backward` was called on since the update before: the mean over the calls at the same place in the code
+(accumulation), and the sum over different places (several losses).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lrfind.scripts.places import Sites, loss_name
+
+Loss = float | Tensor
+"""A number if it was computed on the host; else a tensor where it was, which nobody has waited for yet."""
+Site = tuple[Any, int]
+"""Code and line of a call of `backward`."""
+
+
+class BackwardLosses:
+    """Takes the losses of backward passes.
+
+    Attributes:
+        names: What the code calls each loss, by its place.
+        calls: Backward passes of the first update at each place.
+    """
+
+    def __init__(self, chosen: str | None, on_place: Callable[[Site, FrameType | None], None]) -> None:
+        """Make it.
+
+        Args:
+            chosen: Name of the only loss to take; None takes all.
+            on_place: Called with each new place and the frame there.
+        """
+        self.names: dict[Site, str] = {}
+        self.calls: dict[Site, int] = {}
+        self._chosen, self._on_place = chosen, on_place
+        self._sites = Sites()
+        self._depth = 0
+        self._pending: list[tuple[Site, Loss]] = []
+        self._passed_over: list[tuple[Site, Loss]] = []
+        self._of_update: list[tuple[Site, Loss]] = []
+
+    def begin(self, tensors: Any, gradients: Any, frame: FrameType | None) -> None:
+        """Take the loss of a backward pass that begins, unless that is within another, as of a checkpoint."""
+        self._depth += 1
+        if self._depth > 1:
+            return
+        site = self._sites.of(frame)
+        if site not in self.names:
+            code, line = site
+            self.names[site] = loss_name(code.co_filename, line) if code else "loss"
+            self._on_place(site, frame)
+        if self._chosen in (None, self.names[site], str(site[1])):
+            self._pending.append((site, _value(tensors, gradients)))
+
+    def end(self) -> None:
+        """Note that a backward pass has ended."""
+        self._depth -= 1
+
+    def take(self) -> None:
+        """Count the losses since the last step for the update."""
+        self._of_update += self._pending or self._passed_over
+        self._pending, self._passed_over = [], []
+
+    def pass_over(self) -> None:
+        """Leave the losses since the last step to the next one: this one was of an optimizer that is not swept."""
+        self._passed_over, self._pending = self._pending or self._passed_over, []
+
+    def drop(self) -> Loss | None:
+        """Forget the losses since the last step, and return what they come to; None without any."""
+        parts, self._pending = self._pending, []
+        return _combined(parts) if parts else None
+
+    def of_update(self, *, first: bool) -> Loss | None:
+        """Return the loss of the update, and begin the next one; None if there was no backward pass."""
+        parts, self._of_update = self._of_update, []
+        if first:
+            for site, _ in parts:
+                self.calls[site] = self.calls.get(site, 0) + 1
+        return _combined(parts) if parts else None
+
+
+def _combined(parts: Sequence[tuple[Site, Loss]]) -> Loss:
+    if len(parts) == 1:
+        return parts[0][1]
+    by_site: dict[Site, list[Loss]] = {}
+    for site, value in parts:
+        by_site.setdefault(site, []).append(value)
+    return sum(sum(values) / len(values) for values in by_site.values())
+
+
+def _value(tensors: Any, gradients: Any) -> Loss:
+    """Return the scalar whose gradient a backward pass computes; of a scaled loss, what it was before."""
+    many = (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    weights = (gradients,) if gradients is None or isinstance(gradients, Tensor) else tuple(gradients)
+    values = []
+    for index, tensor in enumerate(many):
+        loss = getattr(tensor, "_lrfind_unscaled", tensor).detach()
+        weight = weights[index] if index < len(weights) else None
+        if weight is not None and loss.numel() > 1:
+            loss = (loss * weight).sum()
+        if loss.numel() == 1:  # torch raises for others
+            values.append(loss)
+    total = sum(values[1:], values[0]) if values else torch.tensor(math.nan)
+    return float(total) if total.device.type == "cpu" else total.clone()
