@@ -150,13 +150,14 @@ def test_groups_keep_the_ratios_they_were_made_with() -> None:
 
 
 def test_an_update_that_the_scaler_skips_is_tried_again() -> None:
+    lrs = ladder(1e-6, 1e-3, 40)
     model, batches = start()
     optimizer = sgd(model.parameters())
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**124, growth_interval=4)
     losses: list[float] = []
     skipped = 0
     for x, y in batches:
-        set_lrs(optimizer, LRS[len(losses)])
+        set_lrs(optimizer, lrs[len(losses)])
         optimizer.zero_grad()
         loss = mse_loss(model(x), y, reduction="sum")
         scale = scaler.get_scale()
@@ -167,10 +168,10 @@ def test_an_update_that_the_scaler_skips_is_tried_again() -> None:
             skipped += 1
             continue
         losses.append(loss.item())
-        if len(losses) == len(LRS):
+        if len(losses) == len(lrs):
             break
     assert skipped
-    assert list(swept("scaled").losses) == losses
+    assert list(workload("scaled", lrs=lrs).train(lrs, Observer()).losses) == losses
 
 
 def two_in_turn(lrs_of_first: Sequence[float], lrs_of_second: Sequence[float]) -> tuple[list[float], list[float]]:
