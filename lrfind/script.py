@@ -14,14 +14,14 @@ from lrfind.output.in_python import teller, watched
 from lrfind.output.script_output import ScriptOutput
 from lrfind.records.types import Result
 from lrfind.scripts.job import Script, check_script
-from lrfind.scripts.process import Output
+from lrfind.scripts.runner import LoneRunner, Runner
 from lrfind.search import search
 from lrfind.settings import Settings, settings_of
 from lrfind.workloads.from_script import Choice, ScriptWorkload
 
 
 def search_script(
-    script: Script, settings: Settings, choice: Choice, output: Output, observer: Observer, words: Words
+    script: Script, settings: Settings, choice: Choice, runner: Runner, observer: Observer, words: Words
 ) -> Result:
     """Sweep and probe a script, and return what that says.
 
@@ -29,7 +29,7 @@ def search_script(
         script: What is run, again and again.
         settings: How.
         choice: What of it is swept, and what the user has said of its training.
-        output: Takes what it prints.
+        runner: Runs it.
         observer: Is told how the search goes.
         words: What the reader of the result calls a setting.
 
@@ -38,7 +38,7 @@ def search_script(
         KeyboardInterrupt: The user interrupted it before anything was measured.
     """
     check_script(script)
-    workload = ScriptWorkload(settings=settings, script=script, choice=choice, output=output)
+    workload = ScriptWorkload(settings=settings, script=script, choice=choice, runner=runner)
     try:
         result = search(lambda: workload, observer, words)
     except LrfindError as error:
@@ -54,6 +54,7 @@ def run_script(
     module: bool = False,
     optimizer: str | int | None = None,
     loss: str | None = None,
+    cwd_copy: bool = False,
     quiet: bool = False,
     progress: bool | None = None,
     on_note: Callable[[str], None] | None = None,
@@ -70,6 +71,8 @@ def run_script(
         module: Whether `path` names a module, as of `python -m`.
         optimizer: Class name, or number in the order made, of the optimizer to sweep; None sweeps all that are stepped.
         loss: Name of the loss to read if an update has several; None takes their sum.
+        cwd_copy: Whether to run each training in a copy of the current folder, so that nothing the script writes there
+            lasts.
         quiet: Whether to hide what the script prints, which goes to stderr.
         progress: Whether to show a progress bar on stderr; None shows one on a terminal.
         on_note: As of `lrfind.find_lr`.
@@ -90,7 +93,7 @@ def run_script(
             script,
             settings_of(settings, "run_script"),
             choice_of(settings, None if optimizer is None else str(optimizer), loss),
-            ScriptOutput(quiet=quiet),
+            LoneRunner(ScriptOutput(quiet=quiet), copies=cwd_copy),
             observer,
             PYTHON,
         )

@@ -75,6 +75,9 @@ def run(
     set_lr: Annotated[
         float | None, typer.Option(metavar="LR", help="Train with the script and this LR, without a search.")
     ] = None,
+    cwd_copy: Annotated[
+        bool, typer.Option("--cwd-copy", help="Run each training of a script in a copy of this folder.")
+    ] = False,
     quiet: Quiet = False,
     write_config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the config with the LR filled in.", show_default=False)
@@ -125,12 +128,19 @@ def run(
         "train.schedule": ("--schedule", schedule),
     }
     given = {key: flag for key, flag in flags.items() if flag[1] is not None}
-    of_script = {"--epochs": epochs, "--optimizer": optimizer, "--loss": loss, "--apply": apply, "--set-lr": set_lr}
+    of_script = {
+        "--epochs": epochs,
+        "--optimizer": optimizer,
+        "--loss": loss,
+        "--apply": apply,
+        "--set-lr": set_lr,
+        "--cwd-copy": cwd_copy,
+    }
     script = script_of(config, module, overrides or ())
     if script is not None:
         refuse_options("lrfind run", {"--device": device, "--write-config": write_config, "--force": force}, IN_SCRIPT)
         known = {name: given[key][1] for name, key in KEYS.items() if key in given}
-        options = ScriptOptions(known, optimizer, loss, epochs, apply=apply, lr=set_lr)
+        options = ScriptOptions(known, optimizer, loss, epochs, apply=apply, lr=set_lr, copies=cwd_copy)
         form = one_format(script.source, form, as_json=as_json)
         with _outcome_kept(outcome, script.source, form):
             raise typer.Exit(run_script(script, options, form, out, plot, quiet=quiet, trial=dry_run))

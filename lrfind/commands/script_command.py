@@ -21,6 +21,7 @@ from lrfind.records.types import Result
 from lrfind.script import choice_of, search_script
 from lrfind.scripts.job import PAGE, Script, check_script
 from lrfind.scripts.process import become
+from lrfind.scripts.runner import LoneRunner
 from lrfind.settings import Settings, listed, settings_of
 from lrfind.training.distributed.launch import is_first
 from lrfind.workloads.from_script import Choice, ScriptWorkload
@@ -37,6 +38,7 @@ class ScriptOptions:
         epochs: Epochs of the real training, as a text.
         apply: Whether to train with the answer afterwards.
         lr: The learning rate to train with, without a search.
+        copies: Whether each training runs in a copy of the current folder.
     """
 
     given: Mapping[str, Any]
@@ -45,6 +47,7 @@ class ScriptOptions:
     epochs: str | None = None
     apply: bool = False
     lr: float | None = None
+    copies: bool = False
 
     def choice(self) -> Choice:
         """Return what of the script is swept, and what was said of its training."""
@@ -113,9 +116,10 @@ def search(script: Script, options: ScriptOptions, *, quiet: bool) -> Result:
     settings = options.settings()
     people = console_for_people()
     output = ScriptOutput(people, quiet=quiet)
+    runner = LoneRunner(output, options.copies)
     try:
         with watched(people, quiet=quiet or not is_first(), words=SCRIPT) as observer:
-            return search_script(script, settings, options.choice(), output, observer, SCRIPT)
+            return search_script(script, settings, options.choice(), runner, observer, SCRIPT)
     except LrfindError:
         if output.hidden:
             tell(output.hidden.rstrip())
@@ -180,12 +184,8 @@ def run_script(
 def _try(script: Script, options: ScriptOptions, form: Format, *, quiet: bool) -> ExitCode:
     """Train one update of a script, and say what a search would do."""
     settings = options.settings()
-    workload = ScriptWorkload(
-        settings=settings,
-        script=script,
-        choice=options.choice(),
-        output=ScriptOutput(console_for_people(), quiet=quiet),
-    )
+    runner = LoneRunner(ScriptOutput(console_for_people(), quiet=quiet), options.copies)
+    workload = ScriptWorkload(settings=settings, script=script, choice=options.choice(), runner=runner)
     try:
         sweep = workload.train(workload.ladder(1), Observer())
     except LrfindError as error:

@@ -85,6 +85,7 @@ PYTHON = Words(
         "no_workers": "a loader with num_workers=0",
         "collate_fn": "the collate_fn of the loader",
         "loss_option": "loss=",
+        "cwd_copy": "cwd_copy=True",
         "mse_loss": "loss_fn=torch.nn.MSELoss()",
         "cross_entropy_loss": "loss_fn=torch.nn.CrossEntropyLoss()",
         "own_step": "pass a function of your own: step=my_step",
@@ -106,6 +107,7 @@ SCRIPT = Words(
         "batch_size": "its batch size",
         "no_workers": "a loader with num_workers=0",
         "loss_option": "--loss NAME",
+        "cwd_copy": "--cwd-copy",
     },
 )
 """The words of a script on the command line."""

@@ -38,14 +38,22 @@ def user_code(doing: str, hints: Callable[[], Sequence[str]] = tuple, key: str =
         fault = Fault(key, problem=f"{doing} failed: it called exit({leaving.code!r})")
         raise UserCodeError(fault, user_traceback=_user_frames(leaving)) from leaving
     except BaseException as error:  # a panic of an extension in Rust, or a cancelled task, is no Exception
-        # A worker process of a DataLoader sends its traceback as part of the message.
-        text, _, of_worker = _said(error).partition("\nOriginal Traceback (most recent call last):\n")
-        cause = of_worker.strip().rpartition("\n")[2] or f"{type(error).__name__}: {text}"
-        frames = _without_libraries(of_worker) if of_worker else _user_frames(error)
+        cause, of_worker = cause_of(error)
+        frames = of_worker or _user_frames(error)
         unfit = isinstance(error, (AttributeError, KeyError, TypeError, ValueError))
         fault = Fault(key, problem=f"{doing} failed: {cause}", docs=docs if unfit else "")
-        lines = [line for line in (*hints(), _way_out(error)) if line]
+        lines = [line for line in (*hints(), way_out(error)) if line]
         raise UserCodeError(fault, user_traceback=frames, hints=lines) from error
+
+
+def cause_of(error: BaseException) -> tuple[str, str]:
+    """Return an error as its type and message, and the user's frames of the worker process that it happened in, if any.
+
+    A worker process of a DataLoader sends its traceback as part of the message.
+    """
+    text, _, of_worker = _said(error).partition("\nOriginal Traceback (most recent call last):\n")
+    cause = of_worker.strip().rpartition("\n")[2] or f"{type(error).__name__}: {text}".removesuffix(": ")
+    return cause, _without_libraries(of_worker)
 
 
 def _said(error: BaseException) -> str:
@@ -65,7 +73,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _way_out(error: BaseException) -> str:
+def way_out(error: BaseException) -> str:
     """Return what to do about a known error whose message does not say it; "" for others."""
     kind, text = type(error), _said(error)
     if is_out_of_memory(error):

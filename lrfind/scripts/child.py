@@ -25,6 +25,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
+from lrfind.errors.user_code import cause_of, way_out
 from lrfind.records.types import StopReason
 from lrfind.scripts.apply import Applier
 from lrfind.scripts.describe import Description
@@ -64,6 +65,7 @@ def record(job: Job, seen: Seen, report: Report) -> NoReturn:
     watch_steps(recorder)
     watch_losses(recorder)
     os.register_at_fork(after_in_child=report.close)
+    _flush_before_leaving(report)
     threading.excepthook = _hush(threading.excepthook)
     signal.signal(STOP, lambda number, frame: _stop(recorder, frame))
     with contextlib.suppress(Ended):
@@ -105,6 +107,17 @@ def run_script(script: Script) -> None:
         runpy.run_path(script.target, run_name="__main__")
 
 
+def _flush_before_leaving(report: Report) -> None:
+    """Tell the losses that wait also if the script ends its process without exit handlers."""
+    leave = os._exit
+
+    def flush_and_leave(status: int) -> NoReturn:
+        report.flush()
+        leave(status)
+
+    os._exit = flush_and_leave
+
+
 def _hush(tell: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return what tells of an exception that ended a thread, unless it is the end of the training."""
     return lambda told: None if issubclass(told.exc_type, Ended) else tell(told)
@@ -117,11 +130,12 @@ def _stop(recorder: Recorder, frame: FrameType | None) -> None:
 
 
 def _described(error: BaseException) -> dict[str, str]:
-    """Return what an exception says, and the traceback above it that the script itself would print."""
+    """Return what an exception says, the traceback above it that the script itself would print, and the way out."""
+    cause, of_worker = cause_of(error)
     told = _own_traceback(error)
-    said = "".join(told.format_exception_only()).strip()
-    whole = "".join(told.format()).rstrip()
-    return {"said": said, "traceback": whole.removeprefix("Traceback (most recent call last):\n").removesuffix(said)}
+    whole, said = "".join(told.format()).rstrip(), "".join(told.format_exception_only()).rstrip()
+    frames = whole.removesuffix(said).removeprefix("Traceback (most recent call last):\n")
+    return {"said": cause, "traceback": of_worker or frames, "hint": way_out(error)}
 
 
 def _own_traceback(error: BaseException) -> traceback.TracebackException:

@@ -43,6 +43,8 @@ class Description:
         self._schedulers: list[tuple[Any, Place]] = []
         self._planned: int | None = None
         self._repetitions: dict[Any, int | None] = {}
+        self._lead: Any = None
+        self._first_lr: float | None = None
 
     def at_loss(self, site: Any, frame: FrameType | None) -> None:
         """Read the loops around the backward pass at a place of the script."""
@@ -66,6 +68,7 @@ class Description:
         made = self._seen.made.of(optimizer)
         peak, argument, place = peak_of(optimizer, made, rates.reference, self._schedulers)
         self._planned = planned(sys._getframe(), 1)
+        self._lead, self._first_lr = optimizer, float(optimizer.param_groups[0]["lr"])
         device = parameters[0].device if parameters else torch.device("cpu")
         size = UNKNOWN_SIZE
         if self._measures:
@@ -114,6 +117,7 @@ class Description:
             "steps": self._planned or length_of(schedulers, max(1, updates), per_epoch) or updates_of_loops,
             "schedule": schedule_of(schedulers),
             "scheduler": type(schedulers[-1]).__name__ if schedulers else "",
+            "moves_lr": not schedulers and self._lead.param_groups[0]["lr"] != self._first_lr,
             "losses": [{"name": names[each], "calls": count} for each, count in calls.items() if each in names],
         }
 

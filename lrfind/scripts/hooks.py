@@ -89,7 +89,8 @@ def watch_objects(seen: Seen) -> None:
         for action in self._actions:
             value = getattr(namespace, action.dest, None)
             if action.option_strings and isinstance(value, (int, float)) and not isinstance(value, bool):
-                seen.options[action.option_strings[-1]] = float(value)
+                long = [name for name in action.option_strings if name.startswith("--")]
+                seen.options[(long or action.option_strings)[0]] = float(value)
         return namespace, rest
 
     _wrap(argparse.ArgumentParser, "parse_known_args", after_options)

@@ -64,13 +64,18 @@ class MadeOptimizers:
     def of(self, optimizer: Any) -> Made:
         """Return what an optimizer was made with; as it is now, if nothing was noted then."""
         groups = optimizer.param_groups
-        made = self._made.get(optimizer)
+        made = self._made.get(optimizer) or self._made.get(_inner(optimizer))
         if made is None or len(made.lrs) != len(groups):
             made = Made(made.number if made else len(self._made), made.place if made else Place("", 0))
             made.lrs = [_number(group.get("initial_lr", group.get("lr"))) for group in groups]
             made.cycled = [{name: group[name] for name in CYCLED if name in group} for group in groups]
             self._made[optimizer] = made
         return made
+
+
+def _inner(optimizer: Any) -> Any:
+    """Return the optimizer within another one, whose groups those are: it was made by the code that made it."""
+    return getattr(optimizer, "optimizer", None) or getattr(optimizer, "base_optimizer", None) or optimizer
 
 
 def _number(lr: Any) -> float:

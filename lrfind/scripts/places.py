@@ -87,8 +87,8 @@ class Sites:
 def loss_name(file: str, line: int) -> str:
     """Return what the code calls the loss that it propagates backward on a line: `loss` of `loss.backward()`.
 
-    `(loss / 4).backward()` and `scaler.scale(loss).backward()` are named after what is divided or scaled. Where no
-    name shows, it is the number of the line.
+    `(loss / 4).backward()` and `scaler.scale(loss).backward()` are named after what is divided or scaled, and
+    `f(x).backward()` after the function. Where no name shows, it is the number of the line.
     """
     text = linecache.getline(file, line).strip()
     try:
@@ -107,12 +107,14 @@ def _innermost(node: ast.expr) -> ast.expr:
     while True:
         if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.Mult)):
             node = node.left if not isinstance(node.left, ast.Constant) else node.right
-        elif isinstance(node, ast.Call) and node.args:
-            node = node.args[0]
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            node = node.func.value
-        else:
+        elif not isinstance(node, ast.Call):
             return node
+        elif not node.args and isinstance(node.func, ast.Attribute):  # loss.mean()
+            node = node.func.value
+        elif getattr(node.func, "attr", "") == "scale":
+            node = node.args[0]
+        else:
+            return node.func
 
 
 def caller() -> FrameType | None:

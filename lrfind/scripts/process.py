@@ -53,10 +53,11 @@ class ScriptProcess:
         job: What to do.
         output: Takes what it prints.
         environment: Variables to set.
+        folder: Where it runs; None means here.
     """
 
-    def __init__(self, job: Job, output: Output, environment: Mapping[str, str]) -> None:
-        self._job, self._output = job, output
+    def __init__(self, job: Job, output: Output, environment: Mapping[str, str], folder: Path | None = None) -> None:
+        self._job, self._output, self._folder = job, output, folder
         self._environment = {**os.environ, **environment}
         self._stack = contextlib.ExitStack()
 
@@ -72,6 +73,7 @@ class ScriptProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=to_print,
                     stderr=to_print,
+                    cwd=self._folder,
                     pass_fds=[theirs],
                     start_new_session=True,  # Ctrl-C is for lrfind, which ends the script
                     env={**self._environment, JOB: replace(self._job, reports=theirs).to_json()},
@@ -87,7 +89,10 @@ class ScriptProcess:
         self._stack.close()
 
     def messages(self) -> Iterator[dict[str, Any]]:
-        """Yield what the process tells, until it ends; what it prints goes to the output meanwhile."""
+        """Yield what the process tells, until it ends, and now and then an empty message while it tells nothing.
+
+        What it prints goes to the output meanwhile.
+        """
         rest = b""
         with self._selector() as selector:
             ended = False
@@ -102,6 +107,8 @@ class ScriptProcess:
                     yield from map(_message, lines)
                 elif ended and not ready:
                     return
+                elif not ready:
+                    yield {}
                 ended = self._has_ended()
 
     def stop(self) -> None:

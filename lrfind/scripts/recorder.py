@@ -27,6 +27,9 @@ from lrfind.training.trace import Trace
 MAX_SKIPS = 30
 """Updates that a GradScaler skips in a row before the loss counts as infinite. By then the scale, halved each time, has
 gone from 2^16 to 2^-14; an overflow at a scale below 1 is not due to the scale."""
+PATIENCE = 5
+"""Updates in which an optimizer that belongs to the training from the start has stepped, and steps of a later one
+without the first after which the training of the first is over, as with the next fold of a cross-validation."""
 
 
 class Ended(BaseException):
@@ -64,6 +67,10 @@ class Recorder:
         """The optimizers that are swept, in the order of their first steps."""
         self._stepped: set[int] = set()
         """Those that have stepped in this update."""
+        self._late: set[int] = set()
+        """Members that were not there at the start."""
+        self._alone = 0
+        """Steps of those since the last of the first member."""
         self._steps = self._skips = self._depth = 0
 
     # What the script does
@@ -159,6 +166,8 @@ class Recorder:
         if any(each is optimizer for each in self._members):
             return
         self._members.append(optimizer)
+        if self.updates >= PATIENCE:
+            self._late.add(id(optimizer))
         if len(self._members) == 1 and self._job.describes:
             self.active = False  # lrfind makes steps of its own to measure their size
             try:
@@ -174,10 +183,20 @@ class Recorder:
         Which ones there are shows after the first update.
         """
         self._skips = 0
+        if self._succeeds(optimizer):
+            self.end(StopReason.DATA_ENDED)
         self._losses.take()
         self._stepped.add(id(optimizer))
         if (self.updates or len(self._lrs) == 1) and len(self._stepped) == len(self._members):
             self._close()
+
+    def _succeeds(self, optimizer: Any) -> bool:
+        """Tell whether a new training has begun: a late optimizer steps on and on, and the first one no longer does."""
+        if optimizer is self._members[0]:
+            self._alone = 0
+        elif id(optimizer) in self._late:
+            self._alone += 1
+        return self._alone > PATIENCE
 
     def _skip(self) -> None:
         """Drop the losses of an update that was skipped; its learning rate is tried again.

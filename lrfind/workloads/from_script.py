@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,13 +13,15 @@ from lrfind.observer import Observer
 from lrfind.records.facts import ScriptFacts, UpdateSize
 from lrfind.records.types import Group, StopReason, Sweep
 from lrfind.scripts.job import PAGE, Job, Script
-from lrfind.scripts.process import Output, ScriptProcess, environment_of
+from lrfind.scripts.runner import Run, Runner
 from lrfind.workloads.workload import Workload
 
 LEAST = 10
 """Updates below which a sweep shows nothing."""
 CHILD_SECONDS = 1.0
 """Processor time above which other processes may have done the training."""
+SAME_START = 1e-3
+"""Relative difference of the first losses of two trainings that start alike: devices round in different orders."""
 LONG_SETUP_SECONDS = 5.0
 """A start of the script that is worth a word, as every training begins with one."""
 
@@ -43,17 +45,6 @@ class Choice:
     epochs: int | None = None
 
 
-@dataclass
-class Run:
-    """What one run of a script has told."""
-
-    losses: list[float] = field(default_factory=list)
-    trained: dict[str, Any] = field(default_factory=dict)
-    last: dict[str, Any] = field(default_factory=dict)
-    setup_seconds: float | None = None
-    exit_code: int | None = None
-
-
 @dataclass(kw_only=True)
 class ScriptWorkload(Workload):
     """A script; every training starts it again.
@@ -61,22 +52,23 @@ class ScriptWorkload(Workload):
     Attributes:
         script: What is run.
         choice: What of it is swept.
-        output: Takes what it prints.
+        runner: Runs it.
         device: Where it trains, by the name; "" before its first update.
         trained: What it told of its training before its first update.
     """
 
     script: Script
-    output: Output
+    runner: Runner
     choice: Choice = Choice()
     device: str = ""
     trained: Mapping[str, Any] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)
+    _first_loss: float | None = field(default=None, init=False)
 
     @property
     def alone(self) -> bool:
         """Whether no other process trains with this one."""
-        return True
+        return self.runner.size == 1
 
     def looks(self, steps: int) -> None:
         """Return None: what a script evaluates is its own."""
@@ -113,10 +105,10 @@ class ScriptWorkload(Workload):
 
     def _train(self, lrs: Sequence[float], observer: Observer) -> Sweep:
         observer.on_sweep(len(lrs))
-        run = Run()
-        try:
-            self._run(self._job(lrs), run, lrs, observer)
-        except KeyboardInterrupt:
+        on_step = observer.on_step or (lambda index, lr, loss: None)
+        run = self.runner.run(self._job(lrs), lambda index, loss: on_step(index, lrs[index], loss))
+        self._check_start(run, observer)
+        if run.interrupted:
             return self._sweep(lrs, run, StopReason.INTERRUPTED)
         self._learn(run, observer)
         if (reason := run.last.get("end")) is not None and run.last["updates"]:
@@ -144,33 +136,6 @@ class ScriptWorkload(Workload):
             describes=not self.plan,
             measures=settings.probing,
         )
-
-    def _run(self, job: Job, run: Run, lrs: Sequence[float], observer: Observer) -> None:
-        started = time.monotonic()
-        with ScriptProcess(job, self.output, environment_of(job)) as process:
-            try:
-                for message in process.messages():
-                    if run.setup_seconds is None and ("trained" in message or "losses" in message):
-                        run.setup_seconds = time.monotonic() - started
-                    self._take(message, run, lrs, observer)
-                    if run.last:
-                        break
-            except KeyboardInterrupt:
-                process.stop()
-                process.wait()
-                raise
-            if run.last:
-                process.wait()
-            run.exit_code = process.exit_code
-
-    def _take(self, message: Mapping[str, Any], run: Run, lrs: Sequence[float], observer: Observer) -> None:
-        for loss in message.get("losses", ()):
-            if observer.on_step:
-                observer.on_step(len(run.losses), lrs[len(run.losses)], loss)
-            run.losses.append(loss)
-        run.trained = message.get("trained", run.trained)
-        if {"end", "error", "exit", "refusal"} & message.keys():
-            run.last = dict(message)
 
     def _learn(self, run: Run, observer: Observer) -> None:
         """Keep what the first run of the script has told of its training."""
@@ -200,6 +165,23 @@ class ScriptWorkload(Workload):
             names = ", ".join(each["name"] for each in losses)
             text = f"{len(losses)} losses per update: {names}. Their sum is taken; $loss_option takes one of them."
             self.tell(Note(text), observer.on_note)
+        if self.plan["moves_lr"] and not (self.choice.schedule_given and self.choice.steps_given):
+            text = f"{self.script.name} sets its learning rate itself: say $schedule and $train_steps if that decays."
+            self.tell(Note(text), observer.on_note)
+
+    def _check_start(self, run: Run, observer: Observer) -> None:
+        """Say so if a training does not start as the first one did: the loss of its first mini-batch is another."""
+        if not run.losses:
+            return
+        if self._first_loss is None:
+            self._first_loss = run.losses[0]
+        elif not math.isclose(run.losses[0], self._first_loss, rel_tol=SAME_START):
+            text = (
+                f"{self.script.name} starts from another loss than before ({run.losses[0]:.4g}, at first "
+                f"{self._first_loss:.4g}): does it resume from a checkpoint, or draw at random without a seed? "
+                "$cwd_copy runs each training in a copy of the folder."
+            )
+            self.tell(Note(text, Level.WARNING), observer.on_note)
 
     def _tell_setup(self, seconds: float, observer: Observer) -> None:
         text = f"{self.script.name} takes {seconds:.0f} s until its first update, in each of the trainings."
@@ -212,7 +194,8 @@ class ScriptWorkload(Workload):
             return UserCodeError(Fault(**{**refusal, "key": refusal["key"] or name}, docs=PAGE))
         if error := last.get("error"):
             fault = Fault(name, problem=f"raised {error['said']}", docs=PAGE)
-            return UserCodeError(fault, user_traceback=error["traceback"])
+            hints = (error["hint"],) if error["hint"] else ()
+            return UserCodeError(fault, user_traceback=error["traceback"], hints=hints)
         if "end" in last:
             return UserCodeError(self._without_updates(last["backwards"], last["child_seconds"]))
         if "exit" in last:

@@ -17,6 +17,7 @@ from torch.nn.functional import mse_loss
 from lrfind.observer import Observer
 from lrfind.records.types import Sweep
 from lrfind.scripts.job import Script
+from lrfind.scripts.runner import LoneRunner
 from lrfind.settings import Settings, SweepSettings
 from lrfind.training.ladder import ladder
 from lrfind.training.rng import seed_everything
@@ -49,7 +50,8 @@ RECIPES = _recipes()
 def workload(*args: str, choice: Choice = ALL, lrs: Sequence[float] = LRS, **settings: Any) -> ScriptWorkload:
     sweep = SweepSettings(lrs[0], lrs[-1], len(lrs), stop_on_divergence=False)
     script = Script(str(SCRIPT), args)
-    return ScriptWorkload(settings=Settings(sweep=sweep, **settings), script=script, output=Silence(), choice=choice)
+    runner = LoneRunner(Silence())
+    return ScriptWorkload(settings=Settings(sweep=sweep, **settings), script=script, runner=runner, choice=choice)
 
 
 def swept(*args: str, choice: Choice = ALL, seed: int = 0) -> Sweep:

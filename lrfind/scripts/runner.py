@@ -1,0 +1,114 @@
+"""One run of a script from its start to its end, and what it has told. No torch."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from lrfind.scripts.job import Job
+from lrfind.scripts.process import Output, ScriptProcess, environment_of
+
+OnLoss = Callable[[int, float], None]
+"""on_loss(index, loss), called for each loss as it becomes known."""
+LAST = ("end", "error", "exit", "refusal")
+"""What a process tells last."""
+
+
+@dataclass
+class Run:
+    """What a run of a script has told.
+
+    Attributes:
+        losses: Of its updates.
+        trained: What it trains, told before its first update.
+        last: How it ended: `end`, `error`, `exit` or `refusal`; empty if its process ended without a word.
+        rank: The process of several that told the last.
+        setup_seconds: From the start of the process to the first update.
+        exit_code: Of its process, or minus the signal that ended it.
+        interrupted: Whether the user stopped it.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    trained: dict[str, Any] = field(default_factory=dict)
+    last: dict[str, Any] = field(default_factory=dict)
+    rank: int | None = None
+    setup_seconds: float | None = None
+    exit_code: int = 0
+    interrupted: bool = False
+
+    def take(self, message: Mapping[str, Any]) -> list[float]:
+        """Take what a process tells, and return the losses in it."""
+        self.trained = message.get("trained", self.trained)
+        if any(name in message for name in LAST):
+            self.last = dict(message)
+        return list(message.get("losses", ()))
+
+
+class Runner(Protocol):
+    """Runs a script in one process or in several."""
+
+    @property
+    def size(self) -> int:
+        """The number of processes that train together."""
+
+    def run(self, job: Job, on_loss: OnLoss) -> Run:
+        """Run a script from its start until its training ends; an interrupt ends it as well."""
+
+
+@dataclass(frozen=True)
+class LoneRunner:
+    """Runs a script in one process.
+
+    Attributes:
+        output: Takes what it prints.
+        copies: Whether it runs in a copy of the current folder, which is removed afterwards.
+    """
+
+    output: Output
+    copies: bool = False
+
+    @property
+    def size(self) -> int:
+        """The number of processes that train together."""
+        return 1
+
+    def run(self, job: Job, on_loss: OnLoss) -> Run:
+        """Run a script from its start until its training ends."""
+        run, started = Run(), time.monotonic()
+        with (
+            working_folder(copied=self.copies) as folder,
+            ScriptProcess(job, self.output, environment_of(job), folder) as process,
+        ):
+            try:
+                for message in process.messages():
+                    for loss in run.take(message):
+                        on_loss(len(run.losses), loss)
+                        run.losses.append(loss)
+                    if run.setup_seconds is None and (run.trained or run.losses):
+                        run.setup_seconds = time.monotonic() - started
+                    if run.last:
+                        break
+            except KeyboardInterrupt:
+                run.interrupted = True
+                process.stop()
+            process.wait()
+            run.exit_code = process.exit_code
+        return run
+
+
+@contextlib.contextmanager
+def working_folder(*, copied: bool) -> Iterator[Path | None]:
+    """Yield a copy of the current folder, which is removed at the end; None without one."""
+    if not copied:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="lrfind-", ignore_cleanup_errors=True) as folder:
+        copy = Path(folder, Path.cwd().name or "folder")
+        shutil.copytree(Path.cwd(), copy, symlinks=True)
+        yield copy
