@@ -20,6 +20,7 @@ from lrfind.search import search
 from lrfind.training.distributed.launch import read_launch
 
 if TYPE_CHECKING:
+    from lrfind.scripts.ranks import Ranks
     from lrfind.workloads.workload import Workload
 
 
@@ -116,6 +117,10 @@ def try_out(config: Config, source: str) -> tuple[str, float]:
 
 def agree_on_exit(code: int) -> int:
     """Return the exit code that all processes of a training end with: `code`, if this one trained alone."""
+    ranks = sys.modules.get("lrfind.scripts.ranks")  # loaded if a script runs in several processes
+    if ranks and ranks.Ranks.leading:
+        leading: Ranks = ranks.Ranks.leading
+        return leading.dismiss(code)
     module = sys.modules.get("lrfind.training.distributed.process_group")  # not loaded before anything is built
     processes = module.ProcessGroup.joined if module else None
     return processes.exit_code(code) if processes else code

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
+
+import typer
 
 from lrfind.commands.training_run import exit_code
 from lrfind.commands.trial import show_trial
@@ -19,11 +22,11 @@ from lrfind.output.script_output import ScriptOutput
 from lrfind.output.streams import console_for_people, tell
 from lrfind.records.types import Result
 from lrfind.script import choice_of, search_script
-from lrfind.scripts.job import PAGE, Script, check_script
+from lrfind.scripts.job import PAGE, Job, Script, check_script
 from lrfind.scripts.process import become
-from lrfind.scripts.runner import LoneRunner
+from lrfind.scripts.runner import LoneRunner, Runner
 from lrfind.settings import Settings, listed, settings_of
-from lrfind.training.distributed.launch import is_first
+from lrfind.training.distributed.launch import is_alone, is_first, read_launch
 from lrfind.workloads.from_script import Choice, ScriptWorkload
 
 
@@ -116,14 +119,32 @@ def search(script: Script, options: ScriptOptions, *, quiet: bool) -> Result:
     settings = options.settings()
     people = console_for_people()
     output = ScriptOutput(people, quiet=quiet)
-    runner = LoneRunner(output, options.copies)
     try:
-        with watched(people, quiet=quiet or not is_first(), words=SCRIPT) as observer:
+        runner = _runner(script, output, options)
+        with watched(people, quiet=quiet, words=SCRIPT) as observer:
             return search_script(script, settings, options.choice(), runner, observer, SCRIPT)
     except LrfindError:
         if output.hidden:
             tell(output.hidden.rstrip())
         raise
+
+
+def _runner(script: Script, output: ScriptOutput, options: ScriptOptions) -> Runner:
+    """Return what runs the script: in this process alone, or led by it, in those that torchrun has started.
+
+    Raises:
+        typer.Exit: This is another one of those, and the search is over.
+    """
+    if is_alone():
+        return LoneRunner(output, options.copies)
+    from lrfind.scripts.ranks import join_ranks  # loads torch, which only the processes of the script need otherwise
+
+    launch = read_launch("ddp", 1, script.source)
+    assert launch is not None  # as there are several
+    ranks = join_ranks(launch, output, script.source)
+    if launch.rank:
+        raise typer.Exit(ranks.obey(Job(script, optimizer=options.optimizer)))
+    return ranks
 
 
 def _epochs(options: ScriptOptions) -> int | None:
@@ -168,15 +189,16 @@ def run_script(
         check_writable(folder)
     result = search(script, options, quiet=quiet)
     code = exit_code(result)
-    if is_first():
-        files, fault = save(result, folder / script.stem, plot or "png")
-        show(result, form, files, quiet=quiet)
-        if fault:
-            tell(f"lrfind: {fault}")
-            return ExitCode.FAILED
+    files, fault = save(result, folder / script.stem, plot or "png")
+    show(result, form, files, quiet=quiet)
+    if fault:
+        tell(f"lrfind: {fault}")
+        return ExitCode.FAILED
     if options.apply and code is ExitCode.OK and result.analysis.suggested_lr is not None:
         if form != "text":
             os.dup2(2, 1)  # stdout holds the result, and nothing else
+        if (ranks := sys.modules.get("lrfind.scripts.ranks")) and ranks.Ranks.leading:
+            ranks.Ranks.leading.apply(result.analysis.suggested_lr)
         become(script, result.analysis.suggested_lr, options.optimizer)
     return code
 

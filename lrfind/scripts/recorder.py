@@ -227,6 +227,8 @@ class Recorder:
         self.updates += 1
         if self.updates > len(self._job.warmup):
             self._take(self._read(loss))
+        if self.updates == PATIENCE and self._job.describes:
+            self._report.tell(plan=self._plan())
         if self._trace.stopped or self.updates == len(self._lrs):
             self.end(StopReason.COMPLETED)
 
@@ -262,17 +264,17 @@ class Recorder:
         if self._reader:
             self._take(self._reader.drain())
         self.ended = True
-        plan = {}
-        if self._job.describes:
-            plan = self._description.at_end(self.updates, self._losses.calls, self._losses.names)
         self._report.tell(
             end=(self._trace.stopped or reason).value,
             updates=self.updates,
-            plan=plan,
+            plan=self._plan() if self._job.describes else {},
             backwards=len(self._losses.names),
             child_seconds=sum(os.times()[2:4]),
         )
         raise Ended
+
+    def _plan(self) -> dict[str, Any]:
+        return self._description.at_end(self.updates, self._losses.calls, self._losses.names)
 
     def refuse(self, fault: Fault) -> None:
         """End the training because it cannot be swept.

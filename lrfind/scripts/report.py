@@ -6,6 +6,7 @@ import json
 import math
 import os
 import time
+from collections.abc import Sequence
 from typing import Any
 
 EVERY_SECONDS = 0.1
@@ -21,13 +22,13 @@ class Report:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
-        self._losses: list[float | None] = []
+        self._losses: list[float] = []
         self._written = time.monotonic()
         os.set_inheritable(descriptor, False)
 
     def loss(self, index: int, lr: float, loss: float) -> None:
-        """Tell a loss; a NaN is told as null."""
-        self._losses.append(None if math.isnan(loss) else loss)
+        """Tell a loss."""
+        self._losses.append(loss)
         if time.monotonic() - self._written > EVERY_SECONDS:
             self.flush()
 
@@ -40,7 +41,7 @@ class Report:
         """Tell the losses that wait."""
         if self._losses:
             losses, self._losses = self._losses, []
-            self._write({"losses": losses})
+            self._write({"losses": told_losses(losses)})
         self._written = time.monotonic()
 
     def close(self) -> None:
@@ -58,6 +59,11 @@ class Report:
                 data = data[os.write(self._descriptor, data) :]
         except OSError:  # who started this process has gone: nobody wants its losses
             os._exit(1)
+
+
+def told_losses(losses: Sequence[float]) -> list[float | None]:
+    """Return losses as JSON takes them: a NaN is null."""
+    return [None if math.isnan(loss) else loss for loss in losses]
 
 
 def read_losses(losses: list[float | None]) -> list[float]:

@@ -27,6 +27,7 @@ class Run:
     Attributes:
         losses: Of its updates.
         trained: What it trains, told before its first update.
+        plan: How long it trains, and with which schedule, told after some updates.
         last: How it ended: `end`, `error`, `exit` or `refusal`; empty if its process ended without a word.
         rank: The process of several that told the last.
         setup_seconds: From the start of the process to the first update.
@@ -36,6 +37,7 @@ class Run:
 
     losses: list[float] = field(default_factory=list)
     trained: dict[str, Any] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)
     last: dict[str, Any] = field(default_factory=dict)
     rank: int | None = None
     setup_seconds: float | None = None
@@ -45,6 +47,7 @@ class Run:
     def take(self, message: Mapping[str, Any]) -> list[float]:
         """Take what a process tells, and return the losses in it."""
         self.trained = message.get("trained", self.trained)
+        self.plan = message.get("plan", self.plan)
         if any(name in message for name in LAST):
             self.last = dict(message)
         return list(message.get("losses", ()))

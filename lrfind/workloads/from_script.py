@@ -117,6 +117,8 @@ class ScriptWorkload(Workload):
         if run.losses:
             error.partial = self._sweep(lrs, run, StopReason.FAILED)
             error.where = (f"step {len(run.losses) + 1}",)
+        if run.rank is not None:
+            error.where = (f"rank {run.rank}", *error.where)
         raise error
 
     def _sweep(self, lrs: Sequence[float], run: Run, reason: StopReason) -> Sweep:
@@ -144,10 +146,10 @@ class ScriptWorkload(Workload):
             self.device = run.trained["device"]
             self.groups = tuple(Group(name, scale, None) for name, scale in run.trained["groups"])
             self.update_size = UpdateSize(run.trained["normalized"], run.trained["replacing_lr"])
-        if (plan := run.last.get("plan")) and not self.plan:
-            self.plan = plan
-            ended = run.last["updates"] if run.last["end"] == StopReason.DATA_ENDED.value else None
-            self._plan(plan["steps"] if ended is None else ended, plan["schedule"])
+        if run.plan and not self.plan:
+            self.plan = run.plan
+            ended = run.last.get("updates") if run.last.get("end") == StopReason.DATA_ENDED.value else None
+            self._plan(self.plan["steps"] if ended is None else ended, self.plan["schedule"])
             self.most_steps = ended
             self._tell_plan(observer)
             if run.setup_seconds is not None and run.setup_seconds > LONG_SETUP_SECONDS:
@@ -243,6 +245,8 @@ class ScriptWorkload(Workload):
         if not trained:
             return self.script.name
         batch = (f"batch {trained['batch_size']}",) if trained["batch_size"] else ()
+        if self.runner.size > 1:
+            batch = (f"{batch[0] if batch else 'own loader'} x {self.runner.size} processes",)
         return ", ".join((*filter(None, (trained["model"], trained["optimizer"])), *batch, self.device))
 
     @property
@@ -252,7 +256,7 @@ class ScriptWorkload(Workload):
         return {
             "lrfind": lrfind.__version__,
             **self.trained.get("environment", {}),
-            "effective_batch_size": size,
+            "effective_batch_size": size and size * self.runner.size,
             "normalized_updates": self.update_size.normalized,
             "seed": self.settings.seed,
         }
