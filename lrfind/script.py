@@ -19,6 +19,9 @@ from lrfind.search import search
 from lrfind.settings import Settings, settings_of
 from lrfind.workloads.from_script import Choice, ScriptWorkload
 
+OPPOSED = 0.5
+"""The most confidence in an answer from the sum of losses that several optimizers lower, each its own."""
+
 
 def search_script(
     script: Script, settings: Settings, choice: Choice, runner: Runner, observer: Observer, words: Words
@@ -44,6 +47,13 @@ def search_script(
     except LrfindError as error:
         error.words = words
         raise
+    if workload.opposed:
+        confidence = min(result.analysis.confidence, OPPOSED)
+        result = replace(result, analysis=replace(result.analysis, confidence=confidence))
+    if (fault := workload.suspected) is not None and result.error is None and not result.interrupted:
+        fault.words = words
+        observer.on_error(fault)
+        result = replace(result, error=str(fault))
     return replace(result, source=script.source, script=workload.facts)
 
 

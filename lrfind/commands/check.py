@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from lrfind.check.text import as_document, as_markdown, as_text
 from lrfind.check.verdict import Verdict, baseline_rate, judge
-from lrfind.commands.options import ConfigArgument, Device, Json, Quiet, RecordFolder, Seed
+from lrfind.commands.options import (
+    CwdCopy,
+    Device,
+    Epochs,
+    Json,
+    LossChoice,
+    Module,
+    OptimizerChoice,
+    Quiet,
+    RecordFolder,
+    ScheduleName,
+    Seed,
+    Training,
+    TrainingArgs,
+    TrainSteps,
+)
 from lrfind.commands.record_files import load
+from lrfind.commands.script_command import (
+    IN_CONFIG,
+    IN_SCRIPT,
+    ScriptOptions,
+    given_settings,
+    needed,
+    refuse_options,
+    script_of,
+    search,
+)
 from lrfind.commands.training_run import checked_config, sweep
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault
@@ -20,18 +46,18 @@ from lrfind.output.formats import console_for_result, one_format, print_json, sa
 from lrfind.output.help_links import REFUSALS, help_line
 from lrfind.output.streams import print_result, tell
 from lrfind.records.types import Result
+from lrfind.scripts.job import Script, check_script
 from lrfind.training.distributed.launch import is_first
 
 CheckFormat = Literal["text", "json", "markdown"]
 
 
 def check(
-    config: ConfigArgument,
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Overrides, such as optimizer.lr=0.1.")
-    ] = None,
+    config: Training = None,
+    overrides: TrainingArgs = None,
+    module: Module = None,
     lr: Annotated[
-        float | None, typer.Option(metavar="LR", help="The LR to judge; default: optimizer.lr of the config.")
+        float | None, typer.Option(metavar="LR", help="The LR to judge; default: that of the script or the config.")
     ] = None,
     against: Annotated[
         str | None, typer.Option(metavar="RECORD", help="A record whose suggestion this one must be near.")
@@ -42,9 +68,15 @@ def check(
     out: RecordFolder = None,
     device: Device = None,
     seed: Seed = None,
+    train_steps: TrainSteps = None,
+    epochs: Epochs = None,
+    schedule: ScheduleName = None,
+    optimizer: OptimizerChoice = None,
+    loss: LossChoice = None,
+    cwd_copy: CwdCopy = False,
     quiet: Quiet = False,
 ) -> None:
-    """Check that the learning rate of a config is safe to train with.
+    """Check that the learning rate of a script or a config is safe to train with.
 
     Runs the search of `lrfind run`, and checks that the LR lies in the safe range. --against also checks that the
     suggestion has not drifted from that of a record. Writes nothing without --out.
@@ -54,20 +86,39 @@ def check(
 
     For example:
 
-    - `lrfind check configs/digits.yaml --lr 0.1 && python train.py`
+    - `lrfind check train.py -- --lr 0.1 && python train.py --lr 0.1`
     - `lrfind check configs/digits.yaml --lr 0.1 --format markdown >> "$GITHUB_STEP_SUMMARY"`
     - `lrfind check configs/digits.yaml --against main.lrfind.json --tolerance 2`
     """
-    form = one_format(str(config), form, as_json=as_json)
-    settings = checked_config(config, overrides or (), {"device": ("--device", device), "seed": ("--seed", seed)})
-    judged = _lr(settings, lr, str(config), needed=against is None)
-    baseline = _baseline(against, tolerance, str(config))
+    script = script_of(config, module, overrides or ())
+    flags = {
+        "seed": ("--seed", seed),
+        "train.steps": ("--train-steps", train_steps),
+        "train.schedule": ("--schedule", schedule),
+    }
+    if script is not None:
+        refuse_options("lrfind check", {"--device": device}, IN_SCRIPT)
+        options = ScriptOptions(given_settings(flags), optimizer, loss, epochs, copies=cwd_copy)
+        source, stem, plot = script.source, script.stem, "png"
+        checked = partial(_checked_script, script, options, lr, quiet=quiet)
+    else:
+        of_script = {"--epochs": epochs, "--optimizer": optimizer, "--loss": loss, "--cwd-copy": cwd_copy}
+        refuse_options("lrfind check", of_script, IN_CONFIG)
+        source = needed(config, "lrfind check")
+        settings = checked_config(Path(source), overrides or (), {**flags, "device": ("--device", device)})
+        stem, plot = Path(source).stem, settings.output.plot
+        checked = partial(
+            _checked_config, settings, source, _lr(settings, lr, source, needed=against is None), quiet=quiet
+        )
+    form = one_format(source, form, as_json=as_json)
+    baseline = _baseline(against, tolerance, source)
     if out is not None and is_first():
         check_writable(out)
-    verdict = judge(sweep(settings, str(config), quiet=quiet), judged, baseline, tolerance)
+    result, judged = checked()
+    verdict = judge(result, judged, baseline, tolerance)
     if not is_first():
         raise typer.Exit(verdict.exit_code)
-    files, fault = ([], None) if out is None else save(verdict.result, out / config.stem, settings.output.plot)
+    files, fault = ([], None) if out is None else save(verdict.result, out / stem, plot)
     _print(verdict, form, files, baseline)
     if not quiet:
         tell_files(files)
@@ -78,6 +129,21 @@ def check(
     raise typer.Exit(ExitCode.FAILED if fault else verdict.exit_code)
 
 
+def _checked_config(config: Config, source: str, lr: float | None, *, quiet: bool) -> tuple[Result, float | None]:
+    return sweep(config, source, quiet=quiet), lr
+
+
+def _checked_script(
+    script: Script, options: ScriptOptions, lr: float | None, *, quiet: bool
+) -> tuple[Result, float | None]:
+    """Return what a search of a script says, and the learning rate to judge: its own unless another one was given."""
+    if lr is not None:
+        _check_lr(script.source, "--lr", lr)
+    check_script(script)
+    result = search(script, options, quiet=quiet)
+    return result, lr if lr is not None or result.script is None else result.script.lr
+
+
 def _lr(config: Config, lr: float | None, source: str, *, needed: bool) -> float | None:
     """Return the learning rate to judge; None if there is none and none is needed."""
     flag = "--lr" if lr is not None else "optimizer.lr"
@@ -85,9 +151,14 @@ def _lr(config: Config, lr: float | None, source: str, *, needed: bool) -> float
     if value is None and needed:
         expected = "the learning rate that is trained with"
         raise ConfigError(source, [Fault(flag, expected=expected, got="none", fix="set it, or say --lr")])
-    if value is not None and not (isinstance(value, (int, float)) and 0 < value < math.inf):
-        raise ConfigError(source, [Fault(flag, expected="a number above 0", got=f"{value!r}")])
+    if value is not None:
+        _check_lr(source, flag, value)
     return value
+
+
+def _check_lr(source: str, flag: str, value: Any) -> None:
+    if not (isinstance(value, (int, float)) and 0 < value < math.inf):
+        raise ConfigError(source, [Fault(flag, expected="a number above 0", got=f"{value!r}")])
 
 
 def _baseline(against: str | None, tolerance: float, source: str) -> Result | None:

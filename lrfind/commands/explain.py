@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 
-from lrfind.commands.options import PictureFolder, Quiet
+from lrfind.commands.explain_script import explain_script, recorded_script
+from lrfind.commands.options import Module, PictureFolder, Quiet
 from lrfind.commands.record_files import STDIN, RecordFile, load
+from lrfind.commands.script_command import IN_SCRIPT, ScriptOptions, refuse_options, script_of
 from lrfind.commands.training_run import checked_config
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, RecordError, some
@@ -39,13 +41,19 @@ MOST_FACTOR = 1e6
 
 def explain(
     record: Annotated[
-        str, typer.Argument(metavar="RECORD", help="What `lrfind run` wrote; - for stdin.", show_default=False)
-    ],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Overrides of the config, as of `lrfind run`.")
+        str | None,
+        typer.Argument(
+            metavar="RECORD|TRAIN.py", help="What `lrfind run` wrote, - for stdin; or a script.", show_default=False
+        ),
     ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- ARGS]|KEY=VALUE", help="Arguments of the script, or overrides of the config."),
+    ] = None,
+    module: Module = None,
     lr: Annotated[
-        float | None, typer.Option(metavar="LR", help="Explain this LR; default: the record's constant LR.")
+        float | None,
+        typer.Option(metavar="LR", help="Explain this LR; default: that of the record or the script."),
     ] = None,
     factor: Annotated[float, typer.Option(metavar="F", help="How far the others are below and above.")] = 10.0,
     steps: Annotated[
@@ -71,8 +79,8 @@ def explain(
     """Show what happens at a tenth of the LR, at the LR, and at ten times the LR.
 
     Makes three short trainings at a constant LR, from the same weights and on the same mini-batches. Usually one
-    crawls, one descends, and one overshoots or diverges. What each does is read from its losses. Trains the config
-    file that the record names, and says where it differs from the record.
+    crawls, one descends, and one overshoots or diverges. What each does is read from its losses. Trains the script or
+    the config file that the record names, and says where a config differs from the record.
 
     Exit codes: 0 explained, 1 the training at the LR failed, 2 usage fault or unusable record, 3 the record suggests
     no LR, 130 interrupted.
@@ -80,13 +88,22 @@ def explain(
     For example:
 
     - `lrfind explain digits.lrfind.json`
+    - `lrfind explain train.py -- --lr 0.1`
     - `lrfind explain digits.lrfind.json --lr 0.01 --factor 3 --steps 400`
     - `lrfind run configs/digits.yaml --json | lrfind explain - --json`
     """
     _check_numbers(lr, factor)
+    refuse = {"--config": config, TRUST: trust_record, "--device": device}
+    if (script := script_of(record, module, overrides or ())) is not None:
+        refuse_options("lrfind explain", refuse, IN_SCRIPT)
+        explained = explain_script(script, None, lr, factor, steps or STEPS, ScriptOptions({}), quiet=quiet)
+        raise typer.Exit(_end(explained, out / script.stem, plot, as_json=as_json, quiet=quiet))
+    if record is None:
+        raise ConfigError("lrfind explain", [Fault(expected="RECORD, TRAIN.py or -m MODULE", got="nothing")])
     source = load(record)
     name = "stdin" if record == STDIN else record
-    place = _place(source, name, config, trusted=trust_record)
+    script = None if config else recorded_script(source)
+    place = Path() if script else _place(source, name, config, trusted=trust_record)
     alpha = lr if lr is not None else source.result.analysis.constant_lr
     if alpha is None:
         tell(f"lrfind: no learning rate to explain: {source.result.analysis.message} Or name one with --lr.")
@@ -94,14 +111,24 @@ def explain(
     if plot != "none" and is_first():
         check_writable(out)
     length = steps or max([STEPS, *(probe.steps for probe in source.result.probes)])
+    if script is not None:
+        refuse_options(name, {**refuse, "KEY=VALUE": bool(overrides)}, IN_SCRIPT)
+        options = ScriptOptions({"seed": source.result.sweep.seed})
+        explained = explain_script(script, source.result, alpha, factor, length, options, quiet=quiet)
+        raise typer.Exit(_end(explained, out / source.name, plot, as_json=as_json, quiet=quiet))
     settings = _config(source.result, name, place, overrides or (), device, trusted=trust_record)
     if not (quiet or trust_record) and is_first():
         _tell_differences(settings, place, source.result)
     lrs = (alpha, alpha / factor, alpha * factor)
     explained = _train(settings, source.result, place, lrs, length, given=lr is not None, quiet=quiet)
-    path = out / f"{source.name}.lrfind.explain.{plot}"
+    raise typer.Exit(_end(explained, out / source.name, plot, as_json=as_json, quiet=quiet))
+
+
+def _end(explained: Explanation, stem: Path, plot: PlotFormat, *, as_json: bool, quiet: bool) -> ExitCode:
+    """Draw the picture, print the report, and return the exit code."""
+    path = stem.with_name(f"{stem.name}.lrfind.explain.{plot}")
     fault = _show(explained, path, plot, as_json=as_json, quiet=quiet) if is_first() else None
-    raise typer.Exit(ExitCode.FAILED if fault else _exit_code(explained))
+    return ExitCode.FAILED if fault else _exit_code(explained)
 
 
 def _check_numbers(lr: float | None, factor: float) -> None:

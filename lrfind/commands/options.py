@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML config.", show_default=False)]
 Device = Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps, ...")]
 Seed = Annotated[str | None, typer.Option(metavar="N", help="Seed of the weights and the batch order.")]
 Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
@@ -23,3 +22,19 @@ OptimizerChoice = Annotated[
     str | None, typer.Option(metavar="NAME|N", help="Of several optimizers of a script, the one to sweep.")
 ]
 LossChoice = Annotated[str | None, typer.Option(metavar="NAME", help="Of several losses of a script, the one to read.")]
+Training = Annotated[
+    str | None,
+    typer.Argument(metavar="TRAIN.py|CONFIG", help="A training script, or a YAML config.", show_default=False),
+]
+TrainingArgs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[-- ARGS]|KEY=VALUE", help="Arguments of the script, or overrides: optimizer.momentum=0.95."
+    ),
+]
+TrainSteps = Annotated[str | None, typer.Option(metavar="N", help="Updates of the real training.")]
+Epochs = Annotated[str | None, typer.Option(metavar="N", help="Epochs of the real training of a script.")]
+ScheduleName = Annotated[
+    str | None, typer.Option(metavar="NAME", help="What the LR is for: constant, cosine, linear, onecycle.")
+]
+CwdCopy = Annotated[bool, typer.Option("--cwd-copy", help="Run each training of a script in a copy of this folder.")]

@@ -10,12 +10,26 @@ from typing import Annotated
 import typer
 
 from lrfind.commands.finished_runs import failure
-from lrfind.commands.options import Device, Json, LossChoice, Module, OptimizerChoice, Quiet, Seed
+from lrfind.commands.options import (
+    CwdCopy,
+    Device,
+    Epochs,
+    Json,
+    LossChoice,
+    Module,
+    OptimizerChoice,
+    Quiet,
+    ScheduleName,
+    Seed,
+    Training,
+    TrainSteps,
+)
 from lrfind.commands.run_many import OUTCOME, run_all, split
 from lrfind.commands.script_command import (
     IN_CONFIG,
     IN_SCRIPT,
     ScriptOptions,
+    given_settings,
     needed,
     refuse_options,
     run_script,
@@ -26,7 +40,6 @@ from lrfind.commands.trial import show_trial
 from lrfind.commands.write_config import TunedConfig, tuned_config
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, OutputError, StoppedError
-from lrfind.errors.setting_names import KEYS
 from lrfind.output.files import check_writable
 from lrfind.output.formats import Format, one_format, save, show
 from lrfind.output.streams import print_result, stdout_for_result, tell
@@ -40,10 +53,7 @@ KeepDocument = Callable[[str], None]
 
 
 def run(
-    config: Annotated[
-        str | None,
-        typer.Argument(metavar="TRAIN.py|CONFIG", help="A training script, or a YAML config.", show_default=False),
-    ] = None,
+    config: Training = None,
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
@@ -64,20 +74,16 @@ def run(
     refine: Annotated[bool, typer.Option("--refine", help="Check the LR with more and longer trainings.")] = False,
     budget: Annotated[str | None, typer.Option(metavar="N", help="Updates of sweep and probes at most.")] = None,
     max_time: Annotated[str | None, typer.Option(metavar="S", help="Seconds after which no probe begins.")] = None,
-    train_steps: Annotated[str | None, typer.Option(metavar="N", help="Updates of the real training.")] = None,
-    epochs: Annotated[str | None, typer.Option(metavar="N", help="Epochs of the real training of a script.")] = None,
-    schedule: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the LR is for: constant, cosine, linear, onecycle.")
-    ] = None,
+    train_steps: TrainSteps = None,
+    epochs: Epochs = None,
+    schedule: ScheduleName = None,
     optimizer: OptimizerChoice = None,
     loss: LossChoice = None,
     apply: Annotated[bool, typer.Option("--apply", help="Train on with the script and the LR found.")] = False,
     set_lr: Annotated[
         float | None, typer.Option(metavar="LR", help="Train with the script and this LR, without a search.")
     ] = None,
-    cwd_copy: Annotated[
-        bool, typer.Option("--cwd-copy", help="Run each training of a script in a copy of this folder.")
-    ] = False,
+    cwd_copy: CwdCopy = False,
     quiet: Quiet = False,
     write_config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the config with the LR filled in.", show_default=False)
@@ -139,7 +145,7 @@ def run(
     script = script_of(config, module, overrides or ())
     if script is not None:
         refuse_options("lrfind run", {"--device": device, "--write-config": write_config, "--force": force}, IN_SCRIPT)
-        known = {name: given[key][1] for name, key in KEYS.items() if key in given}
+        known = given_settings(flags)
         options = ScriptOptions(known, optimizer, loss, epochs, apply=apply, lr=set_lr, copies=cwd_copy)
         form = one_format(script.source, form, as_json=as_json)
         with _outcome_kept(outcome, script.source, form):

@@ -11,9 +11,10 @@ from typing import Any, get_args
 
 import typer
 
-from lrfind.commands.training_run import exit_code
+from lrfind.commands.training_run import Flag, exit_code
 from lrfind.commands.trial import show_trial
 from lrfind.errors import SCRIPT, ConfigError, ExitCode, Fault, LrfindError
+from lrfind.errors.setting_names import KEYS
 from lrfind.observer import Observer
 from lrfind.output.files import check_writable
 from lrfind.output.formats import Format, PlotFormat, save, show
@@ -69,6 +70,11 @@ class ScriptOptions:
             raise
 
 
+def given_settings(flags: Mapping[str, Flag]) -> dict[str, Any]:
+    """Return the settings among flags, those that were given, by their names as arguments of `find_lr`."""
+    return {name: flags[key][1] for name, key in KEYS.items() if key in flags and flags[key][1] is not None}
+
+
 def script_of(target: str | None, module: str | None, args: Sequence[str]) -> Script | None:
     """Return the script that a command line names: a file that ends in .py, or what follows -m; None if it is none."""
     if module is not None:
@@ -120,7 +126,7 @@ def search(script: Script, options: ScriptOptions, *, quiet: bool) -> Result:
     people = console_for_people()
     output = ScriptOutput(people, quiet=quiet)
     try:
-        runner = _runner(script, output, options)
+        runner = script_runner(script, output, options)
         with watched(people, quiet=quiet, words=SCRIPT) as observer:
             return search_script(script, settings, options.choice(), runner, observer, SCRIPT)
     except LrfindError:
@@ -129,7 +135,7 @@ def search(script: Script, options: ScriptOptions, *, quiet: bool) -> Result:
         raise
 
 
-def _runner(script: Script, output: ScriptOutput, options: ScriptOptions) -> Runner:
+def script_runner(script: Script, output: ScriptOutput, options: ScriptOptions) -> Runner:
     """Return what runs the script: in this process alone, or led by it, in those that torchrun has started.
 
     Raises:

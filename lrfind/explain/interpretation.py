@@ -14,20 +14,27 @@ _MULTIPLES = {2: "twice", 3: "three times", 4: "four times", 5: "five times", 10
 
 
 def interpret(
-    result: Result, alpha: float, trained: Sequence[tuple[Probe, str | None]], title: str, *, given: bool
+    result: Result | None,
+    alpha: float,
+    trained: Sequence[tuple[Probe, str | None]],
+    title: str,
+    *,
+    given: bool,
+    source: str | None = None,
 ) -> Explanation:
     """Return what trainings around `alpha` show.
 
     Args:
-        result: The record of the same training.
+        result: The record of the same training; None without one.
         alpha: A constant learning rate, which one of the trainings was made at.
         trained: The trainings, each with the fault that ended it if one did; one of them has a loss.
         title: What was trained.
         given: Whether the user named alpha; otherwise it is what the record suggests.
+        source: The config or script of the training; that of the record if None.
     """
     trained = sorted(trained, key=lambda pair: pair[0].lr)
     probes = [probe for probe, _ in trained]
-    start = start_of(result.analysis.landmarks, len(result.sweep.lrs), probes)
+    start = start_of(result.analysis.landmarks if result else None, len(result.sweep.lrs) if result else 0, probes)
     compared = courses(probes, alpha, start)
     reference = next(course for course in compared if course.probe.lr == alpha)
     runs = tuple(
@@ -40,8 +47,8 @@ def interpret(
         )
         for course, (_, error) in zip(compared, trained, strict=True)
     )
-    message = " ".join([_finding(compared, reference), *([] if given else _purpose(result, alpha))])
-    return Explanation(alpha, probes[0].steps, start, runs, message, title, result.source or "")
+    message = " ".join([_finding(compared, reference), *(_purpose(result, alpha) if result and not given else [])])
+    return Explanation(alpha, probes[0].steps, start, runs, message, title, source or (result and result.source) or "")
 
 
 def _role(factor: float, *, given: bool) -> str:

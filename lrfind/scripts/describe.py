@@ -6,7 +6,7 @@ import gc
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import nn
 from lrfind.records.facts import UNKNOWN_SIZE
 from lrfind.scripts.hooks import Seen
 from lrfind.scripts.loops import repetitions
+from lrfind.scripts.losses import BackwardLosses
 from lrfind.scripts.optimizers import StepRates
 from lrfind.scripts.places import Place, frames, is_users
 from lrfind.scripts.schedules import length_of, peak_of
@@ -78,7 +79,7 @@ class Description:
             "model": models,
             "optimizer": type(optimizer).__name__,
             "groups": [[name, scale] for name, scale in zip(_names(optimizer), rates.scales, strict=True)],
-            "batch_size": _batch_size(self._seen.loader()),
+            "batch_size": self._seen.loader.batch_size if self._seen.loader else None,
             "device": str(device),
             "peak_lr": peak,
             "argument": argument,
@@ -98,28 +99,41 @@ class Description:
             },
         }
 
-    def at_end(self, updates: int, calls: Mapping[Any, int], names: Mapping[Any, str]) -> dict[str, Any]:
-        """Return the length and the schedule of the training, and the losses of an update.
+    def plan(self, updates: int, losses: BackwardLosses, optimizers: Sequence[tuple[Any, StepRates]]) -> dict[str, Any]:
+        """Return the length and the schedule of the training, and what makes one update.
 
         Args:
             updates: Those made so far.
-            calls: Backward passes of an update, by their places in the code.
-            names: What the code calls the losses.
+            losses: Those of an update.
+            optimizers: Those that step in an update, and what sets their learning rates.
         """
         schedulers = [scheduler for scheduler, _ in self._schedulers]
-        site = next(iter(calls), None)
-        backwards = calls.get(site, 1)
+        site, backwards = next(iter(losses.calls.items()), (None, 1))
         loops = self._repetitions.get(site)
-        updates_of_loops = loops // backwards if loops else None
-        loader = self._seen.loader()
-        per_epoch = _length(loader) // backwards if _length(loader) else None
+        length = self._seen.loader.length if self._seen.loader else None
+        per_epoch = length // backwards if length else None
+        scheduled = length_of(schedulers, max(1, updates), per_epoch)
+        named = [each for each in losses.calls if each in losses.names]
         return {
-            "steps": self._planned or length_of(schedulers, max(1, updates), per_epoch) or updates_of_loops,
+            "steps": self._planned or scheduled or (loops // backwards if loops else None),
+            "per_epoch": per_epoch,
             "schedule": schedule_of(schedulers),
             "scheduler": type(schedulers[-1]).__name__ if schedulers else "",
             "moves_lr": not schedulers and self._lead.param_groups[0]["lr"] != self._first_lr,
-            "losses": [{"name": names[each], "calls": count} for each, count in calls.items() if each in names],
+            "losses": [{"name": losses.names[each], "calls": losses.calls[each]} for each in named],
+            "several": self._several(optimizers) if len(optimizers) > 1 else {},
         }
+
+    def _several(self, optimizers: Sequence[tuple[Any, StepRates]]) -> dict[str, Any]:
+        """Return models, classes and groups of optimizers that make one update together."""
+        kinds = [type(optimizer).__name__ for optimizer, _ in optimizers]
+        models = [_models_and_schedulers(optimizer.param_groups[0]["params"])[0] for optimizer, _ in optimizers]
+        groups = [
+            [f"{kind} {number}" if name == "default" else f"{kind} {number}, {name}", scale]
+            for number, (kind, (optimizer, rates)) in enumerate(zip(kinds, optimizers, strict=True))
+            for name, scale in zip(_names(optimizer), rates.scales, strict=True)
+        ]
+        return {"models": list(dict.fromkeys(models)), "optimizers": kinds, "groups": groups}
 
 
 def _names(optimizer: Any) -> list[str]:
@@ -127,18 +141,6 @@ def _names(optimizer: Any) -> list[str]:
     return [
         str(group.get("name", f"group {index}" if len(groups) > 1 else "default")) for index, group in enumerate(groups)
     ]
-
-
-def _batch_size(loader: Any) -> int | None:
-    size = getattr(loader, "batch_size", None) or getattr(getattr(loader, "batch_sampler", None), "batch_size", None)
-    return size if isinstance(size, int) else None
-
-
-def _length(loader: Any) -> int:
-    try:
-        return len(loader)
-    except Exception:  # None, or a loader of a stream
-        return 0
 
 
 def _models_and_schedulers(parameters: Sequence[Any]) -> tuple[str, list[Any]]:

@@ -46,6 +46,19 @@ class Losses(Steps, Protocol):
         """Make the step of an optimizer that a GradScaler may skip."""
 
 
+@dataclass(frozen=True)
+class Loader:
+    """A DataLoader, which may not outlive the loop over it.
+
+    Attributes:
+        batch_size: Samples in a mini-batch, if known.
+        length: Mini-batches in an epoch, if known.
+    """
+
+    batch_size: int | None
+    length: int | None
+
+
 @dataclass
 class Seen:
     """What a script has made.
@@ -53,13 +66,13 @@ class Seen:
     Attributes:
         made: Its optimizers.
         schedulers: Its learning-rate schedulers, in the order made, and where.
-        loader: Returns the DataLoader that it iterates over, the latest one; None without one.
+        loader: The DataLoader that it iterates over, the latest one; None without one.
         options: The numbers among the options that argparse has read, given or by default, by their flags.
     """
 
     made: MadeOptimizers = field(default_factory=MadeOptimizers)
     schedulers: list[tuple[ReferenceType[Any], Place]] = field(default_factory=list)
-    loader: Callable[[], Any] = lambda: None
+    loader: Loader | None = None
     options: dict[str, float] = field(default_factory=dict)
 
     def schedulers_of(self, optimizer: Any) -> list[tuple[Any, Place]]:
@@ -81,7 +94,7 @@ def watch_objects(seen: Seen) -> None:
         return original(self, *args, **options)
 
     def before_iteration(original: Callable[..., Any], self: Any) -> Any:
-        seen.loader = ref(self)
+        seen.loader = _loader(self)
         return original(self)
 
     def after_options(original: Callable[..., Any], self: Any, *args: Any, **options: Any) -> Any:
@@ -132,6 +145,15 @@ def watch_losses(losses: Losses) -> None:
     _wrap(torch.amp.GradScaler, "scale", scale)
     _wrap(torch.amp.GradScaler, "step", step)
     os.register_at_fork(after_in_child=lambda: setattr(losses, "active", False))
+
+
+def _loader(loader: Any) -> Loader:
+    size = getattr(loader, "batch_size", None) or getattr(getattr(loader, "batch_sampler", None), "batch_size", None)
+    try:
+        length = len(loader)
+    except Exception:  # of a stream, or of whatever class the script has there
+        length = None
+    return Loader(size if isinstance(size, int) else None, length)
 
 
 def _wrap(holder: Any, name: str, around: Callable[..., Any]) -> None:

@@ -274,7 +274,8 @@ class Recorder:
         raise Ended
 
     def _plan(self) -> dict[str, Any]:
-        return self._description.at_end(self.updates, self._losses.calls, self._losses.names)
+        rates = [(each, self._rates[id(each)][1]) for each in self._members]
+        return self._description.plan(self.updates, self._losses, [(each, own) for each, own in rates if own])
 
     def refuse(self, fault: Fault) -> None:
         """End the training because it cannot be swept.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import lrfind
-from lrfind.errors import DataError, Fault, Level, LrfindError, Note, UserCodeError
+from lrfind.errors import DataError, Fault, Level, LrfindError, Note, UserCodeError, first_line
 from lrfind.observer import Observer
 from lrfind.records.facts import ScriptFacts, UpdateSize
 from lrfind.records.types import Group, StopReason, Sweep
@@ -55,6 +55,8 @@ class ScriptWorkload(Workload):
         runner: Runs it.
         device: Where it trains, by the name; "" before its first update.
         trained: What it told of its training before its first update.
+        plan: What it told of its length and schedule.
+        suspected: The fault that ended a sweep, if it may be that of the script rather than of the learning rate.
     """
 
     script: Script
@@ -63,6 +65,8 @@ class ScriptWorkload(Workload):
     device: str = ""
     trained: Mapping[str, Any] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)
+    suspected: LrfindError | None = field(default=None, init=False)
+    _suspected_after: int = field(default=0, init=False)
     _first_loss: float | None = field(default=None, init=False)
 
     @property
@@ -87,7 +91,7 @@ class ScriptWorkload(Workload):
         """
         first = not self.plan
         sweep = self._train(lrs, observer)
-        if first and self.plan and sweep.stop_reason is StopReason.DATA_ENDED and len(lrs) > 1:
+        if first and self.plan and sweep.stop_reason is StopReason.DATA_ENDED and lrs[-1] > lrs[0]:
             return self._shorter(sweep, observer)
         return sweep
 
@@ -108,18 +112,42 @@ class ScriptWorkload(Workload):
         on_step = observer.on_step or (lambda index, lr, loss: None)
         run = self.runner.run(self._job(lrs), lambda index, loss: on_step(index, lrs[index], loss))
         self._check_start(run, observer)
+        self._clear(lrs, run, observer)
         if run.interrupted:
             return self._sweep(lrs, run, StopReason.INTERRUPTED)
         self._learn(run, observer)
         if (reason := run.last.get("end")) is not None and run.last["updates"]:
             return self._sweep(lrs, run, StopReason(reason))
         error = self._fault(run)
+        if self._blew_up(lrs, run):
+            self.suspected = error
+            self._suspected_after = len(run.losses)
+            lost = replace(self._sweep(lrs, run, StopReason.NON_FINITE), lrs=tuple(lrs[: len(run.losses) + 1]))
+            return replace(lost, losses=(*lost.losses, math.nan))
         if run.losses:
             error.partial = self._sweep(lrs, run, StopReason.FAILED)
             error.where = (f"step {len(run.losses) + 1}",)
         if run.rank is not None:
             error.where = (f"rank {run.rank}", *error.where)
         raise error
+
+    def _blew_up(self, lrs: Sequence[float], run: Run) -> bool:
+        """Tell whether the learning rate may have made a script end itself, as many do on a loss that is not finite.
+
+        A probe, at a learning rate that does not rise, shows whether it was.
+        """
+        ended_itself = "error" in run.last or "exit" in run.last
+        rising = len(lrs) > len(run.losses) and lrs[-1] > lrs[0]
+        return ended_itself and rising and self.settings.probing and len(run.losses) >= LEAST
+
+    def _clear(self, lrs: Sequence[float], run: Run, observer: Observer) -> None:
+        """Let go of the suspicion that a script fails by itself, once it has come farther at another learning rate."""
+        if self.suspected is None or len(run.losses) <= self._suspected_after:
+            return
+        said = first_line(self.suspected)
+        text = f"The sweep ended at a learning rate that {self.script.name} does not stand: {said}."
+        self.suspected = None
+        self.tell(Note(text), observer.on_note)
 
     def _sweep(self, lrs: Sequence[float], run: Run, reason: StopReason) -> Sweep:
         count = len(run.losses)
@@ -148,6 +176,8 @@ class ScriptWorkload(Workload):
             self.update_size = UpdateSize(run.trained["normalized"], run.trained["replacing_lr"])
         if run.plan and not self.plan:
             self.plan = run.plan
+            if several := self.plan["several"]:
+                self.groups = tuple(Group(name, scale, None) for name, scale in several["groups"])
             ended = run.last.get("updates") if run.last.get("end") == StopReason.DATA_ENDED.value else None
             self._plan(self.plan["steps"] if ended is None else ended, self.plan["schedule"])
             self.most_steps = ended
@@ -155,8 +185,15 @@ class ScriptWorkload(Workload):
             if run.setup_seconds is not None and run.setup_seconds > LONG_SETUP_SECONDS:
                 self._tell_setup(run.setup_seconds, observer)
 
+    @property
+    def opposed(self) -> bool:
+        """Whether the loss is the sum of those of several optimizers, which need not fall together."""
+        return bool(self.plan.get("several")) and len(self.plan["losses"]) > 1 and self.choice.loss is None
+
     def _plan(self, steps: int | None, schedule: str) -> None:
         train = self.settings.train
+        if self.choice.epochs is not None and self.plan["per_epoch"]:
+            steps = self.choice.epochs * self.plan["per_epoch"]
         steps = train.steps if self.choice.steps_given else steps
         chosen: Any = train.schedule if self.choice.schedule_given else schedule
         self.settings = replace(self.settings, train=replace(train, steps=steps, schedule=chosen))
@@ -166,7 +203,12 @@ class ScriptWorkload(Workload):
         if len(losses) > 1 and self.choice.loss is None:
             names = ", ".join(each["name"] for each in losses)
             text = f"{len(losses)} losses per update: {names}. Their sum is taken; $loss_option takes one of them."
-            self.tell(Note(text), observer.on_note)
+            if self.opposed:
+                text += " That of several optimizers is no measure of how well they train together."
+            self.tell(Note(text, Level.WARNING if self.opposed else Level.INFO), observer.on_note)
+        if self.choice.epochs is not None and not self.plan["per_epoch"]:
+            text = "The length of an epoch does not show; say $train_steps instead of the epochs."
+            self.tell(Note(text, Level.WARNING), observer.on_note)
         if self.plan["moves_lr"] and not (self.choice.schedule_given and self.choice.steps_given):
             text = f"{self.script.name} sets its learning rate itself: say $schedule and $train_steps if that decays."
             self.tell(Note(text), observer.on_note)
@@ -247,7 +289,9 @@ class ScriptWorkload(Workload):
         batch = (f"batch {trained['batch_size']}",) if trained["batch_size"] else ()
         if self.runner.size > 1:
             batch = (f"{batch[0] if batch else 'own loader'} x {self.runner.size} processes",)
-        return ", ".join((*filter(None, (trained["model"], trained["optimizer"])), *batch, self.device))
+        several = self.plan.get("several") or {"models": [trained["model"]], "optimizers": [trained["optimizer"]]}
+        names = (" + ".join(filter(None, several[kind])) for kind in ("models", "optimizers"))
+        return ", ".join((*filter(None, names), *batch, self.device))
 
     @property
     def environment(self) -> dict[str, Any]:
