@@ -16,9 +16,11 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[2])  # until lrfind is imported, from where it was before
 
 import ctypes
+import gc
 import io
 import runpy
 import signal
+import socket
 import threading
 import traceback
 from collections.abc import Callable
@@ -30,9 +32,10 @@ from lrfind.records.types import StopReason
 from lrfind.scripts.apply import Applier
 from lrfind.scripts.describe import Description
 from lrfind.scripts.hooks import Seen, watch_losses, watch_objects, watch_steps
-from lrfind.scripts.job import JOB, Job, Script, read_job
+from lrfind.scripts.job import JOB, SERVE, Job, Script, read_job
 from lrfind.scripts.recorder import Ended, Recorder
 from lrfind.scripts.report import Report
+from lrfind.scripts.server import serve
 from lrfind.training.rng import seed_everything
 
 STOP = signal.SIGUSR1
@@ -171,4 +174,10 @@ def _leave() -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(read_job(os.environ.pop(JOB)))
+    told = os.environ.pop(JOB)
+    if told == SERVE:
+        _die_with_parent()
+        gc.freeze()  # what is imported stays, in all forks
+        serve(socket.socket(fileno=int(sys.argv[1])), main)
+    else:
+        main(read_job(told))

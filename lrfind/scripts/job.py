@@ -128,13 +128,15 @@ class Job:
 
 JOB = "LRFIND_JOB"
 """The variable of the environment that holds the job of a process."""
+SERVE = "serve"
+"""Its value for the process that starts the others."""
 
 
-def read_job(text: str) -> Job:
-    """Return the job of a line of JSON."""
+def read_job(text: str, reports: int | None = None) -> Job:
+    """Return the job of a line of JSON, with the number that the end of its pipe has here."""
     document: dict[str, Any] = json.loads(text)
     script = document["script"]
     document["script"] = Script(script["target"], tuple(script["args"]), script["is_module"])
     for name in ("lrs", "warmup"):
         document[name] = tuple(document[name])
-    return Job(**document)
+    return Job(**{**document, "reports": reports})

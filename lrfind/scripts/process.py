@@ -7,21 +7,19 @@ import json
 import os
 import selectors
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from lrfind.scripts.job import JOB, Job, Script
+from lrfind.scripts.launcher import CHILD, start
 from lrfind.scripts.report import read_losses
 
 GRACE_SECONDS = 10.0
 """Longest wait for what a script does once its training has ended, such as its `finally` blocks."""
 POLL_SECONDS = 0.2
-CHILD = Path(__file__).with_name("child.py")
 QUIET_TRACKERS = {
     "LRFIND": "1",
     "WANDB_MODE": "disabled",
@@ -57,7 +55,7 @@ class ScriptProcess:
     """
 
     def __init__(self, job: Job, output: Output, environment: Mapping[str, str], folder: Path | None = None) -> None:
-        self._job, self._output, self._folder = job, output, folder
+        self._job, self._output, self._folder = job, output, folder or Path.cwd()
         self._environment = {**os.environ, **environment}
         self._stack = contextlib.ExitStack()
 
@@ -68,19 +66,11 @@ class ScriptProcess:
             printed, to_print = os.pipe()
             self._printed = self._stack.enter_context(os.fdopen(printed, "rb", buffering=0))
             try:
-                self._process = subprocess.Popen(
-                    _command(self._job.script),
-                    stdin=subprocess.DEVNULL,
-                    stdout=to_print,
-                    stderr=to_print,
-                    cwd=self._folder,
-                    pass_fds=[theirs],
-                    start_new_session=True,  # Ctrl-C is for lrfind, which ends the script
-                    env={**self._environment, JOB: replace(self._job, reports=theirs).to_json()},
-                )
+                self._process = start(self._job, self._environment, self._folder, theirs, to_print)
             finally:
                 os.close(theirs)
                 os.close(to_print)
+            self._stack.callback(os.close, self._process.ending)
             self._stack.callback(self._kill)
             self._stack = self._stack.pop_all()
         return self
@@ -113,8 +103,7 @@ class ScriptProcess:
 
     def stop(self) -> None:
         """Ask the script to end, as if its training were over."""
-        if not self._has_ended():
-            self._process.send_signal(signal.SIGUSR1)
+        self._process.send(signal.SIGUSR1)
 
     def wait(self, seconds: float = GRACE_SECONDS) -> None:
         """Wait until the process ends, but no longer than that; what it prints goes to the output meanwhile."""
@@ -146,18 +135,12 @@ class ScriptProcess:
                 selector.unregister(self._printed)
 
     def _has_ended(self) -> bool:
-        """Tell whether the process has ended. It is not reaped, so that its group is still its own."""
-        if self._process.returncode is not None:
-            return True
-        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, self._process.pid, options) is not None
+        return self._process.poll() is not None
 
     def _kill(self) -> None:
         """End the process and all in its session, at once."""
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        self._process.send(signal.SIGKILL)
+        self._process.wait()
 
 
 def _message(line: bytes) -> dict[str, Any]:
@@ -172,11 +155,6 @@ def environment_of(job: Job) -> dict[str, str]:
     return {"PYTHONHASHSEED": str(job.seed), **QUIET_TRACKERS}
 
 
-def _command(script: Script) -> list[str]:
-    """Return the command of a process, which shows the script in lists of processes; its job is in the environment."""
-    return [sys.executable, str(CHILD), script.target, *script.args]
-
-
 def become(script: Script, lr: float, optimizer: str | None) -> NoReturn:
     """Let this process train with a script, to its end, at a learning rate; its exit code is that of the script."""
     job = Job(script, "apply", lr=lr, optimizer=optimizer)
@@ -184,4 +162,5 @@ def become(script: Script, lr: float, optimizer: str | None) -> NoReturn:
         stream.flush()
     for number in (signal.SIGINT, signal.SIGTERM):  # what is ignored would stay so
         signal.signal(number, signal.SIG_DFL)
-    os.execve(sys.executable, _command(script), {**os.environ, JOB: job.to_json()})
+    command = [sys.executable, str(CHILD), script.target, *script.args]  # for lists of processes: its job is said apart
+    os.execve(sys.executable, command, {**os.environ, JOB: job.to_json()})
