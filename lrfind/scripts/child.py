@@ -27,6 +27,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
+import torch
+
 from lrfind.errors.user_code import cause_of, way_out
 from lrfind.records.types import StopReason
 from lrfind.scripts.apply import Applier
@@ -177,6 +179,7 @@ if __name__ == "__main__":
     told = os.environ.pop(JOB)
     if told == SERVE:
         _die_with_parent()
+        torch.optim.SGD([torch.zeros(1, requires_grad=True)])  # the first optimizer imports a thousand modules
         gc.freeze()  # what is imported stays, in all forks
         serve(socket.socket(fileno=int(sys.argv[1])), main)
     else:

@@ -5,6 +5,7 @@ Nothing has been computed there and no thread started, so that a fork is as good
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lrfind.errors import Fault, LrfindError
 from lrfind.scripts.job import JOB, SERVE, Job
 
 CHILD = Path(__file__).with_name("child.py")
@@ -35,6 +37,11 @@ class Server:
 
     process: subprocess.Popen[bytes]
     requests: socket.socket
+
+    def close(self) -> None:
+        """Let the process end."""
+        self.requests.close()
+        self.process.wait()
 
     def ask(self, request: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:
         """Send a request, with open files that its process gets."""
@@ -98,7 +105,8 @@ def start(job: Job, environment: Mapping[str, str], folder: Path, reports: int, 
     pid = os.read(ending, 16)
     if not pid:
         os.close(ending)
-        raise OSError("the process that starts scripts has ended")
+        fix = "does `python -c 'import torch'` work?"
+        raise LrfindError(Fault(problem="the process that starts scripts has ended", fix=fix))
     os.set_blocking(ending, False)
     return Fork(server, int(pid), ending)
 
@@ -121,4 +129,6 @@ def _new_server(seed: int) -> Server:
             start_new_session=True,  # Ctrl-C is for lrfind, which ends the script
             env={"PYTHONHASHSEED": str(seed), **os.environ, JOB: SERVE},
         )
-    return Server(process, ours)
+    server = Server(process, ours)
+    atexit.register(server.close)
+    return server
