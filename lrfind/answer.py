@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrfind.errors import Fault, LrfindError
+from lrfind.output.drawing import drawn
 from lrfind.output.files import write_atomically
 from lrfind.output.html import html
 from lrfind.output.picture import save_picture
@@ -73,9 +74,7 @@ class Answer(Result):
         Raises:
             OutputError: The suffix is another one, or the file cannot be written.
         """
-        from lrfind.output.plot import figure  # loads matplotlib
-
-        picture = figure(self)
+        picture = drawn(self)
         if path is not None:
             save_picture(picture, Path(path), WAY_OUT)
         return picture

@@ -19,8 +19,8 @@ from lrfind.search import search
 from lrfind.settings import Settings, settings_of
 from lrfind.workloads.from_script import Choice, ScriptWorkload
 
-OPPOSED = 0.5
-"""The most confidence in an answer from the sum of losses that several optimizers lower, each its own."""
+DOUBTFUL = 0.5
+"""The most confidence in an answer from losses that do not tell how well the script trains."""
 
 
 def search_script(
@@ -47,8 +47,8 @@ def search_script(
     except LrfindError as error:
         error.words = words
         raise
-    if workload.opposed:
-        confidence = min(result.analysis.confidence, OPPOSED)
+    if workload.doubtful:
+        confidence = min(result.analysis.confidence, DOUBTFUL)
         result = replace(result, analysis=replace(result.analysis, confidence=confidence))
     if (fault := workload.suspected) is not None and result.error is None and not result.interrupted:
         fault.words = words

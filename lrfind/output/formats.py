@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError
 from lrfind.output.curve import format_lr
+from lrfind.output.drawing import drawn
 from lrfind.output.files import record_path, write_atomically
 from lrfind.output.picture import save_picture
 from lrfind.output.report import report
@@ -42,10 +43,8 @@ def save(result: Result, stem: Path, plot: str, *, record: bool = True) -> tuple
             write_atomically(document, (to_json(result) + "\n").encode())
             files.append(document)
         if plot != "none":
-            from lrfind.output.plot import figure  # loads matplotlib
-
             picture = stem.with_name(f"{stem.name}.lrfind.{plot}")
-            save_picture(figure(result), picture)
+            save_picture(drawn(result), picture)
             files.append(picture)
     except OutputError as error:
         return files, str(error)

@@ -13,7 +13,7 @@ from weakref import ReferenceType, ref
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import ChainedScheduler, LRScheduler, SequentialLR
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
 
@@ -78,7 +78,7 @@ class Seen:
     def schedulers_of(self, optimizer: Any) -> list[tuple[Any, Place]]:
         """Return the schedulers of an optimizer that still exist, and where they were made."""
         alive = [(scheduler(), place) for scheduler, place in self.schedulers]
-        return [(each, place) for each, place in alive if each is not None and each.optimizer is optimizer]
+        return [(each, place) for each, place in alive if each is not None and _is_of(each, optimizer)]
 
 
 def watch_objects(seen: Seen) -> None:
@@ -108,7 +108,8 @@ def watch_objects(seen: Seen) -> None:
 
     _wrap(argparse.ArgumentParser, "parse_known_args", after_options)
     _wrap(Optimizer, "add_param_group", after_group)
-    _wrap(LRScheduler, "__init__", after_scheduler)
+    for kind in (LRScheduler, SequentialLR, ChainedScheduler):  # the last two do not call the first
+        _wrap(kind, "__init__", after_scheduler)
     _wrap(DataLoader, "__iter__", before_iteration)
 
 
@@ -145,6 +146,12 @@ def watch_losses(losses: Losses) -> None:
     _wrap(torch.amp.GradScaler, "scale", scale)
     _wrap(torch.amp.GradScaler, "step", step)
     os.register_at_fork(after_in_child=lambda: setattr(losses, "active", False))
+
+
+def _is_of(scheduler: Any, optimizer: Any) -> bool:
+    """Tell whether a scheduler is of an optimizer, or of a wrapper around it, such as that of Accelerate."""
+    own = getattr(scheduler, "optimizer", None)
+    return own is optimizer or getattr(own, "optimizer", None) is optimizer
 
 
 def _loader(loader: Any) -> Loader:

@@ -23,6 +23,12 @@ OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {"len": len, "int": int, "min": min, "max": max, "round": round}
 RANGES = ("range", "trange")
 
+PASSING = (
+    *("enumerate", "zip", "list", "tuple", "iter", "sorted", "reversed"),
+    *("tqdm", "track", "progress_bar", "master_bar", "log_every"),  # the last of torchvision's references
+)
+"""Functions that yield as many items as their first argument has."""
+
 
 class _Unknown(Exception):  # noqa: N818 - an answer, not a fault
     """A value cannot be told without running code."""
@@ -77,19 +83,28 @@ def _holds(node: ast.AST, line: int) -> bool:
 
 
 def _turns(loop: ast.For | ast.While, frame: FrameType) -> int:
+    if _breaks(loop.body):
+        return 1
     if isinstance(loop, ast.While):
         raise _Unknown
     return _length(loop.iter, frame)
 
 
+def _breaks(body: Sequence[ast.stmt]) -> bool:
+    """Tell whether a loop ends with its first turn: it breaks without a condition, as where attempts are made."""
+    return any(isinstance(each, ast.Break) or (isinstance(each, ast.Try) and _breaks(each.body)) for each in body)
+
+
 def _length(node: ast.expr, frame: FrameType) -> int:
-    """Return the number of items that an expression yields; calls such as enumerate and tqdm pass on their first."""
+    """Return the number of items that an expression yields; some calls yield those of their first argument."""
     if isinstance(node, ast.Call):
         name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
         if not node.args:
             raise _Unknown
         if name in RANGES:
             return len(range(*(int(_value(each, frame)) for each in node.args)))
+        if name not in PASSING:
+            raise _Unknown
         return _length(node.args[0], frame)
     value = _value(node, frame)
     try:

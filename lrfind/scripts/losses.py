@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lrfind.errors import Fault
 from lrfind.scripts.places import Sites, loss_name
 
 Loss = float | Tensor
@@ -84,6 +85,14 @@ class BackwardLosses:
             for site, _ in parts:
                 self.calls[site] = self.calls.get(site, 0) + 1
         return _combined(parts) if parts else None
+
+    def missing(self) -> Fault:
+        """Return what is wrong with a script that updates its weights without a loss that was taken."""
+        if self._chosen is not None and self.names:
+            names = ", ".join(sorted(set(self.names.values())))
+            return Fault("--loss", expected=f"one of {names}", got=repr(self._chosen))
+        problem = "the script updated its weights, but called backward() on no loss before"
+        return Fault(problem=problem, fix="lrfind reads the loss there; use lrfind.find_lr with a step of your own")
 
 
 def _combined(parts: Sequence[tuple[Site, Loss]]) -> Loss:

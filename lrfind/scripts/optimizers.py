@@ -146,3 +146,12 @@ class StepRates:
     def fits(self) -> bool:
         """Whether the optimizer has no other groups by now."""
         return len(self._optimizer.param_groups) == len(self.scales)
+
+
+def overflowed(optimizer: Any) -> bool:
+    """Tell whether a fused optimizer has skipped its update, as the GradScaler left it to.
+
+    This waits for the device. Nothing else tells, and the learning rate must be tried again.
+    """
+    found = getattr(optimizer, "found_inf", None)
+    return found is not None and bool(found.item())

@@ -8,6 +8,7 @@ import os
 import selectors
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,12 +25,10 @@ QUIET_TRACKERS = {
     "LRFIND": "1",
     "WANDB_MODE": "disabled",
     "WANDB_SILENT": "true",
-    "COMET_MODE": "disabled",
-    "COMET_LOGGING_CONSOLE": "ERROR",
-    "NEPTUNE_MODE": "debug",
+    "COMET_AUTO_LOG_DISABLE": "true",
+    "NEPTUNE_MODE": "offline",
     "CLEARML_OFFLINE_MODE": "1",
     "AIM_ACCESS_LOG": "0",
-    "MLFLOW_TRACKING_URI": "",
     "DVCLIVE_TEST": "true",
     "SWANLAB_MODE": "disabled",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -65,6 +64,8 @@ class ScriptProcess:
             self._reports = self._stack.enter_context(os.fdopen(reports, "rb", buffering=0))
             printed, to_print = os.pipe()
             self._printed = self._stack.enter_context(os.fdopen(printed, "rb", buffering=0))
+            runs = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lrfind-", ignore_cleanup_errors=True))
+            self._environment["MLFLOW_TRACKING_URI"] = Path(runs).as_uri()  # it knows no off
             try:
                 self._process = start(self._job, self._environment, self._folder, theirs, to_print)
             finally:

@@ -17,7 +17,7 @@ from lrfind.records.types import StopReason
 from lrfind.scripts.describe import Description
 from lrfind.scripts.job import Job
 from lrfind.scripts.losses import BackwardLosses, Loss
-from lrfind.scripts.optimizers import MadeOptimizers, StepRates
+from lrfind.scripts.optimizers import MadeOptimizers, StepRates, overflowed
 from lrfind.scripts.report import Report
 from lrfind.training.loss_readers import LossReader, loss_reader
 from lrfind.training.stop_rule import StopRule
@@ -119,7 +119,7 @@ class Recorder:
         self._steps += 1
         if rates is None:
             self._losses.pass_over()
-        elif _overflowed(optimizer):
+        elif overflowed(optimizer):
             self._skip()
         else:
             self._count(optimizer)
@@ -217,7 +217,7 @@ class Recorder:
         """
         loss = self._losses.of_update(first=not self.updates)
         if loss is None:
-            self.refuse(self._no_loss())
+            self.refuse(self._losses.missing())
         else:
             self._record(loss)
 
@@ -246,13 +246,6 @@ class Recorder:
             for loss in arrived:
                 self._report.loss(0, 0.0, loss)
 
-    def _no_loss(self) -> Fault:
-        names = sorted(set(self._losses.names.values()))
-        if self._job.loss is not None and names:
-            return Fault("--loss", expected=f"one of {', '.join(names)}", got=repr(self._job.loss))
-        problem = "the script updated its weights, but called backward() on no loss before"
-        return Fault(problem=problem, fix="lrfind reads the loss there; use lrfind.find_lr with a step of your own")
-
     # Ends
 
     def end(self, reason: StopReason) -> None:
@@ -267,7 +260,7 @@ class Recorder:
         self._report.tell(
             end=(self._trace.stopped or reason).value,
             updates=self.updates,
-            plan=self._plan() if self._job.describes else {},
+            plan=self._plan() if self._job.describes and self._members else {},
             backwards=len(self._losses.names),
             child_seconds=sum(os.times()[2:4]),
         )
@@ -290,12 +283,3 @@ class Recorder:
     def _check_end(self) -> None:
         if self.ended:  # the script has caught it the first time
             raise Ended
-
-
-def _overflowed(optimizer: Any) -> bool:
-    """Tell whether a fused optimizer has skipped its update, as the GradScaler left it to.
-
-    This waits for the device. Nothing else tells, and the learning rate must be tried again.
-    """
-    found = getattr(optimizer, "found_inf", None)
-    return found is not None and bool(found.item())

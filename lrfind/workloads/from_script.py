@@ -8,18 +8,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import lrfind
-from lrfind.errors import DataError, Fault, Level, LrfindError, Note, UserCodeError, first_line
+from lrfind.errors import DataError, Fault, Level, LrfindError, Note, first_line
 from lrfind.observer import Observer
 from lrfind.records.facts import ScriptFacts, UpdateSize
 from lrfind.records.types import Group, StopReason, Sweep
 from lrfind.scripts.job import PAGE, Job, Script
 from lrfind.scripts.runner import Run, Runner
+from lrfind.workloads.script_faults import fault_of
 from lrfind.workloads.workload import Workload
 
 LEAST = 10
 """Updates below which a sweep shows nothing."""
-CHILD_SECONDS = 1.0
-"""Processor time above which other processes may have done the training."""
 SAME_START = 1e-3
 """Relative difference of the first losses of two trainings that start alike: devices round in different orders."""
 LONG_SETUP_SECONDS = 5.0
@@ -67,6 +66,7 @@ class ScriptWorkload(Workload):
     plan: Mapping[str, Any] = field(default_factory=dict)
     suspected: LrfindError | None = field(default=None, init=False)
     _suspected_after: int = field(default=0, init=False)
+    _starts_differ: bool = field(default=False, init=False)
     _first_loss: float | None = field(default=None, init=False)
 
     @property
@@ -118,7 +118,7 @@ class ScriptWorkload(Workload):
         self._learn(run, observer)
         if (reason := run.last.get("end")) is not None and run.last["updates"]:
             return self._sweep(lrs, run, StopReason(reason))
-        error = self._fault(run)
+        error = fault_of(run, self.script.name)
         if self._blew_up(lrs, run):
             self.suspected = error
             self._suspected_after = len(run.losses)
@@ -186,6 +186,11 @@ class ScriptWorkload(Workload):
                 self._tell_setup(run.setup_seconds, observer)
 
     @property
+    def doubtful(self) -> bool:
+        """Whether its losses do not tell how well it trains: several optimizers lower their own, or starts differ."""
+        return self.opposed or self._starts_differ
+
+    @property
     def opposed(self) -> bool:
         """Whether the loss is the sum of those of several optimizers, which need not fall together."""
         return bool(self.plan.get("several")) and len(self.plan["losses"]) > 1 and self.choice.loss is None
@@ -220,6 +225,7 @@ class ScriptWorkload(Workload):
         if self._first_loss is None:
             self._first_loss = run.losses[0]
         elif not math.isclose(run.losses[0], self._first_loss, rel_tol=SAME_START):
+            self._starts_differ = True
             text = (
                 f"{self.script.name} starts from another loss than before ({run.losses[0]:.4g}, at first "
                 f"{self._first_loss:.4g}): does it resume from a checkpoint, or draw at random without a seed? "
@@ -230,42 +236,6 @@ class ScriptWorkload(Workload):
     def _tell_setup(self, seconds: float, observer: Observer) -> None:
         text = f"{self.script.name} takes {seconds:.0f} s until its first update, in each of the trainings."
         self.tell(Note(text), observer.on_note)
-
-    def _fault(self, run: Run) -> LrfindError:
-        """Return why a run of the script told no end of its training."""
-        last, name = run.last, self.script.name
-        if refusal := last.get("refusal"):
-            return UserCodeError(Fault(**{**refusal, "key": refusal["key"] or name}, docs=PAGE))
-        if error := last.get("error"):
-            fault = Fault(name, problem=f"raised {error['said']}", docs=PAGE)
-            hints = (error["hint"],) if error["hint"] else ()
-            return UserCodeError(fault, user_traceback=error["traceback"], hints=hints)
-        if "end" in last:
-            return UserCodeError(self._without_updates(last["backwards"], last["child_seconds"]))
-        if "exit" in last:
-            fix = "run it alone to see why; its arguments follow `--`"
-            return UserCodeError(Fault(name, problem=f"called exit({last['exit']!r})", fix=fix, docs=PAGE))
-        code = run.exit_code or 0
-        how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        fix = "was it out of memory?" if code == -9 else "run it alone to see why"
-        return UserCodeError(Fault(name, problem=f"{how} before it could say why", fix=fix, docs=PAGE))
-
-    def _without_updates(self, backwards: int, child_seconds: float) -> Fault:
-        """Return why a script that ended as it should made no update.
-
-        Args:
-            backwards: Places of its code that have called `backward`.
-            child_seconds: Processor time of the processes that it has started and waited for.
-        """
-        expected, got = "a step of an optimizer of torch.optim in the process of the script", "none"
-        fix = "does it train when it is run alone?"
-        if backwards:
-            got = "backward passes, but no such step"
-            fix = "lrfind sets the learning rate there; train with an optimizer of torch.optim, or use lrfind.find_lr"
-        elif child_seconds > CHILD_SECONDS:
-            got = f"none, but {child_seconds:.0f} s of work in processes that it has started"
-            fix = "start those with torchrun instead: torchrun --nproc-per-node N -m lrfind run ..."
-        return Fault(self.script.name, expected=expected, got=got, fix=fix, docs=PAGE)
 
     @property
     def facts(self) -> ScriptFacts:

@@ -1,0 +1,17 @@
+"""The picture of a result, drawn by matplotlib, which is loaded only then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrfind.records.types import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def drawn(result: Result) -> Figure:
+    """Return the picture of loss against learning rate."""
+    from lrfind.output.plot import figure  # loads matplotlib
+
+    return figure(result)
