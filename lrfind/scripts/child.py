@@ -68,7 +68,7 @@ def record(job: Job, seen: Seen, report: Report) -> NoReturn:
     recorder = Recorder(job, report, seen.made, Description(seen, measures=job.measures))
     watch_objects(seen)
     watch_steps(recorder)
-    watch_losses(recorder)
+    watch_losses(recorder, seen)
     os.register_at_fork(after_in_child=report.close)
     _flush_before_leaving(report)
     threading.excepthook = _hush(threading.excepthook)

@@ -21,7 +21,7 @@ from lrfind.scripts.losses import BackwardLosses
 from lrfind.scripts.optimizers import StepRates
 from lrfind.scripts.places import Place, frames, is_users
 from lrfind.scripts.schedules import length_of, peak_of
-from lrfind.scripts.trainers import planned
+from lrfind.scripts.trainers import planned, schedule_planned
 from lrfind.training.rng import keep_rng
 from lrfind.training.scheduler_peaks import schedule_of
 from lrfind.training.update_size import update_size
@@ -43,6 +43,7 @@ class Description:
         self._measures = measures
         self._schedulers: list[tuple[Any, Place]] = []
         self._planned: int | None = None
+        self._schedule: str | None = None
         self._repetitions: dict[Any, int | None] = {}
         self._lead: Any = None
         self._first_lr: float | None = None
@@ -69,6 +70,7 @@ class Description:
         made = self._seen.made.of(optimizer)
         peak, argument, place = peak_of(optimizer, made, rates.reference, self._schedulers)
         self._planned = planned(sys._getframe(), 1)
+        self._schedule = schedule_planned(sys._getframe())
         self._lead, self._first_lr = optimizer, float(optimizer.param_groups[0]["lr"])
         device = parameters[0].device if parameters else torch.device("cpu")
         size = UNKNOWN_SIZE
@@ -117,9 +119,9 @@ class Description:
         return {
             "steps": self._planned or scheduled or (loops // backwards if loops else None),
             "per_epoch": per_epoch,
-            "schedule": schedule_of(schedulers),
+            "schedule": self._schedule or schedule_of(schedulers),
             "scheduler": type(schedulers[-1]).__name__ if schedulers else "",
-            "moves_lr": not schedulers and self._lead.param_groups[0]["lr"] != self._first_lr,
+            "moves_lr": not (schedulers or self._schedule) and self._lead.param_groups[0]["lr"] != self._first_lr,
             "losses": [{"name": losses.names[each], "calls": losses.calls[each]} for each in named],
             "several": self._several(optimizers) if len(optimizers) > 1 else {},
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from torch.optim.lr_scheduler import ChainedScheduler, LRScheduler, SequentialLR
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
 
+from lrfind.scripts.fastai import MODULE, watch_fastai
 from lrfind.scripts.optimizers import MadeOptimizers
 from lrfind.scripts.places import Place, caller, place_of
 
@@ -119,10 +121,14 @@ def watch_steps(steps: Steps) -> None:
     register_optimizer_step_post_hook(lambda optimizer, args, options: steps.after_step(optimizer))
 
 
-def watch_losses(losses: Losses) -> None:
+def watch_losses(losses: Losses, seen: Seen) -> None:
     """Tell of backward passes, and of the steps that a GradScaler makes or skips; forks of this process do not."""
+    libraries = [MODULE]
 
     def backward(original: Callable[..., Any], tensors: Any, *args: Any, **options: Any) -> Any:
+        if libraries and MODULE in sys.modules:  # imported since
+            libraries.clear()
+            watch_fastai(losses.before_step, losses.after_step, seen.made)
         gradients = args[0] if args else options.get("grad_tensors")
         if not losses.begin_backward(tensors, gradients, caller()):
             return original(tensors, *args, **options)

@@ -61,6 +61,11 @@ class MadeOptimizers:
         made.lrs.append(_number(group.get("lr")))
         made.cycled.append({name: group[name] for name in CYCLED if name in group})
 
+    def put(self, optimizer: Any, made: Made) -> None:
+        """Note what an optimizer of another library was made with."""
+        made.number = len(self._made)
+        self._made[optimizer] = made
+
     def of(self, optimizer: Any) -> Made:
         """Return what an optimizer was made with; as it is now, if nothing was noted then."""
         groups = optimizer.param_groups

@@ -30,6 +30,19 @@ BATCHES: Mapping[tuple[str, str], Callable[[Any], float]] = {
 """Mini-batches that a trainer plans."""
 
 
+SCHEDULES = {"fit_one_cycle": "onecycle", "fit_flat_cos": "cosine"}
+"""What methods of trainers make of the learning rate."""
+
+
+def schedule_planned(frame: FrameType | None) -> str | None:
+    """Return the schedule of the trainer in whose loop a frame is; None if it does not show."""
+    while frame is not None:
+        if frame.f_code.co_name in SCHEDULES and "fastai" in str(frame.f_globals.get("__name__")):
+            return SCHEDULES[frame.f_code.co_name]
+        frame = frame.f_back
+    return None
+
+
 def planned(frame: FrameType | None, batches_per_update: int) -> int | None:
     """Return the updates that the trainer plans in whose loop a frame is; None without one, or if it does not say."""
     while frame is not None:

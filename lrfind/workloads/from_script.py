@@ -65,6 +65,7 @@ class ScriptWorkload(Workload):
     trained: Mapping[str, Any] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)
     suspected: LrfindError | None = field(default=None, init=False)
+    _farthest: int = field(default=0, init=False)
     _suspected_after: int = field(default=0, init=False)
     _starts_differ: bool = field(default=False, init=False)
     _first_loss: float | None = field(default=None, init=False)
@@ -112,7 +113,7 @@ class ScriptWorkload(Workload):
         on_step = observer.on_step or (lambda index, lr, loss: None)
         run = self.runner.run(self._job(lrs), lambda index, loss: on_step(index, lrs[index], loss))
         self._check_start(run, observer)
-        self._clear(lrs, run, observer)
+        self._clear(run, observer)
         if run.interrupted:
             return self._sweep(lrs, run, StopReason.INTERRUPTED)
         self._learn(run, observer)
@@ -120,8 +121,8 @@ class ScriptWorkload(Workload):
             return self._sweep(lrs, run, StopReason(reason))
         error = fault_of(run, self.script.name)
         if self._blew_up(lrs, run):
-            self.suspected = error
-            self._suspected_after = len(run.losses)
+            if self.suspected is None and len(run.losses) >= self._farthest:
+                self.suspected, self._suspected_after = error, len(run.losses)
             lost = replace(self._sweep(lrs, run, StopReason.NON_FINITE), lrs=tuple(lrs[: len(run.losses) + 1]))
             return replace(lost, losses=(*lost.losses, math.nan))
         if run.losses:
@@ -134,14 +135,21 @@ class ScriptWorkload(Workload):
     def _blew_up(self, lrs: Sequence[float], run: Run) -> bool:
         """Tell whether the learning rate may have made a script end itself, as many do on a loss that is not finite.
 
-        A probe, at a learning rate that does not rise, shows whether it was.
+        A probe that comes farther shows that it was; one that ends after as many updates, that it was not. Where
+        another training has come farther already, on the same data, it was.
         """
-        ended_itself = "error" in run.last or "exit" in run.last
-        rising = len(lrs) > len(run.losses) and lrs[-1] > lrs[0]
-        return ended_itself and rising and self.settings.probing and len(run.losses) >= LEAST
+        if not ("error" in run.last or "exit" in run.last) or len(run.losses) == len(lrs):
+            return False
+        if lrs[-1] > lrs[0]:
+            return self.settings.probing and len(run.losses) >= LEAST
+        if self.suspected is None:
+            return 0 < len(run.losses) < self._farthest
+        return len(run.losses) != self._suspected_after
 
-    def _clear(self, lrs: Sequence[float], run: Run, observer: Observer) -> None:
+    def _clear(self, run: Run, observer: Observer) -> None:
         """Let go of the suspicion that a script fails by itself, once it has come farther at another learning rate."""
+        if "end" in run.last:
+            self._farthest = max(self._farthest, len(run.losses))
         if self.suspected is None or len(run.losses) <= self._suspected_after:
             return
         said = first_line(self.suspected)
