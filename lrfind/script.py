@@ -50,10 +50,6 @@ def search_script(
     if workload.doubtful:
         confidence = min(result.analysis.confidence, DOUBTFUL)
         result = replace(result, analysis=replace(result.analysis, confidence=confidence))
-    if (fault := workload.suspected) is not None and result.error is None and not result.interrupted:
-        fault.words = words
-        observer.on_error(fault)
-        result = replace(result, error=str(fault))
     return replace(result, source=script.source, script=workload.facts)
 
 

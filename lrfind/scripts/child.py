@@ -130,8 +130,7 @@ def _hush(tell: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _stop(recorder: Recorder, frame: FrameType | None) -> None:
     if not recorder.ended:
-        recorder.ended = True
-        raise Ended
+        recorder.end(StopReason.INTERRUPTED)
 
 
 def _described(error: BaseException) -> dict[str, str]:

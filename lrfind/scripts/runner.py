@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lrfind.scripts.job import Job
-from lrfind.scripts.process import Output, ScriptProcess, environment_of
+from lrfind.scripts.process import GRACE_SECONDS, Output, ScriptProcess, environment_of
 
 OnLoss = Callable[[int, float], None]
 """on_loss(index, loss), called for each loss as it becomes known."""
@@ -90,9 +90,7 @@ class LoneRunner:
         ):
             try:
                 for message in process.messages():
-                    for loss in run.take(message):
-                        on_loss(len(run.losses), loss)
-                        run.losses.append(loss)
+                    _take(message, run, on_loss)
                     if run.setup_seconds is None and (run.trained or run.losses):
                         run.setup_seconds = time.monotonic() - started
                     if run.last:
@@ -100,9 +98,24 @@ class LoneRunner:
             except KeyboardInterrupt:
                 run.interrupted = True
                 process.stop()
+                self._take_rest(process, run, on_loss)
             process.wait()
             run.exit_code = process.exit_code
         return run
+
+    def _take_rest(self, process: ScriptProcess, run: Run, on_loss: OnLoss) -> None:
+        """Take what a process that was asked to stop tells still."""
+        end = time.monotonic() + GRACE_SECONDS / 2
+        for message in process.messages():
+            _take(message, run, on_loss)
+            if run.last or time.monotonic() > end:
+                break
+
+
+def _take(message: Mapping[str, Any], run: Run, on_loss: OnLoss) -> None:
+    for loss in run.take(message):
+        on_loss(len(run.losses), loss)
+        run.losses.append(loss)
 
 
 @contextlib.contextmanager

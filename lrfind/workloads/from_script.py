@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import lrfind
-from lrfind.errors import DataError, Fault, Level, LrfindError, Note, first_line
+from lrfind.errors import DataError, Fault, Level, Note, first_line
 from lrfind.observer import Observer
 from lrfind.records.facts import ScriptFacts, UpdateSize
 from lrfind.records.types import Group, StopReason, Sweep
@@ -55,7 +55,6 @@ class ScriptWorkload(Workload):
         device: Where it trains, by the name; "" before its first update.
         trained: What it told of its training before its first update.
         plan: What it told of its length and schedule.
-        suspected: The fault that ended a sweep, if it may be that of the script rather than of the learning rate.
     """
 
     script: Script
@@ -64,9 +63,7 @@ class ScriptWorkload(Workload):
     device: str = ""
     trained: Mapping[str, Any] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)
-    suspected: LrfindError | None = field(default=None, init=False)
     _farthest: int = field(default=0, init=False)
-    _suspected_after: int = field(default=0, init=False)
     _starts_differ: bool = field(default=False, init=False)
     _first_loss: float | None = field(default=None, init=False)
 
@@ -113,49 +110,40 @@ class ScriptWorkload(Workload):
         on_step = observer.on_step or (lambda index, lr, loss: None)
         run = self.runner.run(self._job(lrs), lambda index, loss: on_step(index, lrs[index], loss))
         self._check_start(run, observer)
-        self._clear(run, observer)
+        if "end" in run.last:
+            self._farthest = max(self._farthest, len(run.losses))
         if run.interrupted:
             return self._sweep(lrs, run, StopReason.INTERRUPTED)
         self._learn(run, observer)
         if (reason := run.last.get("end")) is not None and run.last["updates"]:
             return self._sweep(lrs, run, StopReason(reason))
         error = fault_of(run, self.script.name)
-        if self._blew_up(lrs, run):
-            if self.suspected is None and len(run.losses) >= self._farthest:
-                self.suspected, self._suspected_after = error, len(run.losses)
-            lost = replace(self._sweep(lrs, run, StopReason.NON_FINITE), lrs=tuple(lrs[: len(run.losses) + 1]))
-            return replace(lost, losses=(*lost.losses, math.nan))
         if run.losses:
-            error.partial = self._sweep(lrs, run, StopReason.FAILED)
             error.where = (f"step {len(run.losses) + 1}",)
+            error.partial = self._sweep(lrs, run, StopReason.FAILED)
         if run.rank is not None:
             error.where = (f"rank {run.rank}", *error.where)
-        raise error
+        if not self._ended_by_lr(lrs, run, observer):
+            raise error
+        text = f"A learning rate of {lrs[len(run.losses)]:.3g} is too high, as the script ends itself there: "
+        self.tell(Note(text, literal=first_line(error)), observer.on_note)
+        count = len(run.losses) + 1
+        return Sweep(self.settings.seed, tuple(lrs[:count]), (*run.losses, math.nan), StopReason.NON_FINITE)
 
-    def _blew_up(self, lrs: Sequence[float], run: Run) -> bool:
-        """Tell whether the learning rate may have made a script end itself, as many do on a loss that is not finite.
+    def _ended_by_lr(self, lrs: Sequence[float], run: Run, observer: Observer) -> bool:
+        """Tell whether the learning rate made a script end itself, as many do on a loss that is not finite.
 
-        A probe that comes farther shows that it was; one that ends after as many updates, that it was not. Where
-        another training has come farther already, on the same data, it was.
+        It did if another training comes farther on the same data. After a sweep, one at its first learning rate shows.
         """
-        if not ("error" in run.last or "exit" in run.last) or len(run.losses) == len(lrs):
+        made = len(run.losses)
+        if not ("error" in run.last or "exit" in run.last) or not 0 < made < len(lrs):
             return False
-        if lrs[-1] > lrs[0]:
-            return self.settings.probing and len(run.losses) >= LEAST
-        if self.suspected is None:
-            return 0 < len(run.losses) < self._farthest
-        return len(run.losses) != self._suspected_after
-
-    def _clear(self, run: Run, observer: Observer) -> None:
-        """Let go of the suspicion that a script fails by itself, once it has come farther at another learning rate."""
-        if "end" in run.last:
-            self._farthest = max(self._farthest, len(run.losses))
-        if self.suspected is None or len(run.losses) <= self._suspected_after:
-            return
-        said = first_line(self.suspected)
-        text = f"The sweep ended at a learning rate that {self.script.name} does not stand: {said}."
-        self.suspected = None
-        self.tell(Note(text), observer.on_note)
+        if lrs[-1] > lrs[0] and made >= self._farthest:
+            text = f"{self.script.name} ended itself; training with a lower learning rate to see whether that was why."
+            self.tell(Note(text), observer.on_note)
+            again = self.runner.run(self._job((lrs[0],) * (made + 1)), lambda index, loss: None)
+            self._farthest = len(again.losses)
+        return made < self._farthest
 
     def _sweep(self, lrs: Sequence[float], run: Run, reason: StopReason) -> Sweep:
         count = len(run.losses)
