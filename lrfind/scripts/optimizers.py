@@ -80,7 +80,8 @@ class MadeOptimizers:
 
 def _inner(optimizer: Any) -> Any:
     """Return the optimizer within another one, whose groups those are: it was made by the code that made it."""
-    return getattr(optimizer, "optimizer", None) or getattr(optimizer, "base_optimizer", None) or optimizer
+    names = ("optimizer", "base_optimizer", "_base_optimizer")
+    return next((inner for name in names if (inner := getattr(optimizer, name, None)) is not None), optimizer)
 
 
 def _number(lr: Any) -> float:

@@ -26,6 +26,7 @@ from lrfind.scripts.process import Output, ScriptProcess, become, environment_of
 from lrfind.scripts.report import read_losses, told_losses
 from lrfind.scripts.runner import OnLoss, Run
 from lrfind.training.distributed.launch import Launch
+from lrfind.training.distributed.process_group import GRACE_SECONDS, LOST
 from lrfind.training.stop_rule import StopRule
 from lrfind.training.trace import Trace
 
@@ -157,6 +158,7 @@ class _Training:
         self._arrived: list[list[float]] = [[] for _ in range(ranks.size)]
         self._read = [0] * ranks.size
         self._ends: dict[int, dict[str, Any]] = {}
+        self._patience = GRACE_SECONDS
 
     def follow(self, process: ScriptProcess) -> None:
         """Average the losses of all processes until the training ends."""
@@ -196,11 +198,20 @@ class _Training:
 
     def _over(self, all_ended: bool) -> bool:
         """Tell whether nothing more counts: the loss has blown up, a process has failed, or all have ended."""
-        return all_ended or self._trace.stopped is not None or self._failed() is not None
+        failed = self._failed()
+        if failed is not None and self._is_lost(failed):  # of another one, which will say why
+            self._patience -= POLL_SECONDS
+            failed = failed if self._patience < 0 else None
+        return all_ended or self._trace.stopped is not None or failed is not None
 
     def _failed(self) -> int | None:
-        """Return the rank whose script has failed, if any."""
-        return next((rank for rank, told in self._ends.items() if "end" not in told["last"]), None)
+        """Return the rank whose script has failed, if any: one that failed by itself, rather than for want of another."""
+        failed = [rank for rank, told in self._ends.items() if "end" not in told["last"]]
+        return min(failed, key=self._is_lost, default=None)
+
+    def _is_lost(self, rank: int) -> bool:
+        """Tell whether the script of a rank has failed because another process has gone."""
+        return bool(LOST.search(self._ends[rank]["last"].get("error", {}).get("said", "")))
 
     def _conclude(self) -> None:
         run = self.run

@@ -65,6 +65,8 @@ class Recorder:
         self._rates: dict[int, tuple[Any, StepRates | None]] = {}
         self._members: list[Any] = []
         """The optimizers that are swept, in the order of their first steps."""
+        self.others: dict[int, str] = {}
+        """Numbers and names of the optimizers that step, but are not to be swept."""
         self._stepped: set[int] = set()
         """Those that have stepped in this update."""
         self._late: set[int] = set()
@@ -157,6 +159,8 @@ class Recorder:
                 self.refuse(fault)
             lead = self._rates[id(self._members[0])][1] if self._members else None
             rates = StepRates(optimizer, made, lead.reference if lead else None)
+        if rates is None:
+            self.others[made.number] = type(optimizer).__name__
         self._rates[id(optimizer)] = (optimizer, rates)
         if rates and not inner:
             self._join(optimizer, rates)
@@ -262,6 +266,7 @@ class Recorder:
             updates=self.updates,
             plan=self._plan() if self._job.describes and self._members else {},
             backwards=len(self._losses.names),
+            others=self.others,
             child_seconds=sum(os.times()[2:4]),
         )
         raise Ended

@@ -36,7 +36,7 @@ def length_of(schedulers: Sequence[Any], updates: int, per_epoch: int | None) ->
         updates: Updates made so far, which tell whether the scheduler counts updates or epochs.
         per_epoch: Updates of an epoch, if known.
     """
-    for scheduler in reversed(schedulers):
+    for scheduler in reversed(_outermost(schedulers)):
         span = _span(scheduler)
         if span is None:
             continue
@@ -50,6 +50,12 @@ def length_of(schedulers: Sequence[Any], updates: int, per_epoch: int | None) ->
         if per_epoch:
             return span * per_epoch
     return None
+
+
+def _outermost(schedulers: Sequence[Any]) -> list[Any]:
+    """Return the schedulers that are not within another one, which steps them in its own way."""
+    inner = {id(each) for scheduler in schedulers for each in getattr(scheduler, "_schedulers", ())}
+    return [each for each in schedulers if id(each) not in inner]
 
 
 def _span(scheduler: Any) -> int | None:

@@ -26,6 +26,9 @@ def fault_of(run: Run, name: str) -> LrfindError:
         fault = Fault(name, problem=f"raised {error['said']}", docs=PAGE)
         hints = (error["hint"],) if error["hint"] else ()
         return UserCodeError(fault, user_traceback=error["traceback"], hints=hints)
+    if last.get("others"):
+        expected = ", ".join(f"{name} or {number}" for number, name in last["others"].items())
+        return UserCodeError(Fault("--optimizer", expected=expected, got="another one", fix="name one of them"))
     if "end" in last:
         return UserCodeError(_without_updates(name, last["backwards"], last["child_seconds"]))
     if "exit" in last:
