@@ -9,6 +9,7 @@ median over the rounds is reported with the middle half of them. So a machine th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -38,6 +39,11 @@ from torchvision.transforms import v2
 
 import lrfind
 from lrfind.config.schema import Config, DataConfig
+from lrfind.scripts.describe import Description
+from lrfind.scripts.hooks import WRAPPED, Seen, watch_losses, watch_objects, watch_steps
+from lrfind.scripts.job import Job, Script
+from lrfind.scripts.recorder import Recorder
+from lrfind.scripts.report import Report
 from lrfind.training.distributed.launch import is_first, read_launch
 from lrfind.training.distributed.process_group import ProcessGroup, join_process_group
 from lrfind.training.ladder import ladder
@@ -227,6 +233,42 @@ def update_times(recipe: Recipe, rounds: int) -> dict[str, list[float]]:
     return in_turns(variants, rounds, recipe.name)
 
 
+@contextlib.contextmanager
+def as_a_script(recipe: Recipe) -> Iterator[None]:
+    """Set the learning rates and record the losses of the enclosed code, as in the process of a script."""
+    report = Report(os.open(os.devnull, os.O_WRONLY))
+    job = Job(Script("train.py"), lrs=ladder(1e-9, 1e-6, recipe.steps + 1), describes=False)  # one step is left
+    seen = Seen()
+    recorder = Recorder(job, report, seen.made, Description(seen, measures=False))
+    kept = [(holder, name, getattr(holder, name)) for holder, name in WRAPPED]
+    watch_objects(seen)
+    handles = watch_steps(recorder)
+    watch_losses(recorder, seen)
+    try:
+        yield
+    finally:
+        recorder.active = False
+        for handle in handles:
+            handle.remove()
+        for holder, name, original in kept:
+            setattr(holder, name, original)
+        report.close()
+
+
+def script_times(recipe: Recipe, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of a script's loop alone, and of the same loop as lrfind records it."""
+    loader = plain_loader(recipe, recipe.dataset())
+
+    times: dict[str, list[float]] = {"bare": [], "script": []}
+    for index in track(range(2 * (rounds + 1)), f"script, {recipe.name}", transient=True):
+        for name in ("bare", "script") if index % 2 else ("script", "bare"):
+            with as_a_script(recipe) if name == "script" else contextlib.nullcontext():
+                seconds = timed(lambda: bare_loop(recipe, recycled(loader)))
+            if index > 1:  # the first rounds warm up
+                times[name].append(seconds)
+    return times
+
+
 def find_lr_times(recipe: Recipe, rounds: int) -> dict[str, list[float]]:
     """Return the seconds of the bare loop, and of `find_lr` without probes for as many steps and for a few."""
     loader = plain_loader(recipe, recipe.dataset())
@@ -375,6 +417,7 @@ def measure(rounds: int) -> dict[str, Any]:
     """Return all figures, with what they were measured on."""
     recipes = {recipe.name: step_times(recipe, rounds) for recipe in RECIPES}
     updates = {recipe.name: update_times(recipe, rounds) for recipe in RECIPES}
+    scripts = {recipe.name: script_times(recipe, rounds) for recipe in RECIPES}
     memory = [(peak_memory("sweep"), peak_memory("bare")) for _ in range(5)]
     processes = process_times(rounds)
     fixed, stepping = fixed_and_ratio(find_lr_times(RECIPES[0], rounds), RECIPES[0].steps)
@@ -391,6 +434,7 @@ def measure(rounds: int) -> dict[str, Any]:
             }
             for recipe, (name, times) in zip(RECIPES, recipes.items(), strict=True)
         },
+        "script_to_bare": {name: ratio(times["script"], times["bare"]) for name, times in scripts.items()},
         "updates_to_bare": {
             name: {update: ratio(times[update], times[f"bare {update}"]) for update in UPDATES}
             for name, times in updates.items()
@@ -419,6 +463,9 @@ def table(figures: dict[str, Any]) -> str:
     for update in UPDATES:
         cells = (_cell(figures["updates_to_bare"][name][update]) for name in figures["recipes"])
         lines.append(f"| sweep / bare loop, same DataLoader: {update} | " + " | ".join(cells) + " |")
+    if scripts := figures.get("script_to_bare"):
+        cells = (_cell(scripts[name]) for name in figures["recipes"])
+        lines.append("| a script under `lrfind run train.py` / the script alone | " + " | ".join(cells) + " |")
     if ddp := figures.get("ddp_to_bare"):
         cells = (_cell(ddp[name]) for name in figures["recipes"])
         lines.append("| sweep / bare loop, both by DDP in two processes | " + " | ".join(cells) + " |")

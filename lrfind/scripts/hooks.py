@@ -17,10 +17,24 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ChainedScheduler, LRScheduler, SequentialLR
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
+from torch.utils.hooks import RemovableHandle
 
 from lrfind.scripts.fastai import MODULE, watch_fastai
 from lrfind.scripts.optimizers import MadeOptimizers
 from lrfind.scripts.places import Place, caller, place_of
+
+WRAPPED = (
+    (argparse.ArgumentParser, "parse_known_args"),
+    (Optimizer, "add_param_group"),
+    (LRScheduler, "__init__"),
+    (SequentialLR, "__init__"),
+    (ChainedScheduler, "__init__"),
+    (DataLoader, "__iter__"),
+    (torch.autograd, "backward"),
+    (torch.amp.GradScaler, "scale"),
+    (torch.amp.GradScaler, "step"),
+)
+"""The functions that are replaced by ones that take note of their calls."""
 
 
 class Steps(Protocol):
@@ -115,10 +129,12 @@ def watch_objects(seen: Seen) -> None:
     _wrap(DataLoader, "__iter__", before_iteration)
 
 
-def watch_steps(steps: Steps) -> None:
-    """Tell of the steps of all optimizers from now on."""
-    register_optimizer_step_pre_hook(lambda optimizer, args, options: steps.before_step(optimizer))
-    register_optimizer_step_post_hook(lambda optimizer, args, options: steps.after_step(optimizer))
+def watch_steps(steps: Steps) -> tuple[RemovableHandle, RemovableHandle]:
+    """Tell of the steps of all optimizers from now on; return what ends that."""
+    return (
+        register_optimizer_step_pre_hook(lambda optimizer, args, options: steps.before_step(optimizer)),
+        register_optimizer_step_post_hook(lambda optimizer, args, options: steps.after_step(optimizer)),
+    )
 
 
 def watch_losses(losses: Losses, seen: Seen) -> None:
