@@ -205,7 +205,7 @@ class _Training:
         return all_ended or self._trace.stopped is not None or failed is not None
 
     def _failed(self) -> int | None:
-        """Return the rank whose script has failed, if any; rather one that failed by itself than one that lost another."""
+        """Return the rank whose script has failed, if any; one that failed by itself comes first."""
         failed = [rank for rank, told in self._ends.items() if "end" not in told["last"]]
         return min(failed, key=self._is_lost, default=None)
 
