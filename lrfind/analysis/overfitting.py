@@ -47,6 +47,8 @@ def turning_point(probe: Probe) -> int | None:
     lowest = int(np.argmin(smoothed))
     if lowest >= len(level) - 2:
         return None
+    if smoothed[lowest] >= np.mean(probe.held_out[0]):
+        return None  # what it learns does not carry over to other data at all, so that no length of it is best
     last = len(level) - 2 + int(np.argmin(level[-2:]))  # a single spike is an unstable training, not an overfitting one
     rise = looks[last] - looks[lowest]
     if level[last] - smoothed[lowest] <= CLEAR * _scatter(level) or rise.mean() <= standard_error(rise):

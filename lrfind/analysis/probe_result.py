@@ -44,16 +44,18 @@ class Training:
         normalized: Whether its optimizer makes updates of the same size for any gradient; None if unknown, as in a
             record of a former version.
         highest_lr: No probe went beyond it.
+        shrinks: The power of the steps made that its updates shrink with by themselves.
     """
 
     schedule: Schedule
     steps: int | None
     normalized: bool | None
     highest_lr: float
+    shrinks: float = 0.0
 
     def constant_lr(self, lr: float, steps: int) -> float:
         """Return the constant learning rate for this training from the best one for `steps` updates."""
-        drift = DRIFT_NORMALIZED if self.normalized else DRIFT_PROPORTIONAL
+        drift = max(0.0, DRIFT_NORMALIZED - self.shrinks) if self.normalized else DRIFT_PROPORTIONAL
         return lr * float(min(1.0, steps / (self.steps or LONG)) ** drift)
 
 
@@ -75,7 +77,8 @@ def analysis_of_probes(analysis: Analysis, probes: Sequence[Probe], training: Tr
     if not made:
         return analysis
     probed = next((each for each in reversed(made) if each.best is not None), made[-1])
-    if refusal := refusal_of_probes(probed, training.highest_lr):
+    turns = analysis.reason is None and sweep_minimum(analysis) is not None
+    if refusal := refusal_of_probes(probed, training.highest_lr, sweep_turns=turns):
         return no_suggestion(*refusal, analysis.smoothed, analysis.landmarks, analysis.candidates)
     vertex = probed.vertex
     assert vertex is not None  # no refusal

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from lrfind.analysis.landmarks import SIGNIFICANT, Fit, plateau_points
+from lrfind.analysis.learning import Learning
 from lrfind.analysis.probe_round import SAME, ProbeRound
 from lrfind.records.types import Analysis, Candidate, Landmarks, Refusal, Status, StopReason, Sweep
 
@@ -149,19 +150,31 @@ def unsure(sure: float) -> str:
     )
 
 
-def refusal_of_probes(probed: ProbeRound, highest_lr: float) -> tuple[Refusal, str] | None:
-    """Return why the probes give no learning rate, with what to change; None if they give one."""
+def refusal_of_probes(probed: ProbeRound, highest_lr: float, *, sweep_turns: bool) -> tuple[Refusal, str] | None:
+    """Return why the probes give no learning rate, with what to change; None if they give one.
+
+    Args:
+        probed: The longest round.
+        highest_lr: No probe went beyond it.
+        sweep_turns: Whether the sweep has its minimum before its end, so that the best lies about there.
+    """
     if probed.best is None:
         return Refusal.UNSURE, (
             f"All {len(probed.probes)} probes of {probed.steps} steps blew up, down to a learning rate of "
             f"{min(probe.lr for probe in probed.probes):.3g}: raise $max_probes, or lower $start_lr and $end_lr."
+        )
+    if not probed.descends and probed.most_learned > Learning.NOTHING:
+        return Refusal.NOISE, (
+            f"After probes of {probed.steps} steps the predictions do not depend on the inputs: the loss falls only as "
+            "far as a constant prediction takes it. Raise $budget, lower $start_lr, or check the scale of the "
+            "inputs, the initial weights and the labels."
         )
     if not probed.descends:
         return Refusal.NOISE, (
             "No descent stands out from the noise between batches, neither in the sweep nor in probes of "
             f"{probed.steps} steps: raise $budget, use larger batches, or check that the data can be learned."
         )
-    if probed.is_highest and probed.best >= highest_lr * (1 - SAME):
+    if not sweep_turns and probed.is_highest and probed.best >= highest_lr * (1 - SAME):
         return Refusal.STILL_DESCENDING, (
             f"Of {len(probed.probes)} probes of {probed.steps} steps the one at the highest learning rate "
             f"({highest_lr:.3g}) does best, so the best learning rate lies beyond: raise $end_lr."

@@ -93,6 +93,10 @@ class Probe(_Described):
     """Updates after which the loss on held-out data was measured, from 0 to `steps`, shape `(k,)`; empty without."""
     held_out: tuple[tuple[Loss, ...], ...] = ()
     """Losses on the held-out batches, in evaluation mode, shape `(k, batches)`; the same batches for all probes."""
+    shuffled: tuple[Loss, ...] = ()
+    """Losses on the held-out batches after the last update, when each target comes with the inputs of another sample,
+    shape `(batches,)`. A model that has learned nothing but a constant prediction does no worse on them. Empty where
+    the inputs of a batch are unknown."""
 
     @property
     def end_loss(self) -> float:

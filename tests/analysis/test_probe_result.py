@@ -42,6 +42,12 @@ def test_the_longer_the_training_the_lower_its_learning_rate(normalized: bool | 
     assert suggested(replace(training, steps=None)) == pytest.approx(0.01 * (STEPS / LONG) ** drift)
 
 
+def test_updates_that_shrink_by_themselves_need_no_lower_learning_rate() -> None:
+    training = replace(TRAINING, normalized=True, steps=100 * STEPS)
+    assert suggested(replace(training, shrinks=DRIFT_NORMALIZED)) == pytest.approx(0.01)
+    assert suggested(replace(training, shrinks=0.3)) == pytest.approx(0.01 / 100 ** (DRIFT_NORMALIZED - 0.3))
+
+
 def test_a_peak_is_twice_the_constant() -> None:
     found = said(valley(0.01), replace(TRAINING, schedule="cosine"))
     assert found.method == "probes"

@@ -50,7 +50,7 @@ def test_it_knows_every_field_and_value() -> None:
 
 
 def test_every_key_that_the_first_records_had_and_that_is_read_is_required() -> None:
-    optional = {"group_lrs", "stop_reason", "spread", "source", "settings", "held_out_steps", "held_out"}
+    optional = {"group_lrs", "stop_reason", "spread", "source", "settings", "held_out_steps", "held_out", "shuffled"}
     for name, part in DOCUMENT["$defs"].items():
         if not name.startswith("_"):
             assert set(part.get("properties", ())) - set(part.get("required", ())) <= optional
