@@ -14,6 +14,9 @@ from lrfind.records.types import Probe
 CLEAR = 3.0
 """Standard deviations between successive looks that the held-out loss must rise by."""
 
+GAP = 0.1
+"""Share of what a probe has gained that its held-out loss may lie above its training loss."""
+
 LOOKS = 5
 """Fewer looks at the held-out loss do not show where it is lowest."""
 
@@ -54,6 +57,16 @@ def turning_point(probe: Probe) -> int | None:
     if level[last] - smoothed[lowest] <= CLEAR * _scatter(level) or rise.mean() <= standard_error(rise):
         return None
     return probe.held_out_steps[1:][lowest]
+
+
+def memorizes(probe: Probe, gain: float) -> bool:
+    """Tell whether a probe has learned a good deal that does not hold for other data.
+
+    Args:
+        probe: Finished.
+        gain: By how much its training loss has fallen.
+    """
+    return bool(probe.held_out) and float(np.mean(probe.held_out[-1])) - probe.end_loss > GAP * gain
 
 
 def _scatter(level: Array) -> float:

@@ -19,7 +19,7 @@ _OF_ANALYSIS = [field.name for field in dataclasses.fields(Analysis) if field.na
 _OF_SWEEP = [field.name for field in dataclasses.fields(Sweep)]
 _OF_RESULT = ("title", "error", "interrupted", "source", "probes", "groups", "repeats")
 
-_LATER = ("held_out_steps", "held_out")
+_LATER = ("held_out_steps", "held_out", "shuffled")
 """Fields that the first records lacked; without a value they are not written."""
 
 
