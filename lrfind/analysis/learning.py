@@ -35,10 +35,12 @@ class Learning(enum.IntEnum):
     NOTHING = 0
     """Its loss has not fallen by more than chance."""
     CONSTANT = 1
-    """A constant prediction: how frequent each class is, or the mean of the targets. The network may be dead."""
-    TRACE = 2
+    """A constant prediction, and no more comes: how frequent each class is, or the mean of the targets."""
+    FALLING = 2
+    """It is still on its way to a constant prediction."""
+    TRACE = 3
     """Its predictions begin to depend on the inputs, but its loss does not show it yet."""
-    INPUTS = 3
+    INPUTS = 4
     """Something about the inputs."""
 
 
@@ -47,8 +49,9 @@ def learning(probe: Probe, fall: float) -> Learning:
 
     Its predictions depend on the inputs if they fit the targets worse with the inputs of other samples: permutation
     importance (Breiman 2001, Random Forests, section 10), of all inputs at once. If that importance is small beside
-    what batches differ by, the loss has fallen by a constant prediction, however far. A model that learns its samples
-    by heart does no better with the right inputs on other data; there its loss rises.
+    what batches differ by, the loss has fallen by a constant prediction, however far: for good, as in a dead network,
+    if it falls no more in the second half. A model that learns its samples by heart does no better with the right
+    inputs on other data; there its loss rises.
 
     Args:
         probe: Finished. Without `shuffled` losses, the fall of its loss is all that counts.
@@ -64,7 +67,10 @@ def learning(probe: Probe, fall: float) -> Learning:
     if float(importance.mean()) + EVIDENT * standard_error(importance) < float(end.std(ddof=1)) / 2:
         if _is_positive(importance, HINT):
             return Learning.TRACE
-        return Learning.CONSTANT if significant else Learning.NOTHING
+        if not significant:
+            return Learning.NOTHING
+        middle = np.array(probe.held_out[len(probe.held_out) // 2])
+        return Learning.FALLING if _is_positive(middle - end) else Learning.CONSTANT
     falls = significant or (_is_positive(importance) and (fall >= EVIDENT or _is_positive(start - end)))
     return Learning.INPUTS if falls else Learning.NOTHING
 

@@ -28,7 +28,7 @@ MADE_UP = 0.1
 a training which is not much longer, and is safer."""
 
 SAME = 1e-6
-"""Decades below which two learning rates are the same."""
+"""Decades below which two learning rates are the same, and the share by which rounding may part two that are."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class ProbeRound:
         behind = self._ends(probe) - self._ends(lowest)
         middle = np.array(lowest.losses[self.steps // 2 - self.counted // 2 :][: self.counted])
         gain = float(middle.mean()) - lowest.end_loss
-        return float(behind.mean()) <= max(standard_error(behind), MADE_UP * gain)
+        return float(behind.mean()) <= (1 + SAME) * max(standard_error(behind), MADE_UP * gain)
 
     def _ends(self, probe: Probe) -> Array:
         return np.array(probe.losses[-self.counted :])
@@ -104,7 +104,7 @@ class ProbeRound:
         """Whether a probe has learned something for sure."""
         if self.most_learned is Learning.TRACE and self.best is not None:
             return importance(self.finished[self.best])[1] >= SIGNIFICANT
-        return self.most_learned is Learning.INPUTS
+        return self.most_learned >= Learning.FALLING
 
     @cached_property
     def learned(self) -> dict[float, Learning]:

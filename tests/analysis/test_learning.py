@@ -30,9 +30,16 @@ def seen(start: float, end: float, wrong: float | None, *, scatter: float = 0.01
     """
     draw = np.random.default_rng(0).normal(size=(4, BATCHES)) * scatter
     level = draw[0] + wild * (np.arange(BATCHES) == 0)
-    looks = [(mean + level + each / 10).tolist() for mean, each in zip((start, end), draw[1:], strict=False)]
-    made = probe(0.1, end, held_out=looks)
+    before, after = ((mean + level + each / 10).tolist() for mean, each in zip((start, end), draw[1:3], strict=True))
+    made = probe(0.1, end, held_out=(before, after, after))
     return made if wrong is None else replace(made, shuffled=tuple((wrong + level + draw[3] / 10).tolist()))
+
+
+def falling(probed: Probe) -> Probe:
+    """Return a probe whose held-out loss falls evenly."""
+    start, end = np.array(probed.held_out[0]), np.array(probed.held_out[-1])
+    looks = [(start + (end - start) * look / 8).tolist() for look in range(9)]
+    return replace(probed, held_out=tuple(map(tuple, looks)))
 
 
 @pytest.mark.parametrize(
@@ -42,6 +49,7 @@ def seen(start: float, end: float, wrong: float | None, *, scatter: float = 0.01
         (seen(2.3, 2.3, 2.3), STILL, Learning.NOTHING),
         (seen(20.0, 1.39, 1.39), FAR, Learning.CONSTANT),
         (seen(3.0, 2.0, 2.0, scatter=0.02, wild=5.0), FAR, Learning.CONSTANT),
+        (falling(seen(64.0, 8.0, 8.0)), FAR, Learning.FALLING),
         (seen(2.4, 2.3, 2.302), STILL, Learning.TRACE),
         (seen(3.0, 5.0, 5.0), FAR, Learning.INPUTS),
         (seen(3.1, 2.9, 4.5, scatter=0.1), STILL, Learning.INPUTS),
@@ -54,6 +62,7 @@ def seen(start: float, end: float, wrong: float | None, *, scatter: float = 0.01
         "does nothing",
         "a dead network",
         "a constant, beside a wild batch",
+        "on its way to a constant",
         "has just begun",
         "learns by heart",
         "fine-tuned, under noise",
