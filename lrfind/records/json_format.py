@@ -19,7 +19,7 @@ _OF_ANALYSIS = [field.name for field in dataclasses.fields(Analysis) if field.na
 _OF_SWEEP = [field.name for field in dataclasses.fields(Sweep)]
 _OF_RESULT = ("title", "error", "interrupted", "source", "probes", "groups", "repeats")
 
-_LATER = {"held_out_steps": (), "held_out": (), "updates_per_point": 1.0}
+_LATER = {"held_out_steps": (), "held_out": (), "shuffled": (), "updates_per_point": 1.0}
 """Fields that the first records lacked, and what these mean by that; with this value they are not written."""
 
 
