@@ -18,7 +18,7 @@ USUAL_PACE = 1 / (1 - (USUAL.start_lr / USUAL.end_lr) ** (1 / (USUAL.num_iter - 
 """Sum of the learning rates of the usual sweep up to any one of them, over that one: 5.9, a geometric series."""
 
 SCATTER = 0.3
-"""Standard deviation of the exponent below from one training to another: 12 tuning trainings, 400 to 6400 updates."""
+"""Standard deviation of the exponent below from one training to another: 10 tuning trainings, 400 to 6400 updates."""
 
 TOLERANCE = 2.9
 """A learning rate this many times too high or too low is within 5 % of the best, in the median tuning training."""
