@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from lrfind.errors.fault import Fault
 from lrfind.errors.setting_names import Words
-from lrfind.records.values import Amount, Count, LearningRate, Loss, Natural, Number, Seed, Share, Text, is_lr
+from lrfind.records.values import Amount, Count, LearningRate, Loss, Natural, Number, Seed, Share, Text, Updates, is_lr
 
 
 class _Described:
@@ -75,6 +75,8 @@ class Sweep(_Described):
     loss is therefore first seen in `losses[i + 1]`."""
     stop_reason: StopReason
     """Why the sweep ended."""
+    updates_per_point: Updates | None = field(default=1.0, kw_only=True)
+    """Updates that each entry stands for: an epoch of them, for example, in a curve from elsewhere; null if unknown."""
 
 
 @dataclass(frozen=True)
