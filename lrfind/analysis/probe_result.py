@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from lrfind.analysis.learning import Learning
 from lrfind.analysis.overfitting import highest_lasting_lr, memorizes
 from lrfind.analysis.peak_lr import for_schedules, peak_lr
 from lrfind.analysis.probe_round import ProbeRound, rounds
@@ -116,7 +117,7 @@ of such suggestions that were within 5 % of the best in the tuning trainings of 
 schedules."""
 
 DOUBTFUL = 0.55
-"""That share where probes overfit, or the best one does clearly worse on held-out data."""
+"""That share where probes overfit, or the best one does clearly worse on held-out data, or has hardly begun to learn."""
 
 UNKNOWN_LENGTH = 0.8
 """The most that is claimed for a training of unknown length."""
@@ -125,7 +126,8 @@ UNKNOWN_LENGTH = 0.8
 def _confidence(probed: ProbeRound, vertex: float, analysis: Analysis, training: Training, *, overfits: bool) -> float:
     assert probed.best is not None
     best = probed.finished[probed.best]
-    if overfits or memorizes(best, probed.plateau - best.end_loss):
+    learns = probed.most_learned is Learning.INPUTS
+    if overfits or not learns or memorizes(best, probed.plateau - best.end_loss):
         return DOUBTFUL
     minimum = sweep_minimum(analysis)
     agrees = analysis.reason is None and minimum is not None and 1 / FAR <= vertex / minimum <= FAR
