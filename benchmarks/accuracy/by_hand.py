@@ -41,7 +41,7 @@ def final_loss(task: Task, seed: int, lr: float) -> float:
 
 def four_tries(task: Task, seed: int, usual_lr: float) -> float:
     """Return the best of four learning rates, a decade apart."""
-    lrs = [usual_lr * 10**decade for decade in DECADES]
+    lrs = [usual_lr * 10.0**decade for decade in DECADES]
     losses = [final_loss(task, seed, lr) for lr in lrs]
     return lrs[losses.index(min(losses))]
 

@@ -117,7 +117,7 @@ of such suggestions that were within 5 % of the best in the tuning trainings of 
 schedules."""
 
 DOUBTFUL = 0.55
-"""That share where probes overfit, or the best one does clearly worse on held-out data, or has hardly begun to learn."""
+"""That share where probes overfit, or the best does clearly worse on held-out data or has hardly begun to learn."""
 
 UNKNOWN_LENGTH = 0.8
 """The most that is claimed for a training of unknown length."""
