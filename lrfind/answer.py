@@ -140,13 +140,20 @@ def answer_of(result: Result) -> Answer:
     return Answer(**vars(result))
 
 
-def load(path: str | os.PathLike[str]) -> Answer:
+def load(path: str | os.PathLike[str], *, updates_per_point: float | None = None) -> Answer:
     """Read a record: what `Answer.save` or `lrfind run` wrote. A curve from elsewhere is read as by `lrfind analyze`.
+
+    Args:
+        path: The file.
+        updates_per_point: Updates that each point of a curve from elsewhere stands for, at least 1: those of an epoch,
+            for example. None takes them from its column of steps; without one a point is an update.
 
     Raises:
         RecordError: The file cannot be read, holds neither, or the records of several runs.
+        ConfigError: `updates_per_point` is below 1 or not finite.
     """
     from lrfind.analysis.recorded import result_of  # loads pydantic, which find_lr does without
 
     name = str(path)
-    return Answer(**vars(result_of(only(parse(read_text(name), name), name), name)))
+    content = only(parse(read_text(name), name), name)
+    return Answer(**vars(result_of(content, name, updates_per_point=updates_per_point)))

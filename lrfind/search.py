@@ -171,9 +171,8 @@ def _limits(workload: Workload, swept: int) -> ProbeLimits:
 
 def _training(workload: Workload) -> Training:
     settings = workload.settings
-    return Training(
-        settings.train.schedule, settings.train.steps, workload.update_size.normalized, settings.sweep.end_lr
-    )
+    size = workload.update_size
+    return Training(settings.train.schedule, settings.train.steps, size.normalized, settings.sweep.end_lr, size.shrinks)
 
 
 def _probe(workload: Workload, lr: float, steps: int, measured: Measurements, observer: Observer) -> Probe | None:
@@ -204,7 +203,7 @@ def one_probe(
     if looks and looks.error:
         text = f"No held-out loss: in evaluation mode the training step raised {type(looks.error).__name__}."
         workload.tell(Note(text), observer.on_note)
-    seen = (tuple(looks.at), tuple(looks.losses)) if looks else ((), ())
+    seen = (tuple(looks.at), tuple(looks.losses), looks.shuffled) if looks else ()
     return Probe(lr, steps, sweep.losses, sweep.stop_reason, *seen), error
 
 

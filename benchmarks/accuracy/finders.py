@@ -23,6 +23,7 @@ import torch
 from hydra.utils import get_class
 from rich.progress import Progress
 
+from accuracy import by_hand
 from accuracy.peers import PEERS, quiet
 from accuracy.tasks import TASKS, Task
 from lrfind.config.schema import Config
@@ -32,6 +33,8 @@ FILE = Path(__file__).parent / "results" / "picks.json"
 SEEDS = 5
 REFINED = "lrfind --refine"
 UNTOLD = "lrfind, length unknown"
+FOUR = "four learning rates, 75 steps each"
+OPTUNA = "Optuna, four trials of 75 steps"
 FOLK_SGD = 0.1
 FOLK_ADAPTIVE = 1e-3
 Pick = dict[str, Any]
@@ -54,12 +57,22 @@ def find_with_lrfind(task: Task, seed: int, name: str = "lrfind") -> dict[str, P
 
 def find_with_defaults(task: Task, seed: int) -> dict[str, Pick]:
     """Return what is used without any finder: the folk's learning rate, and the optimizer's own."""
-    optimizer = get_class(task.optimizer["_target_"])
-    own = inspect.signature(optimizer).parameters["lr"].default
+    own = inspect.signature(get_class(task.optimizer["_target_"])).parameters["lr"].default
     return {
-        "folk defaults": {"lr": FOLK_SGD if optimizer is torch.optim.SGD else FOLK_ADAPTIVE, "iterations": 0},
+        "folk defaults": {"lr": usual_lr(task), "iterations": 0},
         "PyTorch defaults": {"lr": float(own), "iterations": 0},
     }
+
+
+def usual_lr(task: Task) -> float:
+    """Return the learning rate that most people start with."""
+    return FOLK_SGD if get_class(task.optimizer["_target_"]) is torch.optim.SGD else FOLK_ADAPTIVE
+
+
+def find_by_hand(task: Task, seed: int) -> dict[str, Pick]:
+    """Return what four short trainings say, at learning rates from experience and at those of a sampler."""
+    found = {FOUR: by_hand.four_tries(task, seed, usual_lr(task)), OPTUNA: by_hand.optuna(task, seed)}
+    return {name: {"lr": _short(lr), "iterations": by_hand.TRAININGS * by_hand.STEPS} for name, lr in found.items()}
 
 
 def find_with_peer(package: str, task: Task, seed: int) -> dict[str, Pick]:
@@ -80,6 +93,7 @@ FINDERS: dict[str, tuple[str, ...]] = {
     REFINED: (REFINED,),
     UNTOLD: (UNTOLD,),
     "defaults": ("folk defaults", "PyTorch defaults"),
+    "by hand": (FOUR, OPTUNA),
     **{package: names for package, (_, names) in PEERS.items()},
 }
 """By what is run: the names that its suggestions go by."""
@@ -93,6 +107,7 @@ def find(finder: str, name: str) -> dict[str, dict[str, Pick]]:
         REFINED: partial(find_with_lrfind, name=REFINED),
         UNTOLD: partial(find_with_lrfind, name=UNTOLD),
         "defaults": find_with_defaults,
+        "by hand": find_by_hand,
     }
     found: dict[str, dict[str, Pick]] = {key: {} for key in FINDERS[finder]}
     for seed in range(SEEDS):
@@ -120,7 +135,7 @@ def save(picks: Picks) -> None:
 
 def versions() -> dict[str, str]:
     """Return the versions of the finders that are installed."""
-    packages = ("lrfind", "torch", "fastai", "torch-lr-finder", "pytorch-ignite", "lightning")
+    packages = ("lrfind", "torch", "optuna", "fastai", "torch-lr-finder", "pytorch-ignite", "lightning")
     there = {distribution.metadata["Name"] for distribution in importlib.metadata.distributions()}
     return {name: importlib.metadata.version(name) for name in packages if name in there}
 

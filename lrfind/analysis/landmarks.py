@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +78,7 @@ class Fit:
         residual: What smoothing left over, the explosion aside, shape `(n,)`.
         cautious: Smoothed loss plus one local standard deviation, shape `(n,)`. Where a high learning rate makes
             the loss ragged, its level alone can dip by luck; this does not.
+        jitter: Standard deviation from batch to batch around each learning rate, without any trend, shape `(n,)`.
         slope: Slope of the smoothed loss, per decade of learning rate, shape `(n,)`.
         error: Standard error of the plateau minus the smoothed loss, from the noise, shape `(n,)`.
     """
@@ -87,23 +89,58 @@ class Fit:
     smoothed: Array
     residual: Array
     cautious: Array
+    jitter: Array
     slope: Array
     error: Array
 
 
 def fit(curve: Curve) -> Fit:
     """Smooth `curve`, the explosion at its end clipped so that it cannot leak into the descent."""
-    points = plateau_points(curve)
-    plateau = float(np.median(curve.response[:points]))
-    noise = _noise(curve.response[: max(NOISE_POINTS, 2 * points)])
-    clipped = np.minimum(curve.response, _ceiling(curve.response, plateau, noise))
-    smoothed = curve.smoother.level @ clipped
+    return fit_all([curve])[0]
+
+
+def fit_all(curves: Sequence[Curve]) -> list[Fit]:
+    """Smooth curves of the same learning rates, with one smoother for all."""
+    smoother, log_lrs = curves[0].smoother, curves[0].log_lrs
+    points = plateau_points(curves[0])
+    plateaus = [float(np.median(curve.response[:points])) for curve in curves]
+    noises = [_noise(curve.response[: max(NOISE_POINTS, 2 * points)]) for curve in curves]
+    ceilings = [_ceiling(*each) for each in zip((curve.response for curve in curves), plateaus, noises, strict=True)]
+    clipped = np.minimum(np.stack([curve.response for curve in curves], axis=1), ceilings)
+    smoothed = smoother.level @ clipped
     residual = clipped - smoothed
-    local_noise = np.sqrt(curve.smoother.average @ residual**2)
-    slope = per_decade(curve.smoother.slope @ clipped, curve.log_lrs)
-    error = noise * np.sqrt(np.sum(curve.smoother.level**2, axis=1) + 1 / points) + ROUNDING * abs(plateau)
-    error += np.finfo(np.float64).tiny  # a loss that is 0 and stays there has no other scale
-    return Fit(curve, plateau, noise, smoothed, residual, smoothed + local_noise, slope, error)
+    cautious = smoothed + np.sqrt(smoother.average @ residual**2)
+    jitter = np.sqrt(smoother.average @ _second_differences(clipped) ** 2)
+    slope = per_decade((smoother.slope @ clipped).T, log_lrs).T
+    return [
+        Fit(
+            curve,
+            plateau=plateaus[index],
+            noise=noises[index],
+            smoothed=smoothed[:, index],
+            residual=residual[:, index],
+            cautious=cautious[:, index],
+            jitter=jitter[:, index],
+            slope=slope[:, index],
+            error=_error(smoother, plateaus[index], noises[index], points),
+        )
+        for index, curve in enumerate(curves)
+    ]
+
+
+def _second_differences(losses: Array) -> Array:
+    """Return those of each column, which have the variance of the noise and see no slope; 0 for fewer than 3 losses."""
+    if len(losses) < 3:
+        return np.zeros_like(losses)
+    inner = np.diff(losses, n=2, axis=0) / math.sqrt(6)
+    return np.concatenate((inner[:1], inner, inner[-1:]))
+
+
+def _error(smoother: Smoother, plateau: float, noise: float, points: int) -> Array:
+    """Return the standard error of the plateau minus the smoothed loss, shape `(n,)`."""
+    least = float(np.finfo(np.float64).tiny)  # a loss that is 0 and stays there has no other scale
+    error: Array = noise * np.sqrt(smoother.spread**2 + 1 / points) + ROUNDING * abs(plateau) + least
+    return error
 
 
 def plateau_points(curve: Curve) -> int:

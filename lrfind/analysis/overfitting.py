@@ -14,6 +14,9 @@ from lrfind.records.types import Probe
 CLEAR = 3.0
 """Standard deviations between successive looks that the held-out loss must rise by."""
 
+GAP = 0.1
+"""Share of what a probe has gained that its held-out loss may lie above its training loss."""
+
 LOOKS = 5
 """Fewer looks at the held-out loss do not show where it is lowest."""
 
@@ -47,11 +50,23 @@ def turning_point(probe: Probe) -> int | None:
     lowest = int(np.argmin(smoothed))
     if lowest >= len(level) - 2:
         return None
+    if smoothed[lowest] >= np.mean(probe.held_out[0]):
+        return None  # what it learns does not carry over to other data at all, so that no length of it is best
     last = len(level) - 2 + int(np.argmin(level[-2:]))  # a single spike is an unstable training, not an overfitting one
     rise = looks[last] - looks[lowest]
     if level[last] - smoothed[lowest] <= CLEAR * _scatter(level) or rise.mean() <= standard_error(rise):
         return None
     return probe.held_out_steps[1:][lowest]
+
+
+def memorizes(probe: Probe, gain: float) -> bool:
+    """Tell whether a probe has learned a good deal that does not hold for other data.
+
+    Args:
+        probe: Finished.
+        gain: By how much its training loss has fallen.
+    """
+    return bool(probe.held_out) and float(np.mean(probe.held_out[-1])) - probe.end_loss > GAP * gain
 
 
 def _scatter(level: Array) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lrfind.analysis.overfitting import highest_lasting_lr
+from lrfind.analysis.learning import Learning
+from lrfind.analysis.overfitting import highest_lasting_lr, memorizes
 from lrfind.analysis.peak_lr import for_schedules, peak_lr
 from lrfind.analysis.probe_round import ProbeRound, rounds
 from lrfind.analysis.probe_search import AROUND, sweep_minimum
@@ -44,16 +45,18 @@ class Training:
         normalized: Whether its optimizer makes updates of the same size for any gradient; None if unknown, as in a
             record of a former version.
         highest_lr: No probe went beyond it.
+        shrinks: The power of the steps made that its updates shrink with by themselves.
     """
 
     schedule: Schedule
     steps: int | None
     normalized: bool | None
     highest_lr: float
+    shrinks: float = 0.0
 
     def constant_lr(self, lr: float, steps: int) -> float:
         """Return the constant learning rate for this training from the best one for `steps` updates."""
-        drift = DRIFT_NORMALIZED if self.normalized else DRIFT_PROPORTIONAL
+        drift = max(0.0, DRIFT_NORMALIZED - self.shrinks) if self.normalized else DRIFT_PROPORTIONAL
         return lr * float(min(1.0, steps / (self.steps or LONG)) ** drift)
 
 
@@ -75,7 +78,8 @@ def analysis_of_probes(analysis: Analysis, probes: Sequence[Probe], training: Tr
     if not made:
         return analysis
     probed = next((each for each in reversed(made) if each.best is not None), made[-1])
-    if refusal := refusal_of_probes(probed, training.highest_lr):
+    turns = analysis.reason is None and sweep_minimum(analysis) is not None
+    if refusal := refusal_of_probes(probed, training.highest_lr, sweep_turns=turns):
         return no_suggestion(*refusal, analysis.smoothed, analysis.landmarks, analysis.candidates)
     vertex = probed.vertex
     assert vertex is not None  # no refusal
@@ -93,7 +97,7 @@ def analysis_of_probes(analysis: Analysis, probes: Sequence[Probe], training: Tr
         suggested_lr=lr,
         suggested_lrs=for_schedules(constant),
         safe_range=(lr / BELOW, lr * ABOVE),
-        confidence=_confidence(probed, training, overfits=overfits),
+        confidence=_confidence(probed, vertex, analysis, training, overfits=overfits),
         candidates=(*analysis.candidates, Candidate("probes", constant, _length(training, overfits=overfits))),
     )
 
@@ -104,23 +108,31 @@ def _length(training: Training, *, overfits: bool) -> str:
     return f"{how}, for a training of {known}"
 
 
-SHARES = {"surrounded": 0.8, "overfits": 0.7, "unknown length": 0.7, "far": 0.6, "lowest": 0.5}
-"""Confidence by what the probes show: the share of such suggestions that were within 5 % of the best in the tuning
-trainings of the accuracy benchmark, under both schedules. The least that applies counts."""
+REACHES = (2, 8)
+"""How many times longer than the probes a training may be that they reach well, or at least in part."""
 
-FAR_SHORTER = 8
-"""A training so many times as long as the probes is far from what they saw."""
+SHARES = {True: (0.95, 0.85, 0.7), False: (0.85, 0.7, 0.6)}
+"""Confidence by whether the minimum of the sweep agrees with the best probe, and by how far the probes reach: the share
+of such suggestions that were within 5 % of the best in the tuning trainings of the accuracy benchmark, under both
+schedules."""
+
+DOUBTFUL = 0.55
+"""That share where probes overfit, or the best does clearly worse on held-out data or has hardly begun to learn."""
+
+UNKNOWN_LENGTH = 0.8
+"""The most that is claimed for a training of unknown length."""
 
 
-def _confidence(probed: ProbeRound, training: Training, *, overfits: bool) -> float:
-    applies = {
-        "surrounded": True,
-        "overfits": overfits,
-        "unknown length": training.steps is None,
-        "far": (training.steps or LONG) > FAR_SHORTER * probed.steps,
-        "lowest": probed.is_lowest,
-    }
-    return min(SHARES[name] for name, holds in applies.items() if holds)
+def _confidence(probed: ProbeRound, vertex: float, analysis: Analysis, training: Training, *, overfits: bool) -> float:
+    assert probed.best is not None
+    best = probed.finished[probed.best]
+    learns = probed.most_learned is Learning.INPUTS
+    if overfits or not learns or memorizes(best, probed.plateau - best.end_loss):
+        return DOUBTFUL
+    minimum = sweep_minimum(analysis)
+    agrees = analysis.reason is None and minimum is not None and 1 / FAR <= vertex / minimum <= FAR
+    reach = sum((training.steps or LONG) > times * probed.steps for times in REACHES)
+    return min(SHARES[agrees][reach], UNKNOWN_LENGTH if training.steps is None else 1.0)
 
 
 def _finding(probed: ProbeRound, vertex: float, analysis: Analysis, *, overfits: bool) -> str:

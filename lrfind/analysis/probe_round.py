@@ -15,7 +15,8 @@ from functools import cached_property
 import numpy as np
 
 from lrfind.analysis.landmarks import PLATEAU_SHARE, SIGNIFICANT
-from lrfind.analysis.scatter import standard_error, typical_size
+from lrfind.analysis.learning import Learning, generalizes, importance, learning
+from lrfind.analysis.scatter import standard_error
 from lrfind.analysis.smoothing import Array
 from lrfind.records.types import Landmarks, Probe
 
@@ -26,14 +27,8 @@ MADE_UP = 0.1
 """Share of what the best probe gains in its second half that a lower learning rate may lag behind. It makes that up in
 a training which is not much longer, and is safer."""
 
-FEWEST = 4
-"""Held-out batches of which a median says something."""
-
-MEDIAN_ERROR = 1.25
-"""Standard error of the median of normal values, over that of their mean."""
-
 SAME = 1e-6
-"""Decades below which two learning rates are the same."""
+"""Decades below which two learning rates are the same, and the share by which rounding may part two that are."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +59,23 @@ class ProbeRound:
 
     @cached_property
     def finished(self) -> dict[float, Probe]:
-        """The probes that did not blow up, by learning rate, the lowest first."""
-        return {probe.lr: probe for probe in sorted(self.probes, key=_lr) if math.isfinite(probe.end_loss)}
+        """The probes that did not blow up, by learning rate, the lowest first: none ends clearly above its start."""
+        highest = self.plateau + SIGNIFICANT * self._error
+        return {probe.lr: probe for probe in sorted(self.probes, key=_lr) if probe.end_loss <= highest}
 
     @cached_property
     def best(self) -> float | None:
         """The learning rate of the best probe; None if all blew up.
 
         It is the lowest of those that do as well as the one with the lowest loss on the mini-batches trained with, but
-        none whose held-out loss lies clearly above that of another. If any has learned something, the others are out.
+        none whose held-out loss lies clearly above that of another. Those that have learned less are out. Where no more
+        than a trace has been learned, which the loss does not show yet, the one that has most of it is the best.
         """
         if not self.finished:
             return None
-        rivals = {lr: probe for lr, probe in self.finished.items() if self._has_learned(probe)} or self.finished
+        rivals = {lr: probe for lr, probe in self.finished.items() if self.learned[lr] is self.most_learned}
+        if self.most_learned is Learning.TRACE:
+            return max(rivals, key=lambda lr: importance(rivals[lr])[0])
         lowest = min(rivals.values(), key=lambda probe: probe.end_loss)
         best = min(lr for lr, probe in rivals.items() if lr <= lowest.lr and self._as_good(probe, lowest))
         return min(best, _highest_that_generalizes(rivals))
@@ -85,7 +84,7 @@ class ProbeRound:
         behind = self._ends(probe) - self._ends(lowest)
         middle = np.array(lowest.losses[self.steps // 2 - self.counted // 2 :][: self.counted])
         gain = float(middle.mean()) - lowest.end_loss
-        return float(behind.mean()) <= max(standard_error(behind), MADE_UP * gain)
+        return float(behind.mean()) <= (1 + SAME) * max(standard_error(behind), MADE_UP * gain)
 
     def _ends(self, probe: Probe) -> Array:
         return np.array(probe.losses[-self.counted :])
@@ -102,19 +101,22 @@ class ProbeRound:
 
     @property
     def descends(self) -> bool:
-        """Whether a probe has learned something."""
-        return any(map(self._has_learned, self.finished.values()))
+        """Whether a probe has learned something for sure."""
+        if self.most_learned is Learning.TRACE and self.best is not None:
+            return importance(self.finished[self.best])[1] >= SIGNIFICANT
+        return self.most_learned >= Learning.FALLING
 
-    def _has_learned(self, probe: Probe) -> bool:
-        return self.plateau - probe.end_loss >= SIGNIFICANT * self._error or _falls(probe.held_out)
+    @cached_property
+    def learned(self) -> dict[float, Learning]:
+        """What each finished probe has learned, by learning rate."""
+        return {
+            lr: learning(probe, (self.plateau - probe.end_loss) / self._error) for lr, probe in self.finished.items()
+        }
 
     @property
-    def highest_still(self) -> float | None:
-        """The highest learning rate at which the loss did not rise; None if it rose at all."""
-        still = [
-            lr for lr, probe in self.finished.items() if probe.end_loss <= self.plateau + SIGNIFICANT * self._error
-        ]
-        return max(still, default=None)
+    def most_learned(self) -> Learning:
+        """What the best of them have learned."""
+        return max(self.learned.values(), default=Learning.NOTHING)
 
     @property
     def _error(self) -> float:
@@ -175,25 +177,8 @@ def _highest_that_generalizes(probes: Mapping[float, Probe]) -> float:
     """Return the highest learning rate whose held-out loss is no more than chance above the lowest of them."""
     held_out = {lr: np.array(probe.held_out[-1]) for lr, probe in probes.items() if probe.held_out}
     held_out = {lr: losses for lr, losses in held_out.items() if np.isfinite(losses).all()}
-    if not held_out:
+    if not any(generalizes(probes[lr]) for lr in held_out):
         return math.inf
     lowest = min(held_out.values(), key=np.mean)
     above = {lr: losses - lowest for lr, losses in held_out.items()}
     return max(lr for lr, excess in above.items() if excess.mean() <= standard_error(excess))
-
-
-def _falls(held_out: Sequence[Sequence[float]]) -> bool:
-    """Tell whether the held-out loss falls from its start, by more than chance and by half of what batches differ by.
-
-    A network that learns nothing but how frequent the classes are falls, too, by the same little on every batch.
-    Medians count, so that a few wild targets decide nothing.
-    """
-    if len(held_out) < 2 or len(held_out[0]) < FEWEST:
-        return False
-    start, later = np.array(held_out[0]), [np.array(look) for look in held_out[1:] if np.isfinite(look).all()]
-    fall = start - min(later, key=np.mean, default=start)  # it may have risen again
-    if not np.isfinite(fall).all():
-        return False
-    median = float(np.median(fall))
-    error = MEDIAN_ERROR * typical_size(fall - median) / math.sqrt(len(fall))
-    return median > 0 and median >= max(SIGNIFICANT * error, typical_size(start - np.median(start)) / 2)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lrfind.analysis.landmarks import MARGIN, SIGNIFICANT
+from lrfind.analysis.learning import Learning
 from lrfind.analysis.probe_round import COARSE, ProbeRound, rounds
-from lrfind.records.types import Analysis, Probe, Refusal
+from lrfind.records.types import Analysis, Landmarks, Probe, Refusal
 
 AROUND = 3
 """Probes of a round that suffice where the sweep has pointed to the best: it, and a neighbour on either side."""
@@ -74,12 +75,13 @@ def next_probe(analysis: Analysis, probes: Sequence[Probe], limits: ProbeLimits)
         steps = limits.steps or limits.length(_first_share(left, limits.first_round))
         return (start, steps) if SHORTEST <= steps <= left else None
     latest = rounds(probes, landmarks, len(analysis.smoothed))[-1]
-    if left >= latest.steps and (lr := _next_lr(latest, limits)) is not None:
+    if left >= latest.steps and (lr := _next_lr(latest, limits, landmarks)) is not None:
         return lr, latest.steps
     longer = limits.length(left)
     if longer < LONGER * latest.steps:
         return None
-    centre = latest.best if latest.descends else latest.highest_still
+    nothing = latest.most_learned is Learning.NOTHING
+    centre = max(latest.finished, default=None) if nothing else latest.best
     return (centre, longer) if centre is not None else None
 
 
@@ -88,15 +90,23 @@ def _first_share(left: int, first_round: int) -> int:
     return left if left < (1 + LONGER) * first_round else first_round
 
 
-def _next_lr(latest: ProbeRound, limits: ProbeLimits) -> float | None:
-    """Return the learning rate that the round lacks, the lower neighbour first: it is the safer one."""
+def _next_lr(latest: ProbeRound, limits: ProbeLimits, landmarks: Landmarks) -> float | None:
+    """Return the learning rate that the round lacks.
+
+    The lower neighbour comes first, as it is the safer one; but where no probe has learned more than a trace, the upper
+    one does, as it learns faster.
+    """
     if len(latest.probes) >= limits.max_probes:
         return None
-    if latest.best is None:
-        return min(probe.lr for probe in latest.probes) / 10**COARSE
-    if len(latest.finished) >= STILL and not latest.descends:
+    lowest = min(probe.lr for probe in latest.probes)
+    if latest.most_learned is Learning.CONSTANT and landmarks.descent_end_lr < lowest / 10**COARSE:
+        return landmarks.descent_end_lr  # the network died at the first updates: back to where the sweep fell
+    if latest.best is None or latest.most_learned is Learning.CONSTANT:
+        return lowest / 10 ** (COARSE * len(latest.probes))
+    if len(latest.finished) >= STILL and latest.most_learned is Learning.NOTHING:
         return None
-    return latest.neighbour(-COARSE, limits.highest_lr) or latest.neighbour(COARSE, limits.highest_lr)
+    sides = (COARSE, -COARSE) if latest.most_learned is Learning.TRACE else (-COARSE, COARSE)
+    return latest.neighbour(sides[0], limits.highest_lr) or latest.neighbour(sides[1], limits.highest_lr)
 
 
 def starting_lr(analysis: Analysis, limits: ProbeLimits) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
@@ -9,7 +10,7 @@ from typing import Any, get_args
 import lrfind
 from lrfind.analysis.probe_result import Training, analysis_of_probes
 from lrfind.analysis.suggest import analyze
-from lrfind.errors import CONFIG, PYTHON, Fault, RecordError
+from lrfind.errors import CONFIG, PYTHON, ConfigError, Fault, RecordError
 from lrfind.records.document import AS_WRITTEN
 from lrfind.records.external import Tool, to_sweep
 from lrfind.records.json_format import to_result
@@ -18,7 +19,14 @@ from lrfind.records.types import Analysis, Result
 from lrfind.settings import Method, Schedule
 
 
-def result_of(content: Content, source: str, tool: Tool | None = None, *, after_update: bool = False) -> Result:
+def result_of(
+    content: Content,
+    source: str,
+    tool: Tool | None = None,
+    *,
+    after_update: bool = False,
+    updates_per_point: float | None = None,
+) -> Result:
     """Return what a file holds: a record of lrfind as it is, or a curve of another tool, analyzed for the first time.
 
     Args:
@@ -26,13 +34,22 @@ def result_of(content: Content, source: str, tool: Tool | None = None, *, after_
         source: Name of the file, which a curve of another tool takes as its title.
         tool: As of `lrfind.records.external.to_sweep`, for a curve of another tool.
         after_update: As there.
+        updates_per_point: As there; a record is read again with it.
 
     Raises:
         RecordError: It holds neither.
+        ConfigError: `updates_per_point` is below 1 or not finite.
     """
+    if updates_per_point is not None and not 1 <= updates_per_point < math.inf:
+        fault = Fault("updates_per_point", expected="a finite number of at least 1", got=f"{updates_per_point:g}")
+        raise ConfigError(source, [fault])
     if tool is None and not after_update and is_record(content):
-        return to_result(content, source)
-    sweep = to_sweep(content, source, tool, after_update=after_update)
+        result = to_result(content, source)
+        if updates_per_point is None:
+            return result
+        sweeps = tuple(replace(sweep, updates_per_point=updates_per_point) for sweep in result.sweeps)
+        return reanalyze(replace(result, sweeps=sweeps))
+    sweep = to_sweep(content, source, tool, after_update=after_update, updates_per_point=updates_per_point)
     analysis = analyze(sweep).in_words(CONFIG)
     return Result(
         sweeps=(sweep,),
@@ -102,6 +119,7 @@ def _with_probes(analysis: Analysis, result: Result, schedule: Schedule) -> Anal
         steps=_section(settings, "train").get("steps"),
         normalized=result.environment.get("normalized_updates"),
         highest_lr=float(_section(settings, "sweep").get("end_lr", result.sweep.lrs[-1])),
+        shrinks=result.environment.get("updates_shrink") or 0.0,
     )
     return analysis_of_probes(analysis, result.probes, training)
 

@@ -7,7 +7,9 @@ import math
 import numpy as np
 
 from lrfind.analysis.landmarks import SIGNIFICANT, Fit, plateau_points
+from lrfind.analysis.learning import Learning
 from lrfind.analysis.probe_round import SAME, ProbeRound
+from lrfind.analysis.reading import Reading
 from lrfind.records.types import Analysis, Candidate, Landmarks, Refusal, Status, StopReason, Sweep
 
 MIN_POINTS = 10
@@ -74,8 +76,9 @@ def _diverged_at_once(sweep: Sweep) -> tuple[Refusal, str]:
     )
 
 
-def refusal_of_sweep(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> tuple[Refusal, str] | None:
+def refusal_of_sweep(sweep: Sweep, reading: Reading) -> tuple[Refusal, str] | None:
     """Return why this curve gives no learning rate, with what to change; None if it gives one."""
+    fitted, landmarks = reading.whole, reading.landmarks
     if _is_flat(fitted):
         return Refusal.FLAT, (
             f"The loss stays at {fitted.plateau:.4g} at every learning rate: raise $end_lr, or check that the loss "
@@ -95,12 +98,13 @@ def refusal_of_sweep(sweep: Sweep, fitted: Fit, landmarks: Landmarks) -> tuple[R
             f"No descent stands out from the noise between batches (standard deviation {fitted.noise:.3g}): "
             "raise $max_iter, or use larger batches."
         )
-    if landmarks.steepest_lr <= 10 ** fitted.curve.log_lrs[plateau_points(fitted.curve) - 1]:
+    if not reading.shows_plateau and reading.rise_lr is None:
         return Refusal.NO_PLATEAU, (
-            f"The loss falls from the first learning rate ({sweep.lrs[0]:.3g}) on, so the sweep does not show where "
-            f"the descent begins: lower $start_lr, for example to {sweep.lrs[0] / 100:.0e}."
+            f"The loss falls from the first learning rate ({sweep.lrs[0]:.3g}) on and never rises again, so the sweep "
+            f"shows neither where the descent begins nor what is too high: lower $start_lr, for example to "
+            f"{sweep.lrs[0] / 100:.0e}, and raise $end_lr."
         )
-    if _still_descending(sweep, fitted, landmarks):
+    if reading.valleys.hump is None and _still_descending(sweep, fitted, landmarks):
         fix = "raise $end_lr" if sweep.stop_reason is StopReason.COMPLETED else _to_the_end(sweep)
         return Refusal.STILL_DESCENDING, (
             f"The loss is still falling at the last learning rate ({sweep.lrs[-1]:.3g}), so the best one lies beyond: "
@@ -149,19 +153,31 @@ def unsure(sure: float) -> str:
     )
 
 
-def refusal_of_probes(probed: ProbeRound, highest_lr: float) -> tuple[Refusal, str] | None:
-    """Return why the probes give no learning rate, with what to change; None if they give one."""
+def refusal_of_probes(probed: ProbeRound, highest_lr: float, *, sweep_turns: bool) -> tuple[Refusal, str] | None:
+    """Return why the probes give no learning rate, with what to change; None if they give one.
+
+    Args:
+        probed: The longest round.
+        highest_lr: No probe went beyond it.
+        sweep_turns: Whether the sweep has its minimum before its end, so that the best lies about there.
+    """
     if probed.best is None:
         return Refusal.UNSURE, (
             f"All {len(probed.probes)} probes of {probed.steps} steps blew up, down to a learning rate of "
             f"{min(probe.lr for probe in probed.probes):.3g}: raise $max_probes, or lower $start_lr and $end_lr."
+        )
+    if not probed.descends and probed.most_learned > Learning.NOTHING:
+        return Refusal.NOISE, (
+            f"After probes of {probed.steps} steps the predictions do not depend on the inputs: the loss falls only as "
+            "far as a constant prediction takes it. Raise $budget, lower $start_lr, or check the scale of the "
+            "inputs, the initial weights and the labels."
         )
     if not probed.descends:
         return Refusal.NOISE, (
             "No descent stands out from the noise between batches, neither in the sweep nor in probes of "
             f"{probed.steps} steps: raise $budget, use larger batches, or check that the data can be learned."
         )
-    if probed.is_highest and probed.best >= highest_lr * (1 - SAME):
+    if not sweep_turns and probed.is_highest and probed.best >= highest_lr * (1 - SAME):
         return Refusal.STILL_DESCENDING, (
             f"Of {len(probed.probes)} probes of {probed.steps} steps the one at the highest learning rate "
             f"({highest_lr:.3g}) does best, so the best learning rate lies beyond: raise $end_lr."

@@ -33,12 +33,14 @@ class Smoother:
         level: Weights that give the fitted values, shape `(n, n)`.
         slope: Weights that give the fitted slopes per step, shape `(n, n)`.
         average: Weights of the plain kernel mean, which never leaves the range of its values, shape `(n, n)`.
+        spread: Standard deviation of a fitted value where that of a single one is 1, shape `(n,)`.
         bandwidth: Standard deviation of the kernel, in steps.
     """
 
     level: Array
     slope: Array
     average: Array
+    spread: Array
     bandwidth: float
 
 
@@ -57,10 +59,12 @@ def smoother(log_lrs: Array) -> Smoother:
     weight = np.exp(-0.5 * (offset / bandwidth) ** 2)
     s0, s1, s2 = (np.sum(weight * offset**k, axis=1, keepdims=True) for k in range(3))
     determinant = s0 * s2 - s1**2
+    level = weight * (s2 - s1 * offset) / determinant
     return Smoother(
-        level=weight * (s2 - s1 * offset) / determinant,
+        level=level,
         slope=weight * (s0 * offset - s1) / determinant,
         average=weight / s0,
+        spread=np.sqrt(np.einsum("ij,ij->i", level, level)),
         bandwidth=bandwidth,
     )
 

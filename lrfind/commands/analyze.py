@@ -40,6 +40,15 @@ def analyze(
     after_update: Annotated[
         bool, typer.Option("--after-update", help="Each loss was measured after the update at its LR.")
     ] = False,
+    updates_per_point: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Updates that a row stands for: of an epoch, its batches. Default: by its column step, or 1.",
+            show_default=False,
+        ),
+    ] = None,
     form: Annotated[Format, typer.Option("--format", help="What to print to stdout.")] = "text",
     as_json: Json = False,
     out: RecordFolder = None,
@@ -53,7 +62,9 @@ def analyze(
 
     RECORD is what `lrfind run` wrote, or lr and loss from anywhere: a CSV with these columns, the history of
     torch-lr-finder or Ignite, the results of Lightning's lr_find as JSON. The loss beside a learning rate is taken as
-    measured before its update, as in a training loop. Nothing is written without --out or --plot.
+    measured before its update, as in a training loop. A row that stands for more than one update, such as an epoch,
+    shows the descent at a lower learning rate; --updates-per-point makes up for it. Nothing is written without --out
+    or --plot.
 
     Exit codes: 0 an LR is suggested, 2 the curve cannot be read, 3 no LR can be trusted.
 
@@ -62,6 +73,7 @@ def analyze(
     - `lrfind analyze digits.lrfind.json --schedule onecycle`
     - `lrfind analyze history.csv --format lr`
     - `lrfind analyze history.json --from torch-lr-finder --plot png`
+    - `lrfind analyze epochs.csv --updates-per-point 500`
     - `lrfind run configs/digits.yaml --json | lrfind analyze - --method valley`
     """
     if schema:
@@ -72,7 +84,7 @@ def analyze(
         raise ConfigError("lrfind analyze", [Fault("RECORD", expected="a file or - for stdin", got="nothing")])
 
     form = one_format(record, form, as_json=as_json)
-    source = load(record, tool, after_update=after_update)
+    source = load(record, tool, after_update=after_update, updates_per_point=updates_per_point)
     result = reanalyze(source.result, method, schedule)
     files: list[Path] = []
     fault = None

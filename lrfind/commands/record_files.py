@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from lrfind.analysis.recorded import result_of
 from lrfind.errors import ConfigError, Fault
@@ -32,13 +33,13 @@ class RecordFile:
     folder: Path
 
 
-def load(place: str, tool: Tool | None = None, *, after_update: bool = False) -> RecordFile:
+def load(place: str, tool: Tool | None = None, **how: Any) -> RecordFile:
     """Read the record or curve at `place`.
 
     The arguments and errors beyond `place` are those of `lrfind.analysis.recorded.result_of`.
     """
     path, contents = _read(place)
-    return _record_file(only(contents, str(path)), path, place, tool, after_update=after_update)
+    return _record_file(only(contents, str(path)), path, place, tool, **how)
 
 
 def load_all(places: Sequence[str]) -> list[RecordFile]:
@@ -71,9 +72,7 @@ def _read(place: str) -> tuple[Path, list[Content]]:
     return path, parse(read_text(str(path), sys.stdin.buffer if place == STDIN else None), str(path))
 
 
-def _record_file(
-    content: Content, path: Path, place: str, tool: Tool | None = None, *, after_update: bool = False
-) -> RecordFile:
-    result = result_of(content, path.name, tool, after_update=after_update)
+def _record_file(content: Content, path: Path, place: str, tool: Tool | None = None, **how: Any) -> RecordFile:
+    result = result_of(content, path.name, tool, **how)
     name = path.name.removesuffix(".json").removesuffix(".lrfind") if path.suffix == ".json" else path.stem
     return RecordFile(result, name, Path() if place == STDIN else path.parent)

@@ -64,6 +64,7 @@ class Words:
 CONFIG = Words(
     phrases={
         "loss": "loss",
+        "updates_per_point": "--updates-per-point",
         "loader": "data",
         "batch_size": "data.batch_size",
         "no_workers": "data.num_workers=0",
@@ -80,6 +81,7 @@ PYTHON = Words(
     names={**{key: name for name, key in KEYS.items()}, "loss": "loss_fn", "data": "loader"},
     phrases={
         "loss": "loss_fn",
+        "updates_per_point": "updates_per_point",
         "loader": "loader",
         "batch_size": "the batch size",
         "no_workers": "a loader with num_workers=0",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from lrfind.errors import Fault, MisfitError, RecordError, short
 from lrfind.records.read import Content
@@ -28,11 +29,27 @@ _LOSS_NAMES = (
     *("loss", "losses", "train_loss", "training_loss", "loss_train", "loss_step", "train_loss_step"),
     *("batch_loss", "train_batch_loss", "raw_loss"),
 )
+_STEP_NAMES = ("step", "global_step", "trainer_global_step", "iteration", "num_updates")
 _BEGINS = 5
 """Losses whose median is the level at the start."""
 
 
-def to_sweep(content: Content, source: str, tool: Tool | None = None, *, after_update: bool = False) -> Sweep:
+class _Point(NamedTuple):
+    """A row of a curve; `step` is NaN without a number of updates."""
+
+    lr: float
+    loss: float
+    step: float
+
+
+def to_sweep(
+    content: Content,
+    source: str,
+    tool: Tool | None = None,
+    *,
+    after_update: bool = False,
+    updates_per_point: float | None = None,
+) -> Sweep:
     """Return the curve that a file holds.
 
     Args:
@@ -41,32 +58,38 @@ def to_sweep(content: Content, source: str, tool: Tool | None = None, *, after_u
         tool: The finder that wrote it, whose running average of the losses is undone; None for raw losses.
         after_update: Whether the loss beside a learning rate was measured after the update at it, as on held-out
             data; if not, before it, as the loss of a training step is.
+        updates_per_point: Updates that each row stands for, such as the batches of an epoch. None takes them from a
+            column of steps; a finder makes one.
 
     Raises:
         RecordError: It holds no such curve.
     """
     try:
         points = _points(content)
-        lrs, losses = [lr for lr, _ in points], [loss for _, loss in points]
+        lrs, losses = [point.lr for point in points], [point.loss for point in points]
         if len(lrs) < 2:
             raise MisfitError(Fault(expected="rows of lr and loss", got=f"{len(lrs)} of them"))
         if fault := not_rising(lrs):
             raise MisfitError(fault)
     except MisfitError as misfit:
         raise RecordError(misfit.fault, source=source) from misfit
+    updates = updates_per_point or (1.0 if tool else _updates(points))
     if tool is not None:
         losses = _raw(losses, tool)
     losses = _until_not_finite(losses)
-    lrs, losses = _thinned(lrs[: len(losses)], losses)
+    size = math.ceil(len(losses) / MOST_POINTS)
+    lrs, losses = _thinned(lrs[: len(losses)], losses, size)
+    if size > 1:
+        updates = size * (updates or 1.0)
     if after_update:
         # Each loss moves one step on, to the update that follows it. The loss before the first update is not known;
         # the nearest to it is the one after it, at the lowest learning rate.
         step = lrs[-1] / lrs[-2] if len(lrs) > 1 else 1.0
         lrs, losses = [*lrs, lrs[-1] * step], [losses[0], *losses]
-    return Sweep(0, tuple(lrs), tuple(losses), _stop_reason(losses))
+    return Sweep(0, tuple(lrs), tuple(losses), _stop_reason(losses), updates_per_point=updates)
 
 
-def _points(content: Content) -> list[tuple[float, float]]:
+def _points(content: Content) -> list[_Point]:
     """Return the learning rates and losses in a table, or in JSON: two lists, objects, or pairs."""
     if isinstance(content, str):
         return _of_table(content)
@@ -74,26 +97,28 @@ def _points(content: Content) -> list[tuple[float, float]]:
         return _of_lists(content)
     rows = content if isinstance(content, list) else []
     if rows and all(isinstance(row, Mapping) for row in rows):
-        lr, loss = _names(list(dict.fromkeys(key for row in rows for key in row)))
-        return _numbers(((row[lr], row[loss]) for row in rows if lr in row and loss in row), "entry {}", first=0)
+        lr, loss, *step = _names(list(dict.fromkeys(key for row in rows for key in row)))
+        whole = (row for row in rows if lr in row and loss in row)
+        return _numbers(([row[lr], row[loss], *map(row.get, step)] for row in whole), "entry {}", first=0)
     if rows and all(isinstance(row, list) and len(row) == 2 for row in rows):
         return _numbers(rows, "entry {}", first=0)
     expected = 'a record of lrfind, or {"lr": [...], "loss": [...]}'
     raise MisfitError(Fault(expected=expected, got="other JSON", fix="name the record, CONFIG.lrfind.json"))
 
 
-def _of_lists(document: Mapping[str, Any]) -> list[tuple[float, float]]:
-    lr, loss = _names(list(document))
+def _of_lists(document: Mapping[str, Any]) -> list[_Point]:
+    lr, loss, *step = _names(list(document))
     lrs, losses = document[lr], document[loss]
     if not (isinstance(lrs, list) and isinstance(losses, list)):
         raise MisfitError(Fault(f"{lr}, {loss}", expected="a list of numbers each", got="one value"))
     if len(lrs) != len(losses):
         got = f"{len(lrs)} of {lr} and {len(losses)} of {loss}"
         raise MisfitError(Fault(expected="as many learning rates as losses", got=got))
-    return _numbers(zip(lrs, losses, strict=True), "entry {}", first=0)
+    steps = [document[name] for name in step if isinstance(document[name], list) and len(document[name]) == len(lrs)]
+    return _numbers(zip(lrs, losses, *steps, strict=True), "entry {}", first=0)
 
 
-def _of_table(text: str) -> list[tuple[float, float]]:
+def _of_table(text: str) -> list[_Point]:
     if not text.strip():
         expected, fix = "a record or a table of lr and loss", "run again the command that was to fill it"
         raise MisfitError(Fault(expected=expected, got="an empty file", fix=fix))
@@ -115,14 +140,15 @@ def _of_table(text: str) -> list[tuple[float, float]]:
         has_header = True
     if not has_header:
         return _numbers([header, *body], "row {}")
-    lr, loss = (header.index(name) for name in _names(header))
+    lr, loss, *step = [header.index(name) for name in _names(header)]
     # A logger may write the two in rows of their own; a row that lacks one of them is no point of the curve.
-    points = [(row[lr], row[loss]) for row in body if len(row) > max(lr, loss) and row[lr] and row[loss]]
-    return _numbers(points, "row {} of the numbers")
+    points = [row for row in body if len(row) > max(lr, loss) and row[lr] and row[loss]]
+    cells = ([row[lr], row[loss], *[row[column] for column in step if column < len(row)]] for row in points)
+    return _numbers(cells, "row {} of the numbers")
 
 
-def _names(names: Sequence[Any]) -> tuple[str, str]:
-    """Return the names of the columns of learning rates and losses."""
+def _names(names: Sequence[Any]) -> list[str]:
+    """Return the names of the columns of learning rates and losses, and of steps, if there is one."""
     plain = {re.sub(r"[^a-z0-9]+", "_", str(name).lower()).strip("_"): str(name) for name in reversed(names)}
     lr = next((plain[name] for name in _LR_NAMES if name in plain), None)
     lr = lr or next((plain[name] for name in plain if name.startswith("lr_")), None)  # such as lr-Adam
@@ -133,33 +159,47 @@ def _names(names: Sequence[Any]) -> tuple[str, str]:
         expected, got = "a record of lrfind, or columns lr and loss", f"no {missing} among {got or 'none'}"
         fix = "rename the columns, or name the record, CONFIG.lrfind.json"
         raise MisfitError(Fault(expected=expected, got=got, fix=fix))
-    return lr, loss
+    return [lr, loss, *[plain[name] for name in _STEP_NAMES if name in plain][:1]]
 
 
-def _numbers(pairs: Iterable[Sequence[Any]], place: str, first: int = 1) -> list[tuple[float, float]]:
-    """Return pairs of a learning rate and a loss as numbers; a loss of null is one that is not finite.
+def _numbers(rows: Iterable[Sequence[Any]], place: str, first: int = 1) -> list[_Point]:
+    """Return a learning rate, a loss and perhaps a step in numbers; a loss of null is one that is not finite.
 
     Args:
-        pairs: As they were read.
-        place: Names a pair in a message, by its number in place of `{}`.
-        first: Number of the first pair.
+        rows: As they were read.
+        place: Names a row in a message, by its number in place of `{}`.
+        first: Number of the first row.
     """
     points = []
-    for number, (lr, loss) in enumerate(pairs, first):
+    for number, (lr, loss, *step) in enumerate(rows, first):
         try:
-            points.append((float(lr), math.nan if loss is None else float(loss)))
+            points.append(_Point(float(lr), math.nan if loss is None else float(loss), _step(step)))
         except (TypeError, ValueError, OverflowError):
             got = f"lr={short(lr)} and loss={short(loss)}"
             raise MisfitError(Fault(place.format(number), expected="two numbers", got=got)) from None
     return points
 
 
+def _step(cells: Sequence[Any]) -> float:
+    """Return the step of a row; NaN if it has none."""
+    try:
+        return float(cells[0])
+    except (IndexError, TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _updates(points: Sequence[_Point]) -> float | None:
+    """Return how many updates lie between two points, as the median; None where no column of steps tells."""
+    spans = [after.step - before.step for before, after in itertools.pairwise(points)]
+    return statistics.median(spans) if spans and min(spans) >= 1 and math.isfinite(sum(spans)) else None
+
+
 def _raw(losses: Sequence[float], tool: Tool) -> list[float]:
     """Return the losses whose running average `losses` is: `a_i = k a_(i-1) + (1 - k) l_i`, solved for `l_i`."""
     keep = SMOOTHING[tool]
     averages = list(losses)
-    if tool == "lightning":  # a_i / (1 - k^(i + 1)) was written, with a_(-1) = 0
-        averages = [loss * (1 - keep ** (index + 1)) for index, loss in enumerate(losses)]
+    if tool == "lightning":  # a_i / (1 - k^(i + 2)) was written, with a_(-1) = 0
+        averages = [loss * (1 - keep ** (index + 2)) for index, loss in enumerate(losses)]
     before = [0.0 if tool == "lightning" else averages[0], *averages]
     return [(after - keep * last) / (1 - keep) for last, after in zip(before, averages, strict=False)]
 
@@ -173,8 +213,8 @@ def _until_not_finite(losses: Sequence[float]) -> list[float]:
     return [*losses[:end], *([math.nan] if end < len(losses) else [])]
 
 
-def _thinned(lrs: list[float], losses: list[float]) -> tuple[list[float], list[float]]:
-    size = math.ceil(len(lrs) / MOST_POINTS)
+def _thinned(lrs: list[float], losses: list[float], size: int) -> tuple[list[float], list[float]]:
+    """Return the means of `size` points each."""
     if size == 1:
         return lrs, losses
     parts = [slice(start, start + size) for start in range(0, len(lrs), size)]

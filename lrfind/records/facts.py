@@ -16,10 +16,13 @@ class UpdateSize:
             such updates, SGD does not. None if unknown.
         replacing_lr: The learning rate at which one update is as large as the weights. What a network is then worth is
             settled by chance, whatever its loss. None unless `normalized`.
+        shrinks: The power of the steps made that updates shrink with, without the gradient doing so: 1/2 for Adagrad,
+            which divides by the root of the sum of all squared gradients, and about 0 for most others.
     """
 
     normalized: bool | None = None
     replacing_lr: float | None = None
+    shrinks: float = 0.0
 
 
 UNKNOWN_SIZE = UpdateSize()

@@ -12,21 +12,21 @@ import json
 import math
 from typing import Any
 
-from lrfind.records.document import SCHEMA, Record, read_record
+from lrfind.records.document import SCHEMA, Record, SweepEntry, read_record
 from lrfind.records.types import Analysis, Result, Sweep
 
 _OF_ANALYSIS = [field.name for field in dataclasses.fields(Analysis) if field.name != "smoothed"]
 _OF_SWEEP = [field.name for field in dataclasses.fields(Sweep)]
 _OF_RESULT = ("title", "error", "interrupted", "source", "probes", "groups", "repeats", "script")
 
-_LATER = ("held_out_steps", "held_out")
-"""Fields that the first records lacked; without a value they are not written."""
+_LATER = {"held_out_steps": (), "held_out": (), "shuffled": (), "updates_per_point": 1.0}
+"""Fields that the first records lacked, and what these mean by that; with this value they are not written."""
 
 
 def to_json(result: Result, *, line: bool = False) -> str:
     """Return the JSON document of a result as text, on request in one line; the same result gives the same text."""
     sweeps = [
-        {**vars(sweep), "smoothed": smoothed, "used": index == result.used}
+        SweepEntry(**vars(sweep), smoothed=smoothed, used=index == result.used)
         for index, (sweep, smoothed) in enumerate(zip(result.sweeps, result.smoothed, strict=True))
     ]
     computed = {"schema_": SCHEMA, "sweeps": sweeps, "stop_reason": result.sweep.stop_reason}
@@ -76,7 +76,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if dataclasses.is_dataclass(value):
-        value = {name: item for name, item in vars(value).items() if item != () or name not in _LATER}
+        value = {name: item for name, item in vars(value).items() if name not in _LATER or item != _LATER[name]}
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -23,6 +23,7 @@ from lrfind.records.values import (
     Seed,
     Share,
     Text,
+    Updates,
     is_lr,
 )
 
@@ -82,6 +83,8 @@ class Sweep(Described):
     loss is therefore first seen in `losses[i + 1]`."""
     stop_reason: StopReason
     """Why the sweep ended."""
+    updates_per_point: Updates | None = field(default=1.0, kw_only=True)
+    """Updates that each entry stands for: an epoch of them, for example, in a curve from elsewhere; null if unknown."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,10 @@ class Probe(Described):
     """Updates after which the loss on held-out data was measured, from 0 to `steps`, shape `(k,)`; empty without."""
     held_out: tuple[tuple[Loss, ...], ...] = ()
     """Losses on the held-out batches, in evaluation mode, shape `(k, batches)`; the same batches for all probes."""
+    shuffled: tuple[Loss, ...] = ()
+    """Losses on the held-out batches after the last update, when each target comes with the inputs of another sample,
+    shape `(batches,)`. A model that has learned nothing but a constant prediction does no worse on them. Empty where
+    the inputs of a batch are unknown."""
 
     @property
     def end_loss(self) -> float:

@@ -75,6 +75,7 @@ Loss = Annotated[float, Checked("a number or null", is_number, absent=math.nan)]
 """A loss; null, for one that is not finite, is read as NaN."""
 LearningRate = Annotated[float, Gt(0), Checked("a learning rate above 0", is_lr)]
 Amount = Annotated[float, Ge(0), Checked("a number, 0 or above", lambda value: is_number(value) and value >= 0)]
+Updates = Annotated[float, Ge(1), Checked("a number of at least 1", lambda value: is_number(value) and value >= 1)]
 Share = Annotated[float, Ge(0), Le(1), Checked("0 to 1", lambda value: is_number(value) and 0 <= value <= 1)]
 Count = Annotated[int, Ge(1), Checked("a whole number above 0", lambda value: is_whole(value, 1))]
 Natural = Annotated[int, Ge(0), Checked("a whole number, 0 or above", lambda value: is_whole(value, 0))]

@@ -89,6 +89,7 @@ class Description:
             "options": self._seen.options,
             "normalized": size.normalized,
             "replacing_lr": size.replacing_lr,
+            "shrinks": size.shrinks,
             "environment": {
                 "python": platform.python_version(),
                 "torch": torch.__version__,

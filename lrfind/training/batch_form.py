@@ -5,12 +5,14 @@ The table of forms stands in `lrfind.training.step`.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
@@ -101,9 +103,7 @@ def _by_position(forward: Forward, batch: Sequence[Any]) -> BatchForm:
 
 def _with_target(forward: Forward, batch: Sequence[Any]) -> BatchForm:
     """Return the form of a tuple or a list one of whose items is the target of a loss."""
-    fields = getattr(batch, "_fields", ())
-    named = [index for index, name in enumerate(fields) if name in TARGETS]
-    at = named[0] if len(named) == 1 else len(batch) - 1
+    at = _target_at(batch)
     if len(batch) == 2:
         form, feed = _spread(forward, batch[1 - at])
         return BatchForm(f"loss({form}, y)", lambda model, batch: feed(model, batch[1 - at]), itemgetter(at))
@@ -114,6 +114,12 @@ def _with_target(forward: Forward, batch: Sequence[Any]) -> BatchForm:
         return model(*batch[:at], *batch[at + 1 :])
 
     return BatchForm(f"loss(model({_listed(len(batch) - 1)}), y)", call, itemgetter(at))
+
+
+def _target_at(batch: Sequence[Any]) -> int:
+    """Return the index of the target: the field of a namedtuple with a target's name, or the last item."""
+    named = [index for index, name in enumerate(getattr(batch, "_fields", ())) if name in TARGETS]
+    return named[0] if len(named) == 1 else len(batch) - 1
 
 
 def _spread(forward: Forward, x: Any) -> tuple[str, Call]:
@@ -154,6 +160,38 @@ def _values(batch: Any) -> Mapping[Any, Any]:
     if isinstance(batch, Mapping):
         return batch
     return {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch)}
+
+
+def with_other_targets(batch: Any, *, known: bool) -> Any | None:
+    """Return a mini-batch in which each sample has the target of the one before; None if its targets are unknown.
+
+    Args:
+        batch: Of any form.
+        known: Whether the default step uses it: of more than two items the last is the target then.
+    """
+    if isinstance(batch, (tuple, list)) and (len(batch) == 2 or (known and len(batch) > 2)):
+        at = _target_at(batch)
+        target = _rotated(batch[at])
+        items = [*batch[:at], target, *batch[at:][1:]]
+        return None if target is None else type(batch)(*items) if hasattr(batch, "_fields") else type(batch)(items)
+    if not isinstance(batch, MutableMapping):
+        return None
+    names = [name for name in TARGETS if batch.get(name) is not None]
+    target = _rotated(batch[names[0]]) if len(names) == 1 else None
+    if target is None:
+        return None
+    other = copy.copy(batch)
+    other[names[0]] = target
+    return other
+
+
+def _rotated(target: Any) -> Any | None:
+    """Return a target with its samples moved on by one; None if it does not have several."""
+    if isinstance(target, Tensor):
+        return target.roll(1, 0) if target.ndim and len(target) > 1 and target.layout is torch.strided else None
+    if isinstance(target, list) and len(target) > 1:
+        return [*target[-1:], *target[:-1]]
+    return None
 
 
 def unusable(batch: Any, expected: str) -> UserCodeError:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -23,7 +23,9 @@ from torch.utils.data import (
 
 from lrfind.errors import DataError, Fault, UserCodeError
 from lrfind.training.batch import to_device
+from lrfind.training.batch_form import with_other_targets
 from lrfind.training.distributed.process_group import ProcessGroup
+from lrfind.training.evaluation import evaluating
 from lrfind.training.precision import under_autocast
 from lrfind.training.rng import keep_rng
 from lrfind.training.step import DefaultStep, Step
@@ -37,6 +39,9 @@ BATCHES = 8
 
 SHARE, MOST_SHARE = 10, 5
 """One in ten samples is held out; of a small data set a whole mini-batch, but no more than one in five."""
+
+ROUNDING = 1e-6
+"""Share of a float32 loss that rounding moves."""
 
 MOST, MOST_BATCHES = 256, 2
 """Samples held out at most, unless that many mini-batches hold more: the loss on them is measured without gradients,
@@ -53,6 +58,7 @@ class HeldOutLoss:
         processes: The processes that train together; all of them look, and agree on the mean.
         at: Updates before each look.
         losses: Losses at each look, one for each batch.
+        shuffled: Those at the last look when each target comes with the inputs of another sample; empty if unknown.
         error: What the training code raised in evaluation mode; then there are no more looks.
     """
 
@@ -61,6 +67,7 @@ class HeldOutLoss:
     processes: ProcessGroup | None = None
     at: list[int] = field(default_factory=list)
     losses: list[tuple[float, ...]] = field(default_factory=list)
+    shuffled: tuple[float, ...] = ()
     error: Exception | None = None
 
     def fail(self, error: Exception) -> None:
@@ -68,19 +75,25 @@ class HeldOutLoss:
         self.error = error
         self.at.clear()
         self.losses.clear()
+        self.shuffled = ()
 
     def watch(self, model: nn.Module, step: Step, device: torch.device, recipe: Recipe) -> Look:
         """Return the look to take before each update of a training."""
         # The default step decides on its first batch what it reads; that is to be one of the training.
-        own = copy.copy(step) if isinstance(step, DefaultStep) else step
-        return Look(self, model, under_autocast(own, recipe.precision, device), device)
+        default = isinstance(step, DefaultStep)
+        own = copy.copy(step) if default else step
+        mismatched = [with_other_targets(batch, known=default) for batch in self.batches]
+        return Look(self, model, under_autocast(own, recipe.precision, device), device, mismatched)
 
 
 class Look:
     """Called before each update, and after the last, with the number of updates so far."""
 
-    def __init__(self, into: HeldOutLoss, model: nn.Module, step: Step, device: torch.device) -> None:
+    def __init__(
+        self, into: HeldOutLoss, model: nn.Module, step: Step, device: torch.device, mismatched: Sequence[Any]
+    ) -> None:
         self._into, self._model, self._step, self._device = into, model, step, device
+        self._mismatched = () if any(batch is None for batch in mismatched) else mismatched
         self._due = frozenset(round(into.steps * look / LOOKS) for look in range(LOOKS + 1))
 
     def __call__(self, done: int) -> None:
@@ -89,29 +102,37 @@ class Look:
             return
         put_back_rng = keep_rng()
         try:
-            with torch.no_grad(), _evaluating(self._model):
-                losses = [self._step(self._model, to_device(batch, self._device)) for batch in self._into.batches]
-                means = torch.stack([loss.float() for loss in losses])
-                if self._into.processes:
-                    means = self._into.processes.mean(means)()
-                self._into.losses.append(tuple(means.tolist()))
+            with torch.no_grad(), evaluating(self._model, lambda: self._losses(self._into.batches)):
+                put_back_rng()
+                losses = self._losses(self._into.batches)
+                self._into.losses.append(losses)
                 self._into.at.append(done)
+                put_back_rng()  # a step that draws noise is to draw the same
+                if self._mismatched and done == 0:
+                    self._check_mismatched(losses)
+                elif self._mismatched and done == self._into.steps:
+                    self._into.shuffled = self._losses(self._mismatched)
         except Exception as error:  # the training works, so it goes on without
             self._into.fail(error)
         finally:
             put_back_rng()
 
+    def _losses(self, batches: Sequence[Any]) -> tuple[float, ...]:
+        losses = [self._step(self._model, to_device(batch, self._device)) for batch in batches]
+        means = torch.stack([loss.float() for loss in losses])
+        if self._into.processes:
+            means = self._into.processes.mean(means)()
+        return tuple(means.tolist())
 
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model in evaluation mode, and every part of it back in the mode that it had."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
+    def _check_mismatched(self, losses: Sequence[float]) -> None:
+        """Do without mismatched batches if they cannot be used, or the loss is the same on them for any model."""
+        try:
+            others = self._losses(self._mismatched)
+        except Exception:  # what was taken for the targets is something else
+            self._mismatched = ()
+            return
+        if all(math.isclose(loss, other, rel_tol=ROUNDING) for loss, other in zip(losses, others, strict=True)):
+            self._mismatched = ()
 
 
 def split(dataset: Any, update: int, seed: int) -> tuple[list[int], list[int]] | None:

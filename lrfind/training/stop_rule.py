@@ -10,8 +10,9 @@ from collections import deque
 class StopRule:
     """Tells from the raw losses, one after the other, whether the training has diverged.
 
-    It has if the median of the last five losses lies above `start + RISE * range`: `start` is the median of
-    the first losses, `range` the larger of the descent so far and what the noise from batch to batch would span.
+    It has if the median of the last five losses lies above `start + RISE * range`: `start` is the median of the first
+    losses, or the very first, which precedes any update, if that is lower; `range` is the larger of the descent so far
+    and what the noise from batch to batch would span.
     Levels enter as differences only, so that losses below or at zero work, and no single spike stops a sweep.
     """
 
@@ -40,7 +41,7 @@ class StopRule:
         difference = abs(loss - before)
         if len(self._first) < self.START:
             self._first.append(loss)
-            self._start = statistics.median(self._first)
+            self._start = min(self._first[0], statistics.median(self._first))
         else:
             threshold = self._threshold()
             if level > threshold:

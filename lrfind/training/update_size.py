@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -17,7 +17,10 @@ _SIDE = 4
 """Rows and columns of the matrix that is trained: optimizers of matrices take nothing else."""
 
 _STEPS = 50
-"""Updates until the last is measured: RAdam starts like SGD, and the updates of Adagrad shrink as it goes."""
+"""Updates until one is measured: RAdam starts like SGD."""
+
+_LATER = (200, 400)
+"""Updates whose sizes tell how fast they shrink; the running mean of RMSprop has settled by then."""
 
 
 def update_size(optimizer: torch.optim.Optimizer, weights: Iterable[Tensor]) -> UpdateSize:
@@ -36,17 +39,20 @@ def update_size(optimizer: torch.optim.Optimizer, weights: Iterable[Tensor]) -> 
         size = 1.0
     optimizer = getattr(optimizer, "optimizer", optimizer)  # the one in the wrapper of Accelerate
     try:
-        one, two = (_last_update(optimizer, size, gradient) for gradient in (1.0, 2.0))
+        one, two = (_updates(optimizer, size, gradient, (_STEPS,))[0] for gradient in (1.0, 2.0))
+        if one == 0:
+            return UNKNOWN_SIZE
+        if two / one >= 1.5:
+            return UpdateSize(normalized=False)
+        early, late = _updates(optimizer, size, 1.0, _LATER)
     except Exception:  # its class may need more than parameters and options
         return UNKNOWN_SIZE
-    if one == 0:
-        return UNKNOWN_SIZE
-    normalized = two / one < 1.5
-    return UpdateSize(normalized, _LR * size / one if normalized else None)
+    shrinks = math.log(early / late) / math.log(_LATER[1] / _LATER[0]) if early > late > 0 else 0.0
+    return UpdateSize(True, _LR * size / one, round(shrinks, 2))
 
 
-def _last_update(optimizer: torch.optim.Optimizer, size: float, gradient: float) -> float:
-    """Return the root mean square of the last of some updates of weights of that size along a fixed gradient."""
+def _updates(optimizer: torch.optim.Optimizer, size: float, gradient: float, at: Sequence[int]) -> list[float]:
+    """Return the root mean square of the updates with these numbers, of weights of that size along a fixed gradient."""
     weight = nn.Parameter(size * torch.linspace(0.5, 1.5, _SIDE**2).reshape(_SIDE, _SIDE))
     options: dict[str, Any] = {**optimizer.defaults, "lr": _LR, "weight_decay": 0.0}
     known = inspect.signature(type(optimizer)).parameters
@@ -54,7 +60,10 @@ def _last_update(optimizer: torch.optim.Optimizer, size: float, gradient: float)
     if callable(train := getattr(twin, "train", None)):
         train()  # schedule-free optimizers ask for it
     weight.grad = gradient * torch.linspace(-1.0, 2.0, _SIDE**2).reshape(_SIDE, _SIDE)
-    for _ in range(_STEPS):
+    sizes = []
+    for number in range(1, at[-1] + 1):
         before = weight.detach().clone()
         twin.step()
-    return float((weight.detach() - before).square().mean().sqrt())
+        if number in at:
+            sizes.append(float((weight.detach() - before).square().mean().sqrt()))
+    return sizes

@@ -169,7 +169,7 @@ class ScriptWorkload(Workload):
             self.trained = run.trained
             self.device = run.trained["device"]
             self.groups = tuple(Group(name, scale, None) for name, scale in run.trained["groups"])
-            self.update_size = UpdateSize(run.trained["normalized"], run.trained["replacing_lr"])
+            self.update_size = UpdateSize(*(run.trained[name] for name in ("normalized", "replacing_lr", "shrinks")))
         if run.plan and not self.plan:
             self.plan = run.plan
             if several := self.plan["several"]:
@@ -268,6 +268,7 @@ class ScriptWorkload(Workload):
             **self.trained.get("environment", {}),
             "effective_batch_size": size and size * self.runner.size,
             "normalized_updates": self.update_size.normalized,
+            "updates_shrink": self.update_size.shrinks,
             "seed": self.settings.seed,
         }
 

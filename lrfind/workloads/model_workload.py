@@ -174,6 +174,7 @@ class ModelWorkload(Workload, abc.ABC):
             "world_size": self.world_size,
             "effective_batch_size": size * self.settings.train.accumulate * self.world_size if size else None,
             "normalized_updates": self.update_size.normalized,
+            "updates_shrink": self.update_size.shrinks,
             "threads": torch.get_num_threads(),
             "seed": self.settings.seed,
         }

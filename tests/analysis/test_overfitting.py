@@ -42,6 +42,10 @@ def test_a_rise_that_is_scatter_is_no_turning_point() -> None:
     assert turning_point(looked(lambda done: jagged[round(8 * done)])) is None
 
 
+def test_what_never_carried_over_to_other_data_does_not_turn() -> None:
+    assert turning_point(looked(lambda done: 1 + done)) is None
+
+
 def test_a_single_spike_is_no_overfitting() -> None:
     spiky = [59.0, 1.92, 1.25, 1.14, 0.91, 0.44, 0.38, 3.27, 0.27]
     assert turning_point(looked(lambda done: spiky[round(8 * done)])) is None

@@ -9,10 +9,12 @@ from probe_rounds import STEPS, TRAINING, analysis_with, probe, probes_at, valle
 from lrfind.analysis.probe_result import (
     ABOVE,
     BELOW,
+    DOUBTFUL,
     DRIFT_NORMALIZED,
     DRIFT_PROPORTIONAL,
     LONG,
     SHARES,
+    UNKNOWN_LENGTH,
     Training,
     analysis_of_probes,
 )
@@ -42,6 +44,12 @@ def test_the_longer_the_training_the_lower_its_learning_rate(normalized: bool | 
     assert suggested(replace(training, steps=None)) == pytest.approx(0.01 * (STEPS / LONG) ** drift)
 
 
+def test_updates_that_shrink_by_themselves_need_no_lower_learning_rate() -> None:
+    training = replace(TRAINING, normalized=True, steps=100 * STEPS)
+    assert suggested(replace(training, shrinks=DRIFT_NORMALIZED)) == pytest.approx(0.01)
+    assert suggested(replace(training, shrinks=0.3)) == pytest.approx(0.01 / 100 ** (DRIFT_NORMALIZED - 0.3))
+
+
 def test_a_peak_is_twice_the_constant() -> None:
     found = said(valley(0.01), replace(TRAINING, schedule="cosine"))
     assert found.method == "probes"
@@ -63,15 +71,27 @@ def test_the_message_says_where_the_probes_are_beside_the_sweep(best: float, wor
     assert words in said(valley(best)).message
 
 
-def test_confidence_is_lower_the_less_the_probes_saw() -> None:
-    def confidence(training: Training, ends: dict[float, float]) -> float:
-        return said(ends, training).confidence
+@pytest.mark.parametrize(("times", "reach"), [(1, 0), (2, 0), (8, 1), (20, 2)])
+def test_confidence_is_lower_the_less_the_probes_saw_of_the_training(times: int, reach: int) -> None:
+    training = replace(TRAINING, steps=times * STEPS)
+    assert said(valley(0.01), training).confidence == SHARES[True][reach]
+    assert said(valley(0.1), training).confidence == SHARES[False][reach]  # ten times above the sweep
+    unclear = analysis_with(reason=Refusal.NOISE)
+    assert said(valley(0.01), training, unclear).confidence == SHARES[False][reach]
 
-    around = valley(0.01)
-    assert confidence(TRAINING, around) == SHARES["surrounded"]
-    assert confidence(replace(TRAINING, steps=None), around) == SHARES["far"]
-    assert confidence(replace(TRAINING, steps=20 * STEPS), around) == SHARES["far"]
-    assert confidence(TRAINING, {0.01: 0.1, 0.03: 0.4, 0.1: 0.5}) == SHARES["lowest"]
+
+def test_an_unknown_length_is_never_sure() -> None:
+    longer = probes_at(valley(0.01), LONG)
+    unknown = analysis_of_probes(analysis_with(), longer, replace(TRAINING, steps=None))
+    assert unknown.confidence == UNKNOWN_LENGTH
+    assert analysis_of_probes(analysis_with(), longer, replace(TRAINING, steps=LONG)).confidence == SHARES[True][0]
+
+
+def test_a_best_that_does_worse_on_held_out_data_is_doubtful() -> None:
+    low, best, high = probes_at(valley(0.01), 80)
+    looks = [[1.0] * 8, [0.3 + 0.01 * batch for batch in range(8)]]
+    worse = probe(0.01, best.end_loss, 80, looks)
+    assert analysis_of_probes(analysis_with(), [low, worse, high], TRAINING).confidence == DOUBTFUL
 
 
 def overfitting() -> list[Probe]:
@@ -84,12 +104,11 @@ def overfitting() -> list[Probe]:
 def test_a_training_that_would_overfit_gets_a_lower_learning_rate() -> None:
     found = analysis_of_probes(analysis_with(), overfitting(), replace(TRAINING, steps=400))
     assert found.suggested_lr == pytest.approx(0.01 * 40 / 400)
-    assert found.confidence == SHARES["overfits"]
+    assert found.confidence == DOUBTFUL
     assert "held-out loss rises" in found.message
     assert "overfit" in found.candidates[-1].note
     short = analysis_of_probes(analysis_with(), overfitting(), replace(TRAINING, steps=40))
     assert short.suggested_lr == pytest.approx(0.01)
-    assert short.confidence == SHARES["surrounded"]
 
 
 def test_the_longest_round_counts() -> None:

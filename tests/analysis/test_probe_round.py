@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from probe_rounds import HIGHEST, STEPS, analysis_with, probe, probes_at, round_at, round_of, valley
+from probe_rounds import HIGHEST, STEPS, analysis_with, constant, probe, probes_at, round_at, round_of, valley
 
 from lrfind.analysis.probe_round import COARSE, ProbeRound, rounds
 from lrfind.records.types import Probe, StopReason
@@ -34,6 +34,17 @@ def test_a_probe_that_blew_up_is_not_the_best() -> None:
     assert made.best == 0.1
     assert round_at({1.0: math.inf}).best is None
     assert round_at({1.0: math.inf}).vertex is None
+
+
+def test_a_probe_that_ends_above_its_start_blew_up() -> None:
+    assert list(round_at({0.1: 0.6, 1.0: 1e30}).finished) == [0.1]
+
+
+def test_a_constant_prediction_is_worse_than_a_trace_of_the_inputs_whatever_the_loss() -> None:
+    made = round_of(constant(0.1), constant(0.3, 1e-3), constant(1.0, 2e-3))
+    assert made.best == 1.0
+    assert made.descends
+    assert not round_of(constant(0.1)).descends
 
 
 def test_a_lower_learning_rate_that_soon_catches_up_is_the_best() -> None:
@@ -95,7 +106,7 @@ def test_neither_the_level_nor_the_unit_of_the_loss_decides(
     one = round_of(*plain)
     two = ProbeRound(tuple(other), unit * (1.0 + offset), unit * 0.01, before=10)
     assert one.best == two.best
-    assert one.vertex == pytest.approx(two.vertex, rel=1e-3)
+    assert one.vertex == (two.vertex and pytest.approx(two.vertex, rel=1e-3))
 
 
 def test_the_vertex_is_exact_for_a_parabola() -> None:
@@ -129,11 +140,6 @@ def test_a_descent_under_noise_shows_in_the_held_out_loss() -> None:
     assert round_of(learned).descends
     barely = probe(0.1, 1.0, held_out=[start, [loss - 0.01 for loss in start]])
     assert not round_of(barely).descends
-
-
-def test_the_highest_that_does_not_rise() -> None:
-    assert round_at({0.1: 1.0, 0.3: 0.99, 1.0: 2.0, 3.0: math.inf}).highest_still == 0.3
-    assert round_at({1.0: 2.0}).highest_still is None
 
 
 def test_where_the_best_lies() -> None:

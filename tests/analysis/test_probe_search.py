@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from probe_rounds import HIGHEST, analysis_with, probe
+from probe_rounds import HIGHEST, STEPS, analysis_with, constant, probe
 
 from lrfind.analysis.probe_search import ProbeLimits, next_probe, starting_lr
 from lrfind.records.types import Analysis, Probe, Refusal, StopReason
@@ -52,7 +52,7 @@ def test_probes_go_on_to_where_the_trainings_are_best() -> None:
 
 def test_a_start_that_diverges_leads_downwards() -> None:
     made = probed(lowest_at(MINIMUM / 100), replace(LIMITS, steps=20))
-    assert decades(made)[:4] == pytest.approx([0, -0.5, -1, -1.5])
+    assert decades(made)[:4] == pytest.approx([0, -0.5, -1.5, -2])
 
 
 def test_what_the_budget_leaves_goes_into_longer_probes_around_the_best() -> None:
@@ -82,6 +82,22 @@ def test_probes_without_a_descent_grow_longer_at_the_highest_that_does_not_rise(
     made = probed(lambda lr, steps: 0.1 if steps > 100 else 1.0, replace(LIMITS, budget=900))
     assert [each.steps for each in made[:4]] == [66] * 3 + [234]
     assert made[3].lr == max(each.lr for each in made[:3])
+
+
+def searched(importance: Callable[[float], float]) -> list[float]:
+    """Return where probes are made that learn no more than a constant prediction, in decades from the first."""
+    made: list[Probe] = []
+    while (following := next_probe(analysis_with(), made, replace(LIMITS, budget=40, steps=STEPS))) is not None:
+        made.append(constant(following[0], importance(following[0])))
+    return decades(made)
+
+
+def test_where_the_network_dies_at_once_lower_learning_rates_are_tried_in_growing_steps() -> None:
+    assert searched(lambda lr: 0.0)[:4] == pytest.approx([0, -0.5, -1.5, -3.0])
+
+
+def test_where_a_trace_is_learned_higher_learning_rates_are_tried() -> None:
+    assert searched(lambda lr: 0.01 * lr)[:4] == pytest.approx([0, 0.5, 1.0, 1.5])
 
 
 def test_no_probe_goes_beyond_the_highest_learning_rate() -> None:

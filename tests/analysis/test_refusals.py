@@ -6,7 +6,7 @@ import math
 
 import pytest
 from helpers import example_sweep
-from probe_rounds import HIGHEST, STEPS, round_at, valley
+from probe_rounds import HIGHEST, STEPS, constant, round_at, round_of, valley
 
 from lrfind.analysis.probe_round import ProbeRound
 from lrfind.analysis.refusals import MIN_POINTS, refusal_of_probes
@@ -77,6 +77,7 @@ SWEEPS: dict[str, tuple[Sweep, Refusal, str]] = {
 }
 PROBES: dict[str, tuple[ProbeRound, Refusal, str]] = {
     "no descent": (round_at({0.1: 1.0, 1.0: 1.001}), Refusal.NOISE, "raise $budget, use larger batches"),
+    "only a constant": (round_of(constant(0.03), constant(0.1)), Refusal.NOISE, "check the scale of the inputs"),
     "best at the highest": (round_at({1.0: 0.5, HIGHEST: 0.1}), Refusal.STILL_DESCENDING, "raise $end_lr"),
     "all blew up": (
         round_at({0.1: math.inf, 1.0: math.inf}),
@@ -99,7 +100,7 @@ def test_a_curve_that_shows_no_learning_rate_is_refused_with_what_to_change(
 def test_probes_that_show_no_learning_rate_are_refused_with_what_to_change(
     probed: ProbeRound, reason: Refusal, way_out: str
 ) -> None:
-    refusal = refusal_of_probes(probed, HIGHEST)
+    refusal = refusal_of_probes(probed, HIGHEST, sweep_turns=False)
     assert refusal is not None
     assert refusal[0] is reason
     assert way_out in refusal[1]
@@ -107,7 +108,11 @@ def test_probes_that_show_no_learning_rate_are_refused_with_what_to_change(
 
 
 def test_probes_around_their_best_are_not_refused() -> None:
-    assert refusal_of_probes(round_at(valley(0.1)), HIGHEST) is None
+    assert refusal_of_probes(round_at(valley(0.1)), HIGHEST, sweep_turns=False) is None
+
+
+def test_a_best_at_the_highest_is_near_enough_to_the_minimum_of_the_sweep() -> None:
+    assert refusal_of_probes(round_at({1.0: 0.5, HIGHEST: 0.1}), HIGHEST, sweep_turns=True) is None
 
 
 def test_every_refusal_has_a_curve_here() -> None:

@@ -11,6 +11,7 @@ import pytest
 from cli import Outcome, Project, process, shell, strict_json
 from helpers import MINIMUM_LR, STEEPEST_LR, example_result, example_sweep, refused_result
 
+import lrfind
 from lrfind.records.json_format import to_json
 
 NOISY = ("data.dataset.noise=3", "data.batch_size=4")
@@ -107,6 +108,50 @@ def test_a_loss_after_the_update_is_read_one_step_earlier(project: Project, hist
     assert after["suggested_lr"] == pytest.approx(before["suggested_lr"], rel=1e-6)
 
 
+def epochs(updates: int, *, step: bool) -> str:
+    """Return a table with an epoch of so many updates per learning rate, with a column of steps on request."""
+    travelled, lines = 0.0, ["step,lr,loss" if step else "lr,loss"]
+    loss = 2.3
+    for index in range(60):
+        lr = 1e-8 * 10 ** (index / 10)
+        lines.append(f"{index * updates},{lr},{loss}" if step else f"{lr},{loss}")
+        travelled += updates * lr
+        loss = 0.3 + 2 / (1 + travelled / 1e-3) + (lr / 0.003) ** 2
+    return "\n".join(lines)
+
+
+def test_updates_for_each_point_move_the_suggestion_up(project: Project) -> None:
+    path = project.folder / "epochs.csv"
+    path.write_text(epochs(300, step=False))
+    alone = project.main("analyze", str(path), "--json").json
+    told = project.main("analyze", str(path), "--updates-per-point", "300", "--json").json
+    assert "--updates-per-point" in alone["message"]
+    assert alone["sweeps"][0]["updates_per_point"] is None
+    assert told["sweeps"][0]["updates_per_point"] == 300
+    assert told["suggested_lr"] > 5 * alone["suggested_lr"]
+    assert told["suggested_lr"] < 0.003 / 3
+    path.write_text(epochs(300, step=True))
+    assert project.main("analyze", str(path), "--json").json["suggested_lr"] == told["suggested_lr"]
+    assert lrfind.load(path).suggested_lr == told["suggested_lr"]
+
+
+def test_updates_for_each_point_are_kept_in_the_record_and_can_be_corrected(project: Project) -> None:
+    path, record = project.folder / "epochs.csv", project.out / "epochs.lrfind.json"
+    path.write_text(epochs(300, step=False))
+    told = project.main("analyze", str(path), "--updates-per-point", "300", "--json", "--out", str(project.out)).json
+    assert project.main("analyze", str(record), "--json").json == told
+    other = project.main("analyze", str(record), "--updates-per-point", "30", "--json").json
+    assert other["suggested_lr"] < told["suggested_lr"]
+    assert lrfind.load(record, updates_per_point=30).suggested_lr == other["suggested_lr"]
+
+
+@pytest.mark.parametrize("number", ["0.5", "nan", "inf", "many"])
+def test_updates_that_are_no_number_from_1_on_are_said(project: Project, history: Path, number: str) -> None:
+    outcome = project.main("analyze", str(history), "--updates-per-point", number)
+    assert (outcome.code, outcome.out) == (2, "")
+    outcome.says("updates")
+
+
 def test_nothing_is_written_unless_asked_for(project: Project, history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = project.folder / "here"
     here.mkdir()
@@ -140,7 +185,7 @@ def test_the_history_of_a_tool_is_read_without_its_lag(project: Project, tool: s
     average = 0.0 if tool == "lightning" else sweep.losses[0]
     for index, loss in enumerate(sweep.losses):
         average = keep * average + (1 - keep) * loss
-        averages.append(average / (1 - keep ** (index + 1)) if tool == "lightning" else average)
+        averages.append(average / (1 - keep ** (index + 2)) if tool == "lightning" else average)
     path = project.folder / "history.json"
     path.write_text(json.dumps({"lr": sweep.lrs, "loss": averages}))
     read = project.main("analyze", str(path), "--from", tool, "--json").json

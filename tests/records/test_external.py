@@ -121,7 +121,7 @@ def averaged(losses: list[float], tool: Tool) -> list[float]:
     for index, loss in enumerate(losses):
         if tool == "lightning":
             average = 0.98 * average + 0.02 * loss
-            kept.append(average / (1 - 0.98 ** (index + 1)))
+            kept.append(average / (1 - 0.98 ** (index + 2)))  # its step counts from 1, and 1 is added
         else:
             kept.append(loss if index == 0 else 0.05 * loss + (1 - 0.05) * kept[-1])
     return kept
@@ -134,6 +134,34 @@ def test_the_running_average_of_a_tool_is_undone(tool: Tool) -> None:
     assert sweep_in(text, "curve", tool).losses == pytest.approx(losses)
 
 
+COUNTED = [(0, 1e-5, 2.0), (50, 1e-4, 1.5), (100, 1e-3, 1.0), (150, 1e-2, 1.2)]
+
+
+@pytest.mark.parametrize("name", ["step", "global_step", "trainer/global_step", "_step", "Iteration"])
+@pytest.mark.parametrize("form", ["table", "objects", "lists"])
+def test_a_column_of_steps_tells_the_updates_of_a_point(form: str, name: str) -> None:
+    keys = (name, "lr", "loss")
+    forms = {
+        "table": "\n".join([",".join(keys), *(",".join(map(str, row)) for row in COUNTED)]),
+        "objects": json.dumps([dict(zip(keys, row, strict=True)) for row in COUNTED]),
+        "lists": json.dumps({key: list(column) for key, column in zip(keys, zip(*COUNTED, strict=True), strict=True)}),
+    }
+    assert sweep_in(forms[form], "curve").updates_per_point == 50
+
+
+@pytest.mark.parametrize("steps", [["", "", "", ""], [0, 0, 0, 0], [3, 2, 1, 0], ["a", "b", "c", "d"]])
+def test_steps_that_do_not_rise_tell_nothing(steps: list[object]) -> None:
+    rows = [{"step": step, "lr": lr, "loss": loss} for step, (_, lr, loss) in zip(steps, COUNTED, strict=True)]
+    assert sweep_in(json.dumps(rows), "curve").updates_per_point is None
+
+
+def test_a_finder_makes_one_update_for_each_point_and_what_is_told_goes_first() -> None:
+    content = {"lr": [1e-5, 1e-4, 1e-3], "loss": [2.0, 1.0, 1.5], "step": [0, 10, 20]}
+    assert to_sweep(content, "curve", "lightning").updates_per_point == 1
+    assert to_sweep(content, "curve").updates_per_point == 10
+    assert to_sweep(content, "curve", updates_per_point=7).updates_per_point == 7
+
+
 def test_long_curves_are_averaged_and_read_the_same() -> None:
     count = 3 * MOST_POINTS
     lrs = [10 ** (-7 + 8 * i / count) for i in range(count)]
@@ -141,5 +169,6 @@ def test_long_curves_are_averaged_and_read_the_same() -> None:
     sweep = sweep_in(json.dumps({"lr": lrs, "loss": losses}), "curve")
     assert len(sweep.lrs) == MOST_POINTS
     assert sweep.losses[0] == statistics.fmean(losses[:3])
-    short = sweep_in(json.dumps({"lr": lrs[::30], "loss": losses[::30]}), "curve")
+    assert sweep.updates_per_point == 3
+    short = to_sweep({"lr": lrs[::30], "loss": losses[::30]}, "curve", updates_per_point=30)
     assert analyze(sweep).suggested_lr == pytest.approx(analyze(short).suggested_lr, rel=0.2)

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "records"
 EXPECTED: dict[str, dict[str, dict[str, Any]]] = json.loads((FOLDER / "analyses.json").read_text())
-"""What `lrfind analyze --json` says, by record, then by method and schedule; `none` is the record's own. Where probes
-decide, that is what they are read as today; the curve alone is read as 0.1.0 read it."""
+"""What `lrfind analyze --json` says, by record, then by method and schedule; `none` is the record's own. It is what
+they are read as today: 0.1.0 knew no probes' ties, and took no account of the updates in a decade (14.1 here)."""
 
 
 def test_there_are_ten_of_them() -> None:

@@ -31,6 +31,14 @@ def probes_at(ends: dict[float, float], steps: int = STEPS) -> tuple[Probe, ...]
     return tuple(probe(lr, end, steps) for lr, end in ends.items())
 
 
+def constant(lr: float, importance: float = 0.0) -> Probe:
+    """Return a probe that has learned a constant prediction, and how little its inputs matter, on eight batches."""
+    batches = [0.01 * batch for batch in range(8)]
+    looks = [[level + each for each in batches] for level in (1.0, 0.7, 0.7)]
+    shuffled = tuple(0.7 + each + importance * (1 + (index % 2) / 4) for index, each in enumerate(batches))
+    return replace(probe(lr, 0.7, held_out=looks), shuffled=shuffled)
+
+
 def round_of(*probes: Probe) -> ProbeRound:
     """Return a round where the loss without training is 1."""
     return ProbeRound(probes, plateau=1.0, noise=0.01, before=10)

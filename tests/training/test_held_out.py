@@ -157,6 +157,50 @@ def test_the_losses_are_those_of_the_held_out_batches() -> None:
     assert seen.losses[0] == pytest.approx(expected)
 
 
+def test_the_last_look_sees_each_target_with_the_inputs_of_another_sample() -> None:
+    model = Net().eval()
+    seen = looked(DefaultStep(nn.functional.mse_loss), model)
+    expected = [nn.functional.mse_loss(model(x), y.roll(1, 0)).item() for x, y in batches_at(NUMBERS, range(40))]
+    assert seen.shuffled == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda model, batch: model(batch[0]).square().mean(),
+        lambda model, batch: ((batch[1][1:] > batch[1][:-1]).all() or [][0]) * model(batch[0]).mean(),
+    ],
+    ids=["the targets are not used", "the step fails on them"],
+)
+def test_targets_that_do_not_count_say_nothing(step: Any) -> None:
+    seen = looked(step, Net().eval())
+    assert seen.error is None
+    assert len(seen.losses) == LOOKS + 1
+    assert seen.shuffled == ()
+
+
+def test_batch_norms_take_the_statistics_of_the_batches_that_are_evaluated() -> None:
+    """The running averages of a training lag behind its weights."""
+    model = nn.Sequential(nn.BatchNorm1d(1))
+    seen = looked(DefaultStep(nn.functional.mse_loss), model)
+    batches = batches_at(NUMBERS, range(40))
+    mean = sum(x.mean() for x, _ in batches) / len(batches)
+    variance = sum(x.var() for x, _ in batches) / len(batches)
+    expected = [nn.functional.mse_loss((x - mean) / variance.sqrt(), y).item() for x, y in batches]  # type: ignore[union-attr]
+    assert seen.losses[0] == pytest.approx(expected, rel=1e-4)
+    assert model[0].running_mean == 0
+    assert model[0].momentum == 0.1
+    assert model[0].training
+
+
+def test_batches_too_small_for_statistics_are_evaluated_with_those_of_the_training() -> None:
+    seen = HeldOutLoss([(torch.ones(1, 1), torch.ones(1, 1))] * 8, 8)
+    look = seen.watch(nn.Sequential(nn.BatchNorm1d(1)), DefaultStep(nn.functional.mse_loss), CPU, Recipe())
+    look(0)
+    assert seen.error is None
+    assert seen.losses[0] == pytest.approx([0.0] * 8, abs=1e-6)
+
+
 def test_code_that_fails_in_evaluation_mode_ends_the_looks_with_nothing_kept() -> None:
     def step(model: nn.Module, batch: Any) -> Tensor:
         if calls.append(1) or len(calls) > 2 * BATCHES:

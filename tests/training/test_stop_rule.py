@@ -31,6 +31,11 @@ class TestStopRule:
         losses[17] = 1e6
         assert self.first_stop(losses) is None
 
+    def test_a_loss_that_jumps_at_the_first_update_and_stays_has_diverged(self) -> None:
+        stop = self.first_stop([3.0] + [1e31] * 100)
+        assert stop is not None
+        assert stop < 20
+
     def test_a_spike_does_not_widen_the_range(self) -> None:
         spiked = list(EXPLOSION)
         spiked[7] = 1e6

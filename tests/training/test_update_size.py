@@ -42,6 +42,12 @@ def test_adafactor_moves_weights_by_a_share_of_their_size() -> None:
     assert rates[0] == pytest.approx(rates[1], rel=0.1)
 
 
+def test_the_updates_of_adagrad_shrink_with_the_root_of_their_number() -> None:
+    own = weights()[:1]
+    assert update_size(torch.optim.Adagrad(own), own).shrinks == pytest.approx(0.5, abs=0.02)
+    assert update_size(torch.optim.Adam(own), own).shrinks == 0
+
+
 def test_nothing_of_the_training_changes() -> None:
     own = weights()
     optimizer = torch.optim.Adam(own)
