@@ -234,7 +234,8 @@ def test_one_cycle_rises_from_a_25th_to_one_and_falls_to_zero() -> None:
 def test_roles_are_split_by_family() -> None:
     assert [each for each in tasks.TASKS.values() if each.role == "reporting"] == list(REPORTING)
     assert {each.family for each in REPORTING} == task.REPORTING_FAMILIES
-    assert len(task.REPORTING_FAMILIES) >= 22
+    assert not task.REPORTING_FAMILIES & {each.family for each in tasks.TASKS.values() if each.role == "tuning"}
+    assert len({each.data for each in REPORTING}) == len(REPORTING) == len(task.REPORTING_FAMILIES) >= 24
     assert sum(each.steps >= 2000 for each in REPORTING) >= 10
     assert set(tasks.LONG) <= set(tasks.TASKS)
 

@@ -4,8 +4,10 @@
 
 The grid has four learning rates per decade. It starts around the task's own centre and grows until both ends of it
 are bad and the best is not near either. Each is trained from three seeds under two schedules: a constant learning
-rate, and one cycle with it as the peak. Files that are finished are kept; unfinished ones are taken up again. Beside
-the losses stands that of the best constant prediction (`accuracy.baseline`); files that lack it are given it.
+rate, and one cycle with it as the peak. Those near the best are trained from more seeds until their regret is known
+to `PRECISION`; files that were finished before this rule have three. Files that are finished are kept; unfinished ones
+are taken up again. Beside the losses stands that of the best constant prediction (`accuracy.baseline`); files that
+lack it are given it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import json
 import math
 import platform
+import statistics
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import islice
@@ -31,6 +34,11 @@ from accuracy.tasks import LONG, TASKS, Task
 
 FOLDER = Path(__file__).parent / "results" / "truth"
 SEEDS = 3
+MOST_SEEDS = 9
+PRECISION = 0.005
+"""Standard error of the regret, up to which the learning rates near the best are trained from more seeds."""
+CLOSE = 0.05
+"""Regret up to which a learning rate is near the best."""
 PER_DECADE = 4
 MARGIN = 4
 """Points on either side of the centre that every grid has."""
@@ -132,6 +140,37 @@ def _diverged_above(points: Losses, untrained: float) -> bool:
     return len(top) == 2 and all(loss is None or loss >= untrained for exponent in top for loss in points[exponent])
 
 
+def next_trainings(points: Losses, centre: int, untrained: float, reference: float) -> dict[int, list[int]]:
+    """Return the seeds to train from next, by exponent: first the grid, then more seeds near the best."""
+    exponent = next_exponent(points, centre, untrained, reference)
+    return next_seeds(points, reference) if exponent is None else {exponent: list(range(SEEDS))}
+
+
+def next_seeds(points: Losses, reference: float) -> dict[int, list[int]]:
+    """Return the seeds to train from next, by exponent; none when the regret is known well enough.
+
+    All learning rates near the best are trained from the same seeds, three more at a time: what matters is how their
+    losses differ, and seeds have much in common.
+    """
+    if all(level(losses, reference) == reference for losses in points.values()):
+        return {}  # nothing is learned at any learning rate
+    regrets = {exponent: seed_regrets(losses, points, reference) for exponent, losses in points.items()}
+    close = [exponent for exponent, values in regrets.items() if statistics.mean(values) <= CLOSE]
+    unsure = [statistics.stdev(regrets[exponent]) / math.sqrt(len(regrets[exponent])) > PRECISION for exponent in close]
+    fewest, most = (extreme(len(points[exponent]) for exponent in close) for extreme in (min, max))
+    wanted = most if fewest < most else min(MOST_SEEDS, most + SEEDS * any(unsure))
+    missing = {exponent: list(range(len(points[exponent]), wanted)) for exponent in close}
+    return {exponent: seeds for exponent, seeds in missing.items() if seeds}
+
+
+def seed_regrets(losses: Sequence[float | None], points: Losses, reference: float) -> list[float]:
+    """Return the regret of a learning rate seed by seed, each beside the loss of the best one from the same seed."""
+    best = min(points.values(), key=lambda losses: level(losses, reference))
+    drop = reference - level(best, reference)
+    pairs = zip(losses, best, strict=False)
+    return [(level([loss], reference) - level([least], reference)) / drop for loss, least in pairs]
+
+
 def measure(name: str, longer: int = 1) -> None:
     """Take the truth of one task, saving it after every learning rate."""
     torch.set_num_threads(1)
@@ -141,11 +180,13 @@ def measure(name: str, longer: int = 1) -> None:
     untrained, reference = references(document)
     for schedule in SCHEDULES:
         points: Losses = {int(key): losses for key, losses in document["losses"][schedule].items()}
-        while (exponent := next_exponent(points, task.centre, untrained, reference)) is not None:
-            lr = 10 ** (exponent / PER_DECADE)
-            points[exponent] = [_short(train(task, lr, schedule, seed, document["steps"])) for seed in range(SEEDS)]
-            document["losses"][schedule] = {str(key): points[key] for key in sorted(points)}
-            _save(path, document)
+        while missing := next_trainings(points, task.centre, untrained, reference):
+            for exponent, seeds in missing.items():
+                lr = 10 ** (exponent / PER_DECADE)
+                found = [_short(train(task, lr, schedule, seed, document["steps"])) for seed in seeds]
+                points[exponent] = points.get(exponent, []) + found
+                document["losses"][schedule] = {str(key): points[key] for key in sorted(points)}
+                _save(path, document)
     document["finished"] = True
     _save(path, document)
 
