@@ -38,7 +38,7 @@ MOST_SEEDS = 9
 PRECISION = 0.005
 """Standard error of the regret, up to which the learning rates near the best are trained from more seeds."""
 CLOSE = 0.05
-"""Regret up to which a learning rate is near the best."""
+"""Regret up to which a learning rate is near the best, or may be by its standard error."""
 PER_DECADE = 4
 MARGIN = 4
 """Points on either side of the centre that every grid has."""
@@ -154,9 +154,9 @@ def next_seeds(points: Losses, reference: float) -> dict[int, list[int]]:
     """
     if all(level(losses, reference) == reference for losses in points.values()):
         return {}  # nothing is learned at any learning rate
-    regrets = {exponent: seed_regrets(losses, points, reference) for exponent, losses in points.items()}
-    close = [exponent for exponent, values in regrets.items() if statistics.mean(values) <= CLOSE]
-    unsure = [statistics.stdev(regrets[exponent]) / math.sqrt(len(regrets[exponent])) > PRECISION for exponent in close]
+    regrets = {exponent: mean_and_error(seed_regrets(losses, points, reference)) for exponent, losses in points.items()}
+    close = [exponent for exponent, (mean, error) in regrets.items() if mean - error <= CLOSE]
+    unsure = [regrets[exponent][1] > PRECISION for exponent in close]
     fewest, most = (extreme(len(points[exponent]) for exponent in close) for extreme in (min, max))
     wanted = most if fewest < most else min(MOST_SEEDS, most + SEEDS * any(unsure))
     missing = {exponent: list(range(len(points[exponent]), wanted)) for exponent in close}
@@ -169,6 +169,11 @@ def seed_regrets(losses: Sequence[float | None], points: Losses, reference: floa
     drop = reference - level(best, reference)
     pairs = zip(losses, best, strict=False)
     return [(level([loss], reference) - level([least], reference)) / drop for loss, least in pairs]
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and its standard error."""
+    return statistics.mean(values), statistics.stdev(values) / math.sqrt(len(values))
 
 
 def measure(name: str, longer: int = 1) -> None:
