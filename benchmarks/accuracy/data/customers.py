@@ -109,16 +109,16 @@ def _preferences() -> Samples:
 def _logged_decisions() -> Samples:
     """Return what was known, and the action taken of five, its reward and how likely it was, shape (n, 3).
 
-    As logs of a system that tries things out (Swaminathan 2015, arXiv 1502.02362).
+    As logs of a system that tries things out (Swaminathan 2015, arXiv 1502.02362). Rewards are scores, 0 to 1.
     """
     random = np.random.RandomState(9)
-    x = random.normal(0, 1, (6000, 8))
+    x = random.normal(0, 1, (8000, 8))
     policy = np.exp(0.4 * x[:, :5])
-    policy = 0.75 * policy / policy.sum(1, keepdims=True) + 0.05
-    actions = (policy.cumsum(1) > random.uniform(size=(6000, 1))).argmax(1)
+    policy = 0.5 * policy / policy.sum(1, keepdims=True) + 0.1
+    actions = (policy.cumsum(1) > random.uniform(size=(8000, 1))).argmax(1)
     good = np.tanh(x @ random.normal(0, 0.6, (8, 8))) @ random.normal(0, 1.0, (8, 5))
-    rows = np.arange(6000)
-    rewards = random.uniform(size=6000) < _sigmoid(2 * good[rows, actions] - 1)
+    rows = np.arange(8000)
+    rewards = _sigmoid(2 * good[rows, actions] - 1)
     return floats(x), floats(np.stack([actions, rewards, policy[rows, actions]], 1))
 
 
