@@ -1,13 +1,13 @@
 """The truth by brute force: every task trained at every learning rate of a grid, and the final validation loss.
 
-    python -m accuracy.truth [--only TASK ...] [--workers N]
+    python -m accuracy.truth [--only TASK ...] [--workers N] [--seeds N] [--again]
 
 The grid has four learning rates per decade. It starts around the task's own centre and grows until both ends of it
 are bad and the best is not near either. Each is trained from three seeds under two schedules: a constant learning
 rate, and one cycle with it as the peak. Those near the best are trained from more seeds until their regret is known
-to `PRECISION`; files that were finished before this rule have three. Files that are finished are kept; unfinished ones
-are taken up again. Beside the losses stands that of the best constant prediction (`accuracy.baseline`); files that
-lack it are given it.
+to `PRECISION`. Files that are finished are kept, though those from before this rule have three seeds (`--again` takes
+them up); unfinished ones are continued. Beside the losses stands that of the best constant prediction
+(`accuracy.baseline`); files that lack it are given it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from accuracy.tasks import LONG, TASKS, Task
 FOLDER = Path(__file__).parent / "results" / "truth"
 SEEDS = 3
 MOST_SEEDS = 9
+"""Seeds that a learning rate near the best is trained from at most."""
 PRECISION = 0.005
 """Standard error of the regret, up to which the learning rates near the best are trained from more seeds."""
 CLOSE = 0.05
@@ -140,25 +141,27 @@ def _diverged_above(points: Losses, untrained: float) -> bool:
     return len(top) == 2 and all(loss is None or loss >= untrained for exponent in top for loss in points[exponent])
 
 
-def next_trainings(points: Losses, centre: int, untrained: float, reference: float) -> dict[int, list[int]]:
+def next_trainings(
+    points: Losses, centre: int, untrained: float, reference: float, most: int = MOST_SEEDS
+) -> dict[int, list[int]]:
     """Return the seeds to train from next, by exponent: first the grid, then more seeds near the best."""
     exponent = next_exponent(points, centre, untrained, reference)
-    return next_seeds(points, reference) if exponent is None else {exponent: list(range(SEEDS))}
+    return next_seeds(points, reference, most) if exponent is None else {exponent: list(range(SEEDS))}
 
 
-def next_seeds(points: Losses, reference: float) -> dict[int, list[int]]:
+def next_seeds(points: Losses, reference: float, most: int = MOST_SEEDS) -> dict[int, list[int]]:
     """Return the seeds to train from next, by exponent; none when the regret is known well enough.
 
-    All learning rates near the best are trained from the same seeds, three more at a time: what matters is how their
-    losses differ, and seeds have much in common.
+    All learning rates near the best are trained from the same seeds, three more at a time up to `most`: what matters
+    is how their losses differ, and seeds have much in common.
     """
     if all(level(losses, reference) == reference for losses in points.values()):
         return {}  # nothing is learned at any learning rate
     regrets = {exponent: mean_and_error(seed_regrets(losses, points, reference)) for exponent, losses in points.items()}
     close = [exponent for exponent, (mean, error) in regrets.items() if mean - error <= CLOSE]
     unsure = [regrets[exponent][1] > PRECISION for exponent in close]
-    fewest, most = (extreme(len(points[exponent]) for exponent in close) for extreme in (min, max))
-    wanted = most if fewest < most else min(MOST_SEEDS, most + SEEDS * any(unsure))
+    few, many = (extreme(len(points[exponent]) for exponent in close) for extreme in (min, max))
+    wanted = many if few < many else min(most, many + SEEDS * any(unsure))
     missing = {exponent: list(range(len(points[exponent]), wanted)) for exponent in close}
     return {exponent: seeds for exponent, seeds in missing.items() if seeds}
 
@@ -176,8 +179,8 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     return statistics.mean(values), statistics.stdev(values) / math.sqrt(len(values))
 
 
-def measure(name: str, longer: int = 1) -> None:
-    """Take the truth of one task, saving it after every learning rate."""
+def measure(name: str, longer: int = 1, most: int = MOST_SEEDS) -> None:
+    """Take the truth of one task from up to `most` seeds, saving it after every learning rate."""
     torch.set_num_threads(1)
     task = TASKS[name]
     path = path_of(name, longer)
@@ -185,7 +188,7 @@ def measure(name: str, longer: int = 1) -> None:
     untrained, reference = references(document)
     for schedule in SCHEDULES:
         points: Losses = {int(key): losses for key, losses in document["losses"][schedule].items()}
-        while missing := next_trainings(points, task.centre, untrained, reference):
+        while missing := next_trainings(points, task.centre, untrained, reference, most):
             for exponent, seeds in missing.items():
                 lr = 10 ** (exponent / PER_DECADE)
                 found = [_short(train(task, lr, schedule, seed, document["steps"])) for seed in seeds]
@@ -253,14 +256,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", nargs="+", choices=sorted(TASKS), default=list(TASKS), metavar="TASK")
     parser.add_argument("--workers", type=int, default=2, help="tasks that are measured at the same time")
+    parser.add_argument("--seeds", type=int, default=MOST_SEEDS, help="trained from at most, near the best")
+    parser.add_argument("--again", action="store_true", help="take up finished ones, where more seeds are wanted")
     arguments = parser.parse_args()
     only = arguments.only
     wanted = [(name, 1) for name in only] + [(name, LONGER) for name in only if name in LONG]
     for unit in wanted:
         add_constant(*unit)
-    left = [unit for unit in wanted if not is_finished(*unit)]
+    left = [unit for unit in wanted if arguments.again or not is_finished(*unit)]
     with ProcessPoolExecutor(arguments.workers) as pool, Progress() as progress:
-        jobs = {pool.submit(measure, *unit): unit for unit in left}
+        jobs = {pool.submit(measure, *unit, arguments.seeds): unit for unit in left}
         bar = progress.add_task("truth", total=len(wanted), completed=len(wanted) - len(left))
         for job in as_completed(jobs):
             job.result()
