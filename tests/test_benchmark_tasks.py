@@ -77,7 +77,10 @@ def test_focal_loss_without_focus_is_the_cross_entropy() -> None:
 def test_logged_policy_is_worth_its_rewards_by_how_likely_they_were() -> None:
     target = torch.tensor([[0.0, 1.0, 0.5], [1.0, 1.0, 0.25], [1.0, 0.0, 0.25]])
     logits = torch.tensor([[0.0, 0.0], [math.log(3), 0.0], [0.0, 9.0]])
-    assert float(models.LoggedPolicyLoss()(logits, target)) == pytest.approx(-(0.5 / 0.5 + 0.25 / 0.25) / 3)
+    rewards = (0.5 / 0.5 + 0.25 / 0.25) / 3
+    assert float(models.LoggedPolicyLoss(openness=0.0)(logits, target)) == pytest.approx(-rewards)
+    even = models.LoggedPolicyLoss(openness=0.1)(torch.zeros(3, 2), target)
+    assert float(even) == pytest.approx(-(0.5 / 0.5 + 0.5 / 0.25) / 3 - 0.1 * math.log(2))
 
 
 def test_sigmoid_pairs_of_two_names() -> None:

@@ -109,19 +109,26 @@ def _shapes() -> Samples:
             within & ((np.abs(down) < 0.35) | (np.abs(right) < 0.35)),
         ]
     )[kinds, np.arange(2400)]
-    return floats(drawn + random.normal(0, 0.5, drawn.shape))[:, None], torch.tensor(kinds)
+    return floats(drawn + random.normal(0, 0.25, drawn.shape))[:, None], torch.tensor(kinds)
 
 
 def _blurred() -> Samples:
-    """Return coloured patches of the photos, shape (n, 3, 8, 8), and how much they were blurred, in four steps."""
+    """Return coloured patches of the photos, shape (n, 3, 8, 8), and how much they were blurred, in four steps.
+
+    They are those that are not flat, each with its mean brightness taken out.
+    """
     parts, labels = [], []
-    for step, width in enumerate((0.0, 0.6, 1.2, 2.4)):
-        for photo in photos():
-            soft = floats(gaussian_filter(photo, (width, width, 0)))
-            tiles = soft[step * 2 :].unfold(0, 8, 24).unfold(1, 8, 24).reshape(-1, 3, 8, 8)
-            parts.append((tiles - tiles.mean((1, 2, 3), keepdim=True)) / (tiles.std((1, 2, 3), keepdim=True) + 0.02))
-            labels.append(torch.full((len(tiles),), step))
+    for photo in photos():
+        steps = [_strided(gaussian_filter(photo, (width, width, 0))) for width in (0.0, 0.8, 1.6, 3.2)]
+        rich = steps[0].std((1, 2, 3)) > 0.12
+        parts += [4 * (tiles - tiles.mean((1, 2, 3), keepdim=True))[rich] for tiles in steps]
+        labels.append(torch.arange(4).repeat_interleave(int(rich.sum())))
     return torch.cat(parts), torch.cat(labels)
+
+
+def _strided(photo: np.ndarray) -> Tensor:
+    """Return patches of a photo that lie apart, shape (n, 3, 8, 8)."""
+    return floats(photo).unfold(0, 8, 12).unfold(1, 8, 12).reshape(-1, 3, 8, 8)
 
 
 def _unspaced() -> Samples:

@@ -58,9 +58,9 @@ class ThreeTargets(nn.Module):
 class RewardModel(nn.Module):
     """Scores two answers by the same network (Ouyang 2022, arXiv 2203.02155, equation 1)."""
 
-    def __init__(self, inputs: int, width: int = 64) -> None:
+    def __init__(self, inputs: int, width: int = 48) -> None:
         super().__init__()
-        self.score = mlp([inputs, width, width, 1], "GELU", norm="layer")
+        self.score = mlp([inputs, width, 1], "GELU", dropout=0.2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logit that the first one is preferred, shape (batch, 1)."""

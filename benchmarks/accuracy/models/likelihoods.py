@@ -63,13 +63,22 @@ class WeightedTasksLoss(nn.Module):
 
 
 class LoggedPolicyLoss(nn.Module):
-    """The negative reward of a policy, judged by logged actions (Swaminathan 2015, arXiv 1502.02362, equation 2)."""
+    """The negative reward of a policy, judged by logged actions (Swaminathan 2015, arXiv 1502.02362, equation 2).
+
+    The entropy of the policy counts as a reward too, as in Mnih 2016 (arXiv 1602.01783), so that it stays open.
+    """
+
+    def __init__(self, openness: float = 0.05) -> None:
+        super().__init__()
+        self.openness = openness
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the negative mean reward; the target holds action, reward, and how likely the action was."""
         action, reward, chance = target.unbind(1)
-        likely = logits.softmax(1).gather(1, action.long()[:, None])[:, 0]
-        return -(reward * likely / chance).mean()
+        log_policy = logits.log_softmax(1)
+        likely = log_policy.gather(1, action.long()[:, None])[:, 0].exp()
+        entropy = -(log_policy.exp() * log_policy).sum(1)
+        return -(reward * likely / chance + self.openness * entropy).mean()
 
 
 class FocalLoss(nn.Module):
