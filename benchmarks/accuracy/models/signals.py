@@ -42,10 +42,10 @@ def shape_cnn(classes: int) -> nn.Sequential:
 
 
 def blur_cnn(classes: int) -> nn.Sequential:
-    """Return two convolutions with BatchNorm on an 8x8 picture in colours, and their mean over the picture."""
+    """Return two convolutions with GroupNorm on an 8x8 picture in colours, and their mean over the picture."""
 
     def block(inputs: int, outputs: int) -> list[nn.Module]:
-        return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+        return [nn.Conv2d(inputs, outputs, 3, padding=1), nn.GroupNorm(4, outputs), nn.ReLU()]
 
     tail = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, classes)]
     return nn.Sequential(*block(3, 12), nn.MaxPool2d(2), *block(12, 24), *tail)
