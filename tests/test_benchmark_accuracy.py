@@ -223,6 +223,37 @@ def test_grid_stops_above_two_diverged_learning_rates() -> None:
     assert found[-1] == -6
 
 
+def seeds_of(points: Any) -> dict[int, list[int]]:
+    return truth.next_seeds(points, reference=2.0)
+
+
+def test_no_more_seeds_where_three_tell_the_regret() -> None:
+    shared = (0.1, 0.0, -0.1)  # what the seeds have in common says nothing about the learning rates
+    points: Any = {exponent: [1 + 0.01 * exponent + each for each in shared] for exponent in range(5)}
+    assert seeds_of(points) == {}
+
+
+def test_more_seeds_for_all_near_the_best_until_they_tell_enough() -> None:
+    points: Any = {0: [1.0, 1.0, 1.0], 1: [1.0, 1.02, 1.04], 2: [1.2, 1.3, 1.4]}
+    assert seeds_of(points) == {0: [3, 4, 5], 1: [3, 4, 5]}
+    assert seeds_of({**points, 2: [1.0, 1.05, 1.2]}) == {key: [3, 4, 5] for key in range(3)}  # 2 may be
+    points[0] = [1.0] * 6
+    assert seeds_of(points) == {1: [3, 4, 5]}  # an interrupted run first makes up for what is missing
+    points[1] += [1.02] * 3
+    assert seeds_of(points) == {0: [6, 7, 8], 1: [6, 7, 8]}
+    points = {0: [1.0] * truth.MOST_SEEDS, 1: [1.0, 1.04] * 4 + [1.02], 2: [1.2, 1.3, 1.4]}
+    assert seeds_of(points) == {}
+
+
+def test_no_more_seeds_where_nothing_is_learned() -> None:
+    assert seeds_of({0: [3.0, None, 2.0], 1: [None, None, 2.5]}) == {}
+
+
+def test_grid_comes_before_more_seeds() -> None:
+    points = {exponent: [1.0, 1.02, 1.04] for exponent in range(-4, 5)}
+    assert list(truth.next_trainings(points, 0, 3.0, 2.0)) == [5]
+
+
 def test_one_cycle_rises_from_a_25th_to_one_and_falls_to_zero() -> None:
     factors = [truth.one_cycle(step, 100) for step in range(101)]
     assert factors[0] == pytest.approx(1 / 25)
@@ -234,7 +265,8 @@ def test_one_cycle_rises_from_a_25th_to_one_and_falls_to_zero() -> None:
 def test_roles_are_split_by_family() -> None:
     assert [each for each in tasks.TASKS.values() if each.role == "reporting"] == list(REPORTING)
     assert {each.family for each in REPORTING} == task.REPORTING_FAMILIES
-    assert len(task.REPORTING_FAMILIES) >= 22
+    assert not task.REPORTING_FAMILIES & {each.family for each in tasks.TASKS.values() if each.role == "tuning"}
+    assert len({each.data for each in REPORTING}) == len(REPORTING) == len(task.REPORTING_FAMILIES) >= 24
     assert sum(each.steps >= 2000 for each in REPORTING) >= 10
     assert set(tasks.LONG) <= set(tasks.TASKS)
 

@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from accuracy.data import load
-from accuracy.models import ArcFaceLoss, ClipLoss, ContrastiveLoss, TripletLoss
+from accuracy.models import ArcFaceLoss, ClipLoss, ContrastiveLoss, PinballLoss, TripletLoss
 from accuracy.task import Task
 
 EMBEDDING_LOSSES = (ArcFaceLoss, ClipLoss, ContrastiveLoss, TripletLoss)
@@ -34,9 +34,9 @@ def baseline(constant: float, untrained: float) -> float:
 def constant_loss(task: Task) -> float:
     """Return the loss on the validation split of the best constant for the training split.
 
-    The constant is the mean of the targets for a squared error, their median for an absolute one, the frequency of the
-    classes for a cross-entropy, and zero for an embedding: all samples in one place. For any other loss it is found by
-    minimizing the loss itself.
+    The constant is the mean of the targets for a squared error, their median for an absolute one, their quantiles for
+    a pinball loss, the frequency of the classes for a cross-entropy, and zero for an embedding: all samples in one
+    place. For any other loss it is found by minimizing the loss itself.
     """
     loss = instantiate(task.loss)
     split = load(task.data)
@@ -50,13 +50,16 @@ def _best_constant(task: Task, loss: nn.Module, y: Tensor) -> Tensor:
         return y.mean(0)
     if isinstance(loss, nn.L1Loss):
         return y.median(0).values
+    if isinstance(loss, PinballLoss):
+        return y[:, 0].quantile(torch.tensor(loss.quantiles, dtype=y.dtype))
     model, _, _ = task.start(0)
     with torch.no_grad():
         output = model.eval()(load(task.data).x[:2])[0].double()
     if isinstance(loss, nn.CrossEntropyLoss) and loss.weight is None:
         return _log_frequencies(loss, y, len(output)).view(-1, *[1] * (output.ndim - 1)).expand_as(output)
-    zero = torch.zeros_like(output)
-    return zero if isinstance(loss, EMBEDDING_LOSSES) else _minimized(loss, y, zero)
+    if isinstance(loss, EMBEDDING_LOSSES):
+        return torch.zeros_like(output)
+    return _minimized(loss, y, output)  # from the untrained model: a product of two outputs has no slope at zero
 
 
 def _log_frequencies(loss: nn.CrossEntropyLoss, y: Tensor, classes: int) -> Tensor:

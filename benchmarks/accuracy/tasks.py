@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from accuracy.lifelike_tasks import LIFELIKE
 from accuracy.reporting_tasks import REPORTING
+from accuracy.seen_lifelike_tasks import SEEN_LIFELIKE
 from accuracy.seen_tasks import SEEN
 from accuracy.task import Task
 from accuracy.tuning_tasks import TUNING
 
 __all__ = ["LONG", "TASKS", "Task"]
 
-TASKS = {task.name: task for task in (*TUNING, *SEEN, *LIFELIKE, *REPORTING)}
+TASKS = {task.name: task for task in (*TUNING, *SEEN, *LIFELIKE, *SEEN_LIFELIKE, *REPORTING)}
 """Every task by its name."""
 
 LONG = ("softmax_sgd", "mlp_sgd", "cancer_adam", "wine_nadam_b8", "fasttext_sgd", "diabetes_gaussian_adam")

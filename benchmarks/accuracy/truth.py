@@ -1,11 +1,13 @@
 """The truth by brute force: every task trained at every learning rate of a grid, and the final validation loss.
 
-    python -m accuracy.truth [--only TASK ...] [--workers N]
+    python -m accuracy.truth [--only TASK ...] [--workers N] [--seeds N] [--again]
 
 The grid has four learning rates per decade. It starts around the task's own centre and grows until both ends of it
 are bad and the best is not near either. Each is trained from three seeds under two schedules: a constant learning
-rate, and one cycle with it as the peak. Files that are finished are kept; unfinished ones are taken up again. Beside
-the losses stands that of the best constant prediction (`accuracy.baseline`); files that lack it are given it.
+rate, and one cycle with it as the peak. Those near the best are trained from more seeds until their regret is known
+to `PRECISION`. Files that are finished are kept, though those from before this rule have three seeds (`--again` takes
+them up); unfinished ones are continued. Beside the losses stands that of the best constant prediction
+(`accuracy.baseline`); files that lack it are given it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import json
 import math
 import platform
+import statistics
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import islice
@@ -31,6 +34,12 @@ from accuracy.tasks import LONG, TASKS, Task
 
 FOLDER = Path(__file__).parent / "results" / "truth"
 SEEDS = 3
+MOST_SEEDS = 9
+"""Seeds that a learning rate near the best is trained from at most."""
+PRECISION = 0.005
+"""Standard error of the regret, up to which the learning rates near the best are trained from more seeds."""
+CLOSE = 0.05
+"""Regret up to which a learning rate is near the best, or may be by its standard error."""
 PER_DECADE = 4
 MARGIN = 4
 """Points on either side of the centre that every grid has."""
@@ -132,8 +141,46 @@ def _diverged_above(points: Losses, untrained: float) -> bool:
     return len(top) == 2 and all(loss is None or loss >= untrained for exponent in top for loss in points[exponent])
 
 
-def measure(name: str, longer: int = 1) -> None:
-    """Take the truth of one task, saving it after every learning rate."""
+def next_trainings(
+    points: Losses, centre: int, untrained: float, reference: float, most: int = MOST_SEEDS
+) -> dict[int, list[int]]:
+    """Return the seeds to train from next, by exponent: first the grid, then more seeds near the best."""
+    exponent = next_exponent(points, centre, untrained, reference)
+    return next_seeds(points, reference, most) if exponent is None else {exponent: list(range(SEEDS))}
+
+
+def next_seeds(points: Losses, reference: float, most: int = MOST_SEEDS) -> dict[int, list[int]]:
+    """Return the seeds to train from next, by exponent; none when the regret is known well enough.
+
+    All learning rates near the best are trained from the same seeds, three more at a time up to `most`: what matters
+    is how their losses differ, and seeds have much in common.
+    """
+    if all(level(losses, reference) == reference for losses in points.values()):
+        return {}  # nothing is learned at any learning rate
+    regrets = {exponent: mean_and_error(seed_regrets(losses, points, reference)) for exponent, losses in points.items()}
+    close = [exponent for exponent, (mean, error) in regrets.items() if mean - error <= CLOSE]
+    unsure = [regrets[exponent][1] > PRECISION for exponent in close]
+    few, many = (extreme(len(points[exponent]) for exponent in close) for extreme in (min, max))
+    wanted = many if few < many else min(most, many + SEEDS * any(unsure))
+    missing = {exponent: list(range(len(points[exponent]), wanted)) for exponent in close}
+    return {exponent: seeds for exponent, seeds in missing.items() if seeds}
+
+
+def seed_regrets(losses: Sequence[float | None], points: Losses, reference: float) -> list[float]:
+    """Return the regret of a learning rate seed by seed, each beside the loss of the best one from the same seed."""
+    best = min(points.values(), key=lambda losses: level(losses, reference))
+    drop = reference - level(best, reference)
+    pairs = zip(losses, best, strict=False)
+    return [(level([loss], reference) - level([least], reference)) / drop for loss, least in pairs]
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and its standard error."""
+    return statistics.mean(values), statistics.stdev(values) / math.sqrt(len(values))
+
+
+def measure(name: str, longer: int = 1, most: int = MOST_SEEDS) -> None:
+    """Take the truth of one task from up to `most` seeds, saving it after every learning rate."""
     torch.set_num_threads(1)
     task = TASKS[name]
     path = path_of(name, longer)
@@ -141,11 +188,13 @@ def measure(name: str, longer: int = 1) -> None:
     untrained, reference = references(document)
     for schedule in SCHEDULES:
         points: Losses = {int(key): losses for key, losses in document["losses"][schedule].items()}
-        while (exponent := next_exponent(points, task.centre, untrained, reference)) is not None:
-            lr = 10 ** (exponent / PER_DECADE)
-            points[exponent] = [_short(train(task, lr, schedule, seed, document["steps"])) for seed in range(SEEDS)]
-            document["losses"][schedule] = {str(key): points[key] for key in sorted(points)}
-            _save(path, document)
+        while missing := next_trainings(points, task.centre, untrained, reference, most):
+            for exponent, seeds in missing.items():
+                lr = 10 ** (exponent / PER_DECADE)
+                found = [_short(train(task, lr, schedule, seed, document["steps"])) for seed in seeds]
+                points[exponent] = points.get(exponent, []) + found
+                document["losses"][schedule] = {str(key): points[key] for key in sorted(points)}
+                _save(path, document)
     document["finished"] = True
     _save(path, document)
 
@@ -207,14 +256,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", nargs="+", choices=sorted(TASKS), default=list(TASKS), metavar="TASK")
     parser.add_argument("--workers", type=int, default=2, help="tasks that are measured at the same time")
+    parser.add_argument("--seeds", type=int, default=MOST_SEEDS, help="trained from at most, near the best")
+    parser.add_argument("--again", action="store_true", help="take up finished ones, where more seeds are wanted")
     arguments = parser.parse_args()
     only = arguments.only
     wanted = [(name, 1) for name in only] + [(name, LONGER) for name in only if name in LONG]
     for unit in wanted:
         add_constant(*unit)
-    left = [unit for unit in wanted if not is_finished(*unit)]
+    left = [unit for unit in wanted if arguments.again or not is_finished(*unit)]
     with ProcessPoolExecutor(arguments.workers) as pool, Progress() as progress:
-        jobs = {pool.submit(measure, *unit): unit for unit in left}
+        jobs = {pool.submit(measure, *unit, arguments.seeds): unit for unit in left}
         bar = progress.add_task("truth", total=len(wanted), completed=len(wanted) - len(left))
         for job in as_completed(jobs):
             job.result()

@@ -13,12 +13,20 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from accuracy.data import characters, digits, pictures, scenes, tables, texts
+from accuracy.data import characters, customers, digits, physics, pictures, puzzles, scenes, signals, tables, texts
 
-SOURCES = tables.SOURCES | pictures.SOURCES | texts.SOURCES | digits.SOURCES | scenes.SOURCES | characters.SOURCES
+MODULES = (tables, pictures, texts, digits, scenes, characters, customers, physics, signals, puzzles)
+SOURCES = {name: make for module in MODULES for name, make in module.SOURCES.items()}
 """What each data set is made by: inputs and targets, not yet split."""
 
-FEW = {"fifth_mislabelled": 150, "flipped_cancer": 120}
+FEW = {
+    "fifth_mislabelled": 150,
+    "flipped_cancer": 120,
+    "wide": 150,
+    "noisy_moons": 200,
+    "few_tones": 240,
+    "stronger_lorenz": 400,
+}
 """Samples to train on, where there are few; all others are to validate on."""
 
 

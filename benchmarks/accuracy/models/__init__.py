@@ -1,8 +1,25 @@
 """The networks of the tasks, and the losses that torch does not bring along. All are called as loss(model(x), y)."""
 
 from accuracy.models.characters import ByteGRU, ByteTransformer, PassageEncoder, byte_mlp, hashed_bag
+from accuracy.models.customers import ClickNet, Factorization, RewardModel, ThreeTargets
 from accuracy.models.dense import VAE, Coordinates, Cosines, Denoiser, PairEncoder, TabularResNet, mlp, sums
-from accuracy.models.finetuning import adapted, adapted_byte_mlp, pretrained, pretrained_cnn
+from accuracy.models.finetuning import (
+    adapted,
+    adapted_byte_mlp,
+    adapted_lorenz_mlp,
+    pretrained,
+    pretrained_cnn,
+    pretrained_tone_cnn,
+)
+from accuracy.models.likelihoods import (
+    CoxLoss,
+    FocalLoss,
+    GammaLoss,
+    LoggedPolicyLoss,
+    PinballLoss,
+    SigLipLoss,
+    WeightedTasksLoss,
+)
 from accuracy.models.losses import (
     ArcFaceLoss,
     ClipLoss,
@@ -25,6 +42,8 @@ from accuracy.models.pictures import (
     resnet,
     separable_cnn,
 )
+from accuracy.models.puzzles import NamePairs, WordBoundaries, letter_mlp
+from accuracy.models.science import DeepONet, PairEnergies, Siren, SourceOfField, lorenz_mlp
 from accuracy.models.sequences import (
     ByteCNN,
     CharRNN,
@@ -37,6 +56,7 @@ from accuracy.models.sequences import (
     bag_of_words,
     char_mlp,
 )
+from accuracy.models.signals import GraphNet, LoadLSTM, blur_cnn, shape_cnn, tone_cnn
 
 __all__ = [
     "VAE",
@@ -46,42 +66,68 @@ __all__ = [
     "ByteTransformer",
     "CharRNN",
     "CharTransformer",
+    "ClickNet",
     "ClipLoss",
     "ContrastiveLoss",
     "Coordinates",
     "Cosines",
+    "CoxLoss",
+    "DeepONet",
     "Denoiser",
     "DistillationLoss",
+    "Factorization",
+    "FocalLoss",
     "Forecaster",
+    "GammaLoss",
     "GaussianLoss",
+    "GraphNet",
     "Inpainter",
     "Lion",
+    "LoadLSTM",
+    "LoggedPolicyLoss",
     "Mixer",
+    "NamePairs",
     "PairEncoder",
+    "PairEnergies",
     "PassageEncoder",
+    "PinballLoss",
+    "RewardModel",
+    "SigLipLoss",
+    "Siren",
+    "SourceOfField",
     "TabularResNet",
     "TeacherLoss",
+    "ThreeTargets",
     "TripletEncoder",
     "TripletLoss",
     "VAELoss",
     "ViT",
+    "WeightedTasksLoss",
+    "WordBoundaries",
     "WordLSTM",
     "WordPairs",
     "WordTransformer",
     "adapted",
     "adapted_byte_mlp",
+    "adapted_lorenz_mlp",
     "bag_of_words",
+    "blur_cnn",
     "byte_mlp",
     "char_mlp",
     "cnn",
     "colour_cnn",
     "group_cnn",
     "hashed_bag",
+    "letter_mlp",
+    "lorenz_mlp",
     "mlp",
     "preact_resnet",
     "pretrained",
     "pretrained_cnn",
+    "pretrained_tone_cnn",
     "resnet",
     "separable_cnn",
+    "shape_cnn",
     "sums",
+    "tone_cnn",
 ]

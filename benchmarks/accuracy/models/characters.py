@@ -30,16 +30,17 @@ class ByteGRU(nn.Module):
 
 
 class Attention(nn.Module):
-    """Causal self-attention with four heads."""
+    """Self-attention with four heads, to the places before alone (causal) or to all."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, causal: bool = True) -> None:
         super().__init__()
+        self.causal = causal
         self.inputs, self.output = nn.Linear(width, 3 * width), nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what each place gathers from those before it."""
+        """Return what each place gathers from the others."""
         query, key, value = self.inputs(x).unflatten(2, (3, 4, -1)).permute(2, 0, 3, 1, 4)
-        gathered = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        gathered = functional.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
         output: Tensor = self.output(gathered.transpose(1, 2).flatten(2))
         return output
 

@@ -11,10 +11,14 @@ from torch.nn import functional
 
 from accuracy.data import SOURCES
 from accuracy.data.characters import english_contexts
+from accuracy.data.physics import lorenz
 from accuracy.data.pictures import low_digits, rotations
+from accuracy.data.signals import INSTRUMENTS, PITCHES, pitches
 from accuracy.models.characters import byte_mlp
 from accuracy.models.dense import mlp
 from accuracy.models.pictures import group_cnn
+from accuracy.models.science import lorenz_mlp
+from accuracy.models.signals import tone_cnn
 
 Weights = dict[str, Tensor]
 
@@ -79,6 +83,18 @@ def adapted_byte_mlp(rank: int = 8, alpha: float = 16.0) -> nn.Sequential:
     return nn.Sequential(*(LowRank(part, rank, alpha) if isinstance(part, nn.Linear) else part for part in model))
 
 
+def adapted_lorenz_mlp(rank: int = 4, alpha: float = 4.0) -> nn.Sequential:
+    """Return a network that forecasts the usual Lorenz system, frozen, with an adapter beside each layer."""
+    model = lorenz_mlp()
+    model.load_state_dict(_lorenz_mlp())
+    return nn.Sequential(*(LowRank(part, rank, alpha) if isinstance(part, nn.Linear) else part for part in model))
+
+
+def pretrained_tone_cnn() -> nn.Sequential:
+    """Return a network that can tell how high a tone is, with a new last layer for the instruments."""
+    return _with_new_head(tone_cnn(INSTRUMENTS), _pitch_cnn(), frozen=False)
+
+
 @cache
 def _low_digits_mlp() -> Weights:
     return _trained(lambda: mlp([64, 128, 64, 5]), *low_digits())
@@ -99,7 +115,23 @@ def _english_mlp() -> Weights:
     return _trained(byte_mlp, *english_contexts(), steps=1500)
 
 
-def _trained(make: Callable[[], nn.Module], x: Tensor, y: Tensor, steps: int = 300) -> Weights:
+@cache
+def _lorenz_mlp() -> Weights:
+    return _trained(lorenz_mlp, *lorenz(), steps=1500, loss=functional.mse_loss)
+
+
+@cache
+def _pitch_cnn() -> Weights:
+    return _trained(lambda: tone_cnn(PITCHES), *pitches(), steps=400)
+
+
+def _trained(
+    make: Callable[[], nn.Module],
+    x: Tensor,
+    y: Tensor,
+    steps: int = 300,
+    loss: Callable[[Tensor, Tensor], Tensor] = functional.cross_entropy,
+) -> Weights:
     """Return the weights after a short training, the same in every process; random generators are left alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -108,6 +140,6 @@ def _trained(make: Callable[[], nn.Module], x: Tensor, y: Tensor, steps: int = 3
         for _ in range(steps):
             batch = torch.randint(len(x), (64,))
             optimizer.zero_grad()
-            functional.cross_entropy(model(x[batch]), y[batch]).backward()  # type: ignore[no-untyped-call]
+            loss(model(x[batch]), y[batch]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     return model.state_dict()
