@@ -130,7 +130,8 @@ def run(script: UserScript) -> dict[str, Any]:
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the runs as a table in Markdown."""
-    lines = ["| style | library | trains | updates, schedule | learning rate (confidence) |", "| --- | --- | --- | --- | --- |"]
+    heads = ("style", "library", "trains", "updates, schedule", "learning rate (confidence)")
+    lines = [f"| {' | '.join(heads)} |", f"| {' | '.join('---' for _ in heads)} |"]
     for style, row in rows.items():
         train = row["train"] or {}
         plan = f"{train.get('steps') or 'unknown'}, {train['schedule']}" if train else ""
