@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 CONFIG ?= configs/digits.yaml
 OUT ?= .
 
-.PHONY: help install run test quick lint type bench bench-accuracy readme schema clean
+.PHONY: help install run test quick lint type bench bench-accuracy bench-scripts readme schema clean
 
 help:  ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -40,6 +40,10 @@ bench-accuracy: install  ## Score lrfind and the existing finders against brute 
 	for part in truth finders refusals score; do \
 	    OMP_NUM_THREADS=1 PYTHONPATH=benchmarks $(BIN)/python -m accuracy.$$part || exit; \
 	done
+
+bench-scripts: install  ## Run lrfind on training scripts in the styles of many libraries (twenty minutes on two cores)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/user_scripts.py --save benchmarks/user_scripts.json
 
 schema: install  ## Write the JSON Schema of records from their definition
 	$(BIN)/python -m lrfind.records.document > lrfind/records/record.schema.json

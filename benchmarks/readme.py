@@ -20,6 +20,7 @@ from typing import Any
 from accuracy import picture, reliability
 from accuracy.summary import summary
 from speed import table
+from user_scripts import table as table_of_scripts
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -101,7 +102,13 @@ def accuracy_short(folder: Path) -> str:
     return "\n".join("| " + " | ".join([row[0], row[1], row[3], row[4], row[5]]) + " |" for row in columns)
 
 
-BLOCKS = (report, record, explain, accuracy, accuracy_short, speed)
+def user_scripts(folder: Path) -> str:
+    """Return the table of the last run of benchmarks/user_scripts.py."""
+    rows: dict[str, Any] = json.loads((ROOT / "benchmarks" / "user_scripts.json").read_text())
+    return table_of_scripts(rows)
+
+
+BLOCKS = (report, record, explain, accuracy, accuracy_short, speed, user_scripts)
 """In the order in which they can be made: later ones read what earlier ones have written."""
 
 

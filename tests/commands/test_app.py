@@ -55,7 +55,7 @@ def test_no_arguments_show_the_help(project: Project) -> None:
     ("arguments", "words"),
     [
         (("rnu",), ("No such command 'rnu'", "run")),
-        (("run",), ("Missing argument 'CONFIG'",)),
+        (("run",), ("expected a training script (TRAIN.py, -m MODULE) or a config", "got nothing")),
         (("run", "c.yaml", "--formt", "lr"), ("No such option", "--formt", "--format")),
         (("run", "c.yaml", "--num-iter"), ("--num-iter", "requires an argument")),
     ],
