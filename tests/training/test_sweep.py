@@ -229,6 +229,7 @@ def test_losses_on_their_way_are_kept_on_ctrl_c_and_on_faults() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 @pytest.mark.skipif(not torch.accelerator.is_available(), reason="needs an accelerator")
 def test_on_an_accelerator_the_loop_never_waits() -> None:
     device = torch.accelerator.current_accelerator()

@@ -202,6 +202,7 @@ def test_a_fault_names_the_batch_that_was_taken_last() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 @pytest.mark.skipif(not torch.accelerator.is_available(), reason="needs an accelerator")
 @pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES.values() if recipe.precision != "fp16"])
 def test_on_an_accelerator_the_loop_never_waits(recipe: Recipe) -> None:
