@@ -14,7 +14,7 @@ from lrfind.analysis.probe_result import (
     DRIFT_PROPORTIONAL,
     LONG,
     SHARES,
-    UNKNOWN_LENGTH,
+    UNKNOWN,
     Training,
     analysis_of_probes,
 )
@@ -71,19 +71,31 @@ def test_the_message_says_where_the_probes_are_beside_the_sweep(best: float, wor
     assert words in said(valley(best)).message
 
 
+def looked_at(probes: Sequence[Probe]) -> list[Probe]:
+    """Return the probes with held-out losses that fall as their training losses do."""
+    return [
+        replace(each, held_out_steps=(0, each.steps), held_out=((1.0,) * 4, (each.end_loss,) * 4)) for each in probes
+    ]
+
+
+def test_without_held_out_losses_it_is_never_sure() -> None:
+    assert said(valley(0.01)).confidence == UNKNOWN < SHARES[True][0]
+
+
 @pytest.mark.parametrize(("times", "reach"), [(1, 0), (2, 0), (8, 1), (20, 2)])
 def test_confidence_is_lower_the_less_the_probes_saw_of_the_training(times: int, reach: int) -> None:
     training = replace(TRAINING, steps=times * STEPS)
-    assert said(valley(0.01), training).confidence == SHARES[True][reach]
-    assert said(valley(0.1), training).confidence == SHARES[False][reach]  # ten times above the sweep
+    at, above = looked_at(probes_at(valley(0.01))), looked_at(probes_at(valley(0.1)))
+    assert analysis_of_probes(analysis_with(), at, training).confidence == SHARES[True][reach]
+    assert analysis_of_probes(analysis_with(), above, training).confidence == SHARES[False][reach]
     unclear = analysis_with(reason=Refusal.NOISE)
-    assert said(valley(0.01), training, unclear).confidence == SHARES[False][reach]
+    assert analysis_of_probes(unclear, at, training).confidence == SHARES[False][reach]
 
 
 def test_an_unknown_length_is_never_sure() -> None:
-    longer = probes_at(valley(0.01), LONG)
+    longer = looked_at(probes_at(valley(0.01), LONG))
     unknown = analysis_of_probes(analysis_with(), longer, replace(TRAINING, steps=None))
-    assert unknown.confidence == UNKNOWN_LENGTH
+    assert unknown.confidence == UNKNOWN
     assert analysis_of_probes(analysis_with(), longer, replace(TRAINING, steps=LONG)).confidence == SHARES[True][0]
 
 
