@@ -49,6 +49,7 @@ def find_lr(
     clip_grad_value: float | None = DEFAULTS.train.clip_grad_value,
     schedule: Schedule = DEFAULTS.train.schedule,
     train_steps: int | None = DEFAULTS.train.steps,
+    train_epochs: int | None = DEFAULTS.train.epochs,
     probes: bool = DEFAULTS.probes.enabled,
     probe_steps: int | None = DEFAULTS.probes.steps,
     max_probes: int = DEFAULTS.probes.max_probes,
@@ -97,6 +98,7 @@ def find_lr(
         clip_grad_value: Absolute value that each element of a gradient is clipped to.
         schedule: What the learning rate is for: a constant one, or the peak of a schedule that decays to 0.
         train_steps: Updates of the real training, if known: the longer it is, the lower its best learning rate.
+        train_epochs: Instead of these, its epochs; the loader needs a length then.
         probes: Whether short trainings check the sweep.
         probe_steps: Updates of each short training at first; None lets three of them share what the sweep leaves of
             the budget.

@@ -60,6 +60,7 @@ def search(make: Callable[[], Workload], observer: Observer, words: Words = CONF
     """
     clock = _Clock()
     workload = make()
+    workload.count_epochs()
     clock.lap("build_seconds")
     if workload.settings.probing:
         observer.on_search(workload.settings.most_updates)

@@ -100,6 +100,8 @@ class TrainSettings:
     """What the learning rate is for: a constant one, or the peak of a schedule that decays to 0."""
     steps: Count | None = None
     """Updates of the real training, if known: the longer it is, the lower its best constant learning rate."""
+    epochs: Count | None = None
+    """Instead of its updates, its epochs: passes over all mini-batches, whose number must be known."""
     accumulate: Count = 1
     """Mini-batches whose gradients are averaged in one update; the learning rate moves once per update."""
     world_size: Count = 1
@@ -114,6 +116,9 @@ class TrainSettings:
         if self.clip_grad_norm is not None and self.clip_grad_value is not None:
             expected = "either $clip_grad_norm or $clip_grad_value"
             raise MisfitError(Fault("train.clip_grad_norm", expected=expected, got="both", fix="drop one"))
+        if self.steps is not None and self.epochs is not None:
+            expected = "either $train_steps or $train_epochs"
+            raise MisfitError(Fault("train.epochs", expected=expected, got="both", fix="drop one"))
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ TrainingArgs = Annotated[
     ),
 ]
 TrainSteps = Annotated[str | None, typer.Option(metavar="N", help="Updates of the real training.")]
-Epochs = Annotated[str | None, typer.Option(metavar="N", help="Epochs of the real training of a script.")]
+Epochs = Annotated[str | None, typer.Option(metavar="N", help="Epochs of the real training, instead.")]
 ScheduleName = Annotated[
     str | None, typer.Option(metavar="NAME", help="What the LR is for: constant, cosine, linear, onecycle.")
 ]

@@ -133,9 +133,7 @@ def run(
         "train.steps": ("--train-steps", train_steps),
         "train.schedule": ("--schedule", schedule),
     }
-    given = {key: flag for key, flag in flags.items() if flag[1] is not None}
     of_script = {
-        "--epochs": epochs,
         "--optimizer": optimizer,
         "--loss": loss,
         "--apply": apply,
@@ -151,6 +149,8 @@ def run(
         with _outcome_kept(outcome, script.source, form):
             raise typer.Exit(run_script(script, options, form, out, plot, quiet=quiet, trial=dry_run))
     refuse_options("lrfind run", of_script, IN_CONFIG)
+    flags["train.epochs"] = ("--epochs", epochs)
+    given = {key: flag for key, flag in flags.items() if flag[1] is not None}
     configs, values = split([needed(config, "lrfind run"), *(overrides or ())])
     form = one_format(configs[0], form, as_json=as_json)
     if force and write_config is None:

@@ -27,6 +27,7 @@ KEYS = {
     "clip_grad_value": "train.clip_grad_value",
     "schedule": "train.schedule",
     "train_steps": "train.steps",
+    "train_epochs": "train.epochs",
     "probes": "probes.enabled",
     "probe_steps": "probes.steps",
     "max_probes": "probes.max_probes",

@@ -51,6 +51,14 @@ class Share:
 ALL = Share()
 
 
+def length_of(data: Any) -> int | None:
+    """Return the length of a data set or a loader; None if it has none, or does not know it."""
+    try:
+        return len(data)
+    except Exception:  # TypeError as a rule, or whatever a class of the user's raises
+        return None
+
+
 def endless(loader: Iterable[Any], on_recycle: Callable[[], None] = lambda: None, at_least: int = 1) -> Iterator[Any]:
     """Yield the batches of `loader` over and over; stop if it cannot be read a second time.
 

@@ -27,7 +27,7 @@ from lrfind.training.distributed.launch import read_launch
 from lrfind.training.distributed.process_group import join_process_group
 from lrfind.training.groups import Selection, freeze, make_groups
 from lrfind.training.held_out import batches_at, check_validation, split, validation_batches
-from lrfind.training.minibatches import ALL, Share
+from lrfind.training.minibatches import ALL, Share, length_of
 from lrfind.training.precision import allow_tf32, unsupported
 from lrfind.training.rng import seed_everything
 from lrfind.training.step import DefaultStep, OnNote, Step
@@ -66,6 +66,16 @@ class ConfigWorkload(ModelWorkload):
     def batch_size(self) -> int | None:
         """Samples in a mini-batch; None with the user's own loader."""
         return self.config.data.batch_size
+
+    @property
+    def epoch_batches(self) -> int | None:
+        """Mini-batches of a pass over the data set, or over the share that the own loader of each process has."""
+        length, size = length_of(self.data), self.config.data.batch_size
+        if length is None:
+            return None
+        if size is None:
+            return length * (self.processes.launch.size if self.processes else 1)
+        return max(1, length // size)
 
     @cached_property
     def held_out(self) -> Sequence[Any]:

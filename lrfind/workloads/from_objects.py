@@ -19,6 +19,7 @@ from lrfind.training.batch import describe
 from lrfind.training.batch_form import Loss
 from lrfind.training.held_out import DividedLoader, divided, first_batches
 from lrfind.training.loader_state import LoaderState
+from lrfind.training.minibatches import length_of
 from lrfind.training.precision import unsupported
 from lrfind.training.rng import keep_rng, seed_for
 from lrfind.training.snapshot import Snapshot
@@ -94,6 +95,11 @@ class ObjectsWorkload(ModelWorkload):
         size = getattr(loader, "batch_size", None)
         is_data_loader = isinstance(size, int) and hasattr(loader, "dataset") and hasattr(loader, "sampler")
         return size if is_data_loader else None
+
+    @property
+    def epoch_batches(self) -> int | None:
+        """Mini-batches of a pass over the loader."""
+        return length_of(self.objects.loader)
 
     @contextlib.contextmanager
     def everything_restored(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ import abc
 import contextlib
 import platform
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import lrfind
-from lrfind.errors import Level, Note, some
+from lrfind.errors import DataError, Fault, Level, Note, some
 from lrfind.observer import Observer
 from lrfind.records.facts import UNKNOWN_SIZE, UpdateSize
 from lrfind.records.types import Group, Sweep
@@ -70,6 +70,26 @@ class ModelWorkload(Workload, abc.ABC):
     @abc.abstractmethod
     def names(self) -> tuple[str, str]:
         """The names of model and optimizer, for titles."""
+
+    @property
+    @abc.abstractmethod
+    def epoch_batches(self) -> int | None:
+        """Mini-batches of a pass over the data, those of all processes together; None if that is unknown."""
+
+    def count_epochs(self) -> None:
+        """Say the length of the training in updates, if it is known in epochs.
+
+        Raises:
+            DataError: The length of an epoch is unknown.
+        """
+        train = self.settings.train
+        if train.epochs is None:
+            return
+        if (batches := self.epoch_batches) is None:
+            expected, fix = "data whose length is known", "say $train_steps instead"
+            raise DataError(Fault("train.epochs", expected=expected, got="data that does not tell it", fix=fix))
+        steps = train.epochs * max(1, batches // (train.accumulate * self.world_size))
+        self.settings = replace(self.settings, train=replace(train, epochs=None, steps=steps))
 
     @property
     @abc.abstractmethod

@@ -76,6 +76,13 @@ class Workload(abc.ABC):
     def environment(self) -> dict[str, Any]:
         """Versions, machine and size of the run, as its record keeps them."""
 
+    def count_epochs(self) -> None:  # noqa: B027 - what is no model in this process tells its length by itself
+        """Say the length of the training in updates, if it is known in epochs.
+
+        Raises:
+            DataError: The length of an epoch is unknown.
+        """
+
     def ladder(self, steps: int) -> Sequence[float]:
         """Return the learning rates of a sweep of that many steps, shape `(steps,)`."""
         settings = self.settings.sweep
