@@ -83,18 +83,10 @@ def test_logged_policy_is_worth_its_rewards_by_how_likely_they_were() -> None:
     assert float(even) == pytest.approx(-(0.5 / 0.5 + 0.5 / 0.25) / 3 - 0.1 * math.log(2))
 
 
-def test_sigmoid_pairs_of_two_names() -> None:
-    vectors = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]])
-    wanted = 2 * math.log(1 + math.exp(-1)) + 2 * math.log(2)
-    assert float(models.SigLipLoss()(vectors, torch.zeros(2))) == pytest.approx(wanted / 2)
-
-
-def test_offset_of_the_name_pairs_is_that_of_the_logits() -> None:
-    torch.manual_seed(0)
-    pairs = models.NamePairs()
-    vectors = pairs(data.load("entities").x[:4])
-    cosines = functional.normalize(vectors[:, 0, :-1], dim=1) @ functional.normalize(vectors[:, 1, :-1], dim=1).T
-    assert torch.allclose(vectors[:, 0] @ vectors[:, 1].T, 10 * cosines - 10, atol=1e-5)
+def test_other_views_of_two_samples() -> None:
+    views = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]])  # alike, and unlike the others
+    wanted = math.log(math.exp(2) + 2) - 2
+    assert float(models.NTXentLoss(temperature=0.5)(views, torch.zeros(2))) == pytest.approx(wanted)
 
 
 def test_weighted_tasks_are_their_losses_where_the_weights_are_one() -> None:

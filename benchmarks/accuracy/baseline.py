@@ -14,10 +14,10 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from accuracy.data import load
-from accuracy.models import ArcFaceLoss, ClipLoss, ContrastiveLoss, PinballLoss, TripletLoss
+from accuracy.models import ArcFaceLoss, ClipLoss, ContrastiveLoss, NTXentLoss, PinballLoss, TripletLoss
 from accuracy.task import Task
 
-EMBEDDING_LOSSES = (ArcFaceLoss, ClipLoss, ContrastiveLoss, TripletLoss)
+EMBEDDING_LOSSES = (ArcFaceLoss, ClipLoss, ContrastiveLoss, NTXentLoss, TripletLoss)
 """Losses of where a model places its samples, which a free constant could cheat: it would place each view apart."""
 
 
@@ -57,9 +57,8 @@ def _best_constant(task: Task, loss: nn.Module, y: Tensor) -> Tensor:
         output = model.eval()(load(task.data).x[:2])[0].double()
     if isinstance(loss, nn.CrossEntropyLoss) and loss.weight is None:
         return _log_frequencies(loss, y, len(output)).view(-1, *[1] * (output.ndim - 1)).expand_as(output)
-    if isinstance(loss, EMBEDDING_LOSSES):
-        return torch.zeros_like(output)
-    return _minimized(loss, y, output)  # from the untrained model: a product of two outputs has no slope at zero
+    zero = torch.zeros_like(output)
+    return zero if isinstance(loss, EMBEDDING_LOSSES) else _minimized(loss, y, zero)
 
 
 def _log_frequencies(loss: nn.CrossEntropyLoss, y: Tensor, classes: int) -> Tensor:

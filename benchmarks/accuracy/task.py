@@ -39,7 +39,7 @@ REPORTING_FAMILIES = frozenset(
         "graphs",
         "word boundaries",
         "missing letters",
-        "sigmoid pairs",
+        "tone views",
         "survival",
         "claim sizes",
         "weighted tasks",

@@ -60,8 +60,7 @@ def english_contexts() -> Samples:
     return _contexts_of(_bytes_of("".join(topics.values())[:150_000]))
 
 
-def hashed(pieces: list[str], length: int) -> list[int]:
-    """Return the hashes of the first `length` pieces of a text, filled up with zeros."""
+def _hashed(pieces: list[str], length: int) -> list[int]:
     codes = [1 + zlib.crc32(piece.encode()) % (BUCKETS - 1) for piece in pieces[:length]]
     return codes + [0] * (length - len(codes))
 
@@ -72,7 +71,7 @@ def _first_words() -> Samples:
     for line in (line.strip() for source in sources() for line in source.splitlines()):
         first, _, rest = line.partition(" ") if not line.startswith("self.") else ("self", "", line[5:])
         if first in KEYWORDS and len(rest) > 5:
-            rows.append(hashed([rest[place : place + 3] for place in range(len(rest) - 2)], 24))
+            rows.append(_hashed([rest[place : place + 3] for place in range(len(rest) - 2)], 24))
             labels.append(KEYWORDS.index(first))
     return torch.tensor(rows), torch.tensor(labels)
 
@@ -83,7 +82,7 @@ def _unicode_names() -> Samples:
     for character in map(chr, range(0x20000)):
         name = unicodedata.name(character, "")
         if name and not re.match("CJK|HANGUL|TANGUT|NUSHU|KHITAN|EGYPT|ANATOLIAN|CUNEIFORM|BAMUM", name):
-            rows.append(hashed(re.split("[ -]", name), 8))
+            rows.append(_hashed(re.split("[ -]", name), 8))
             categories.append(unicodedata.category(character))
     known = sorted(set(categories))
     return torch.tensor(rows[::3]), torch.tensor([known.index(category) for category in categories[::3]])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html.entities
 import re
 import unicodedata
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from accuracy.data.base import Samples, floats
-from accuracy.data.characters import hashed
 from accuracy.data.pictures import photos
 
 NODES = 16
@@ -160,21 +158,6 @@ def _gapped_words() -> Samples:
     return torch.tensor(rows), torch.tensor(letters)
 
 
-def _entities() -> Samples:
-    """Return the names that HTML and Unicode have for a character as hashed triples, shape (n, 2, 24), and its code."""
-    pairs = {ord(sign): name for name, sign in sorted(html.entities.html5.items()) if len(sign) == 1}
-    rows = [
-        [_triples(name.rstrip(";")), _triples(unicodedata.name(chr(code), "").lower())]
-        for code, name in sorted(pairs.items())
-    ]
-    return torch.tensor(rows), torch.tensor(sorted(pairs))
-
-
-def _triples(name: str) -> list[int]:
-    padded = f"<{name}>"
-    return hashed([padded[place : place + 3] for place in range(len(padded) - 2)], 24)
-
-
 SOURCES: dict[str, Callable[[], tuple[Tensor, Tensor]]] = {
     "boards": _boards,
     "graphs": _graphs,
@@ -182,5 +165,4 @@ SOURCES: dict[str, Callable[[], tuple[Tensor, Tensor]]] = {
     "blurred": _blurred,
     "unspaced": _unspaced,
     "gapped_words": _gapped_words,
-    "entities": _entities,
 }

@@ -13,6 +13,9 @@ from accuracy.data.base import Samples, floats, standard
 TONE = 96
 """Values of a tone."""
 
+BINS = TONE // 2 + 1
+"""Frequencies of its spectrum."""
+
 INSTRUMENTS, PITCHES = 6, 8
 """What plays a tone, and how high it is."""
 
@@ -54,6 +57,21 @@ def _spectra() -> Samples:
     spectra = torch.fft.rfft(_played()[0]).abs().log1p()
     rows = floats(standard(spectra.numpy()))
     return rows, rows
+
+
+def _tone_views() -> Samples:
+    """Return two noisy spectra of every tone, each played with phases of its own, shape (n, 2, BINS), and its number.
+
+    Tones differ in their pitch and in how loud each harmonic is.
+    """
+    random = np.random.RandomState(5)
+    loudness, pitch = random.dirichlet(np.ones(6), 2000)[:, None, :, None], 0.02 * 2 ** random.uniform(size=2000)
+    phases = 2 * np.pi * random.uniform(size=(2000, 2, 6, 1))
+    angles = 2 * np.pi * pitch[:, None, None, None] * np.arange(1, 7)[:, None] * np.arange(TONE) + phases
+    tones = (loudness * np.sin(angles)).sum(2)
+    noisy = tones / tones.std(2, keepdims=True) + random.normal(0, 0.4, tones.shape)
+    spectra = np.log1p(np.abs(np.fft.rfft(noisy)))
+    return floats(standard(spectra.reshape(-1, BINS)).reshape(2000, 2, BINS)), torch.arange(2000)
 
 
 def _load() -> Samples:
@@ -130,6 +148,7 @@ SOURCES: dict[str, Callable[[], Samples]] = {
     "tones": _tones,
     "few_tones": _tones,
     "spectra": _spectra,
+    "tone_views": _tone_views,
     "load": _load,
     "wind": _wind,
     "kelvin": _kelvin,

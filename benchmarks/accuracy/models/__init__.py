@@ -17,7 +17,6 @@ from accuracy.models.likelihoods import (
     GammaLoss,
     LoggedPolicyLoss,
     PinballLoss,
-    SigLipLoss,
     WeightedTasksLoss,
 )
 from accuracy.models.losses import (
@@ -26,6 +25,7 @@ from accuracy.models.losses import (
     ContrastiveLoss,
     DistillationLoss,
     GaussianLoss,
+    NTXentLoss,
     TeacherLoss,
     TripletLoss,
     VAELoss,
@@ -42,7 +42,7 @@ from accuracy.models.pictures import (
     resnet,
     separable_cnn,
 )
-from accuracy.models.puzzles import NamePairs, WordBoundaries, letter_mlp
+from accuracy.models.puzzles import WordBoundaries, letter_mlp
 from accuracy.models.science import DeepONet, PairEnergies, Siren, SourceOfField, lorenz_mlp
 from accuracy.models.sequences import (
     ByteCNN,
@@ -56,7 +56,7 @@ from accuracy.models.sequences import (
     bag_of_words,
     char_mlp,
 )
-from accuracy.models.signals import GraphNet, LoadLSTM, blur_cnn, shape_cnn, tone_cnn
+from accuracy.models.signals import GraphNet, LoadLSTM, SpectrumEncoder, blur_cnn, shape_cnn, tone_cnn
 
 __all__ = [
     "VAE",
@@ -86,15 +86,15 @@ __all__ = [
     "LoadLSTM",
     "LoggedPolicyLoss",
     "Mixer",
-    "NamePairs",
+    "NTXentLoss",
     "PairEncoder",
     "PairEnergies",
     "PassageEncoder",
     "PinballLoss",
     "RewardModel",
-    "SigLipLoss",
     "Siren",
     "SourceOfField",
+    "SpectrumEncoder",
     "TabularResNet",
     "TeacherLoss",
     "ThreeTargets",

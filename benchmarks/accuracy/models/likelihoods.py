@@ -93,13 +93,3 @@ class FocalLoss(nn.Module):
         entropy = functional.binary_cross_entropy_with_logits(logit, target, reduction="none")
         weight = self.alpha * target + (1 - self.alpha) * (1 - target)
         return (weight * (1 - (-entropy).exp()) ** self.gamma * entropy).mean()
-
-
-class SigLipLoss(nn.Module):
-    """Cross-entropy of whether two names are of one thing, for all pairs (Zhai 2023, arXiv 2303.15343, algorithm 1)."""
-
-    def forward(self, output: Tensor, label: Tensor) -> Tensor:
-        """Return the sum over all pairs in the batch by its size; the label is not used."""
-        logits = output[:, 0] @ output[:, 1].T
-        same = 2 * torch.eye(len(output), dtype=logits.dtype) - 1
-        return -functional.logsigmoid(same * logits).sum() / len(output)

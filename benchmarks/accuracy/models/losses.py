@@ -28,6 +28,21 @@ class ContrastiveLoss(nn.Module):
         return functional.cross_entropy(similarity, torch.arange(len(output)))
 
 
+class NTXentLoss(nn.Module):
+    """Cross-entropy of which other view is of the same sample (SimCLR, Chen 2020, arXiv 2002.05709, equation 1)."""
+
+    def __init__(self, temperature: float = 0.1) -> None:
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, output: Tensor, label: Tensor) -> Tensor:
+        """Return the mean over all views, from vectors of shape (batch, 2, width); the label is not used."""
+        views = torch.cat([output[:, 0], output[:, 1]])
+        itself = torch.eye(len(views), dtype=torch.bool)
+        similarity = (views @ views.T / self.temperature).masked_fill(itself, -torch.inf)
+        return functional.cross_entropy(similarity, torch.arange(len(views)).roll(len(output)))
+
+
 class TripletLoss(nn.Module):
     """The triplet loss with margin 0.2 (FaceNet, Schroff 2015, arXiv 1503.03832, equation 2)."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from accuracy.data.puzzles import SIDE
+from accuracy.data.signals import BINS
 from accuracy.models.dense import mlp
 
 
@@ -17,6 +19,18 @@ def tone_cnn(classes: int) -> nn.Sequential:
 
     body = [*block(1, 8, 9), *block(8, 16, 7), nn.AdaptiveMaxPool1d(2)]
     return nn.Sequential(nn.Unflatten(1, (1, -1)), *body, nn.Flatten(), nn.Linear(32, classes))
+
+
+class SpectrumEncoder(nn.Module):
+    """Places the two spectra of every tone on a sphere, shape (batch, 2, 16)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = mlp([BINS, 64, 16])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return unit vectors."""
+        return functional.normalize(self.body(x.flatten(0, 1)), dim=1).view(len(x), 2, -1)
 
 
 class LoadLSTM(nn.Module):
