@@ -518,3 +518,19 @@ def test_the_words_of_the_user_come_out_unchanged(error: Exception) -> None:
         lrfind.find_lr(model, [torch.ones(2)], None, torch.optim.SGD(model.parameters(), 0.1), step=step)
     assert str(error) in str(caught.value)
     assert caught.value.__cause__ is error
+
+
+def test_the_length_may_be_said_in_epochs(digits: TensorDataset) -> None:
+    def length(loader: Any, **settings: Any) -> Any:
+        model = Net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        few = {"num_iter": 10, "max_iter": 10, "probes": False}
+        return lrfind.find_lr(model, loader, nn.CrossEntropyLoss(), optimizer, **few, **settings).result.settings
+
+    loader = DataLoader(digits, 64, drop_last=True)
+    assert length(loader, train_epochs=3)["train"]["steps"] == 3 * len(loader)
+    assert length(loader, train_epochs=3, accumulate=4)["train"]["steps"] == 3 * (len(loader) // 4)
+    with pytest.raises(LrfindError, match="train_epochs: expected data whose length is known, .* say train_steps"):
+        length(iter(loader), train_epochs=3)
+    with pytest.raises(LrfindError, match="expected either train_steps or train_epochs, got both"):
+        length(loader, train_epochs=3, train_steps=100)

@@ -195,3 +195,11 @@ def test_dry_run_interrupted(project: Project) -> None:
     outcome = project.run(LOSS, "--dry-run")
     assert (outcome.code, outcome.out) == (130, "")
     outcome.says("interrupted")
+
+
+def test_the_length_of_the_training_may_be_said_in_epochs(project: Project) -> None:
+    outcome = project.run("--epochs", "7", "--json")
+    assert outcome.code == 0
+    by_steps = project.run("--train-steps", str(outcome.json["settings"]["train"]["steps"]), "--json")
+    assert by_steps.json["suggested_lr"] == outcome.json["suggested_lr"]
+    assert outcome.json["settings"]["train"]["steps"] % 7 == 0
