@@ -525,12 +525,12 @@ def test_the_length_may_be_said_in_epochs(digits: TensorDataset) -> None:
         model = Net()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         few = {"num_iter": 10, "max_iter": 10, "probes": False}
-        return lrfind.find_lr(model, loader, nn.CrossEntropyLoss(), optimizer, **few, **settings).result.settings
+        return lrfind.find_lr(model, loader, nn.CrossEntropyLoss(), optimizer, **few, **settings).settings
 
     loader = DataLoader(digits, 64, drop_last=True)
     assert length(loader, train_epochs=3)["train"]["steps"] == 3 * len(loader)
     assert length(loader, train_epochs=3, accumulate=4)["train"]["steps"] == 3 * (len(loader) // 4)
-    with pytest.raises(LrfindError, match="train_epochs: expected data whose length is known, .* say train_steps"):
+    with pytest.raises(LrfindError, match=r"train_epochs: expected data whose length is known, .* say train_steps"):
         length(iter(loader), train_epochs=3)
     with pytest.raises(LrfindError, match="expected either train_steps or train_epochs, got both"):
         length(loader, train_epochs=3, train_steps=100)
