@@ -531,6 +531,6 @@ def test_the_length_may_be_said_in_epochs(digits: TensorDataset) -> None:
     assert length(loader, train_epochs=3)["train"]["steps"] == 3 * len(loader)
     assert length(loader, train_epochs=3, accumulate=4)["train"]["steps"] == 3 * (len(loader) // 4)
     with pytest.raises(LrfindError, match=r"train_epochs: expected data whose length is known, .* say train_steps"):
-        length(iter(loader), train_epochs=3)
+        length((batch for batch in loader), train_epochs=3)
     with pytest.raises(LrfindError, match="expected either train_steps or train_epochs, got both"):
         length(loader, train_epochs=3, train_steps=100)
