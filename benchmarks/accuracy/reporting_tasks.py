@@ -123,7 +123,9 @@ REPORTING = (
         400,
         -1,
     ),
-    Task("blur_momentum", "blur", "blurred", model("blur_cnn", classes=4), MOMENTUM | WEIGHT_DECAY, 32, 600, -5),
+    Task(
+        "discs_momentum", "counted discs", "discs", model("disc_cnn", classes=4), MOMENTUM | WEIGHT_DECAY, 32, 600, -5
+    ),
     Task("graphs_adam", "graphs", "graphs", model("GraphNet", classes=4), ADAM, 32, 600, -9),
     Task(
         "boundaries_adamw",
@@ -137,7 +139,7 @@ REPORTING = (
         clip_grad_norm=1.0,
     ),
     Task(
-        "missing_letters_adafactor",
+        "gapped_words_adafactor",
         "missing letters",
         "gapped_words",
         model("letter_mlp"),

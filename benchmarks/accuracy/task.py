@@ -35,7 +35,7 @@ REPORTING_FAMILIES = frozenset(
         "sines of sines",
         "rare faults",
         "shapes",
-        "blur",
+        "counted discs",
         "graphs",
         "word boundaries",
         "missing letters",

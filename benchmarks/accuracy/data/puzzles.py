@@ -10,12 +10,10 @@ from pydoc_data.topics import topics
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn import functional
 
 from accuracy.data.base import Samples, floats
-from accuracy.data.pictures import photos
 
 NODES = 16
 """Nodes of a graph."""
@@ -110,23 +108,17 @@ def _shapes() -> Samples:
     return floats(drawn + random.normal(0, 0.25, drawn.shape))[:, None], torch.tensor(kinds)
 
 
-def _blurred() -> Samples:
-    """Return coloured patches of the photos, shape (n, 3, 8, 8), and how much they were blurred, in four steps.
-
-    They are those that are not flat, each with its mean brightness taken out.
-    """
-    parts, labels = [], []
-    for photo in photos():
-        steps = [_strided(gaussian_filter(photo, (width, width, 0))) for width in (0.0, 0.8, 1.6, 3.2)]
-        rich = steps[0].std((1, 2, 3)) > 0.12
-        parts += [4 * (tiles - tiles.mean((1, 2, 3), keepdim=True))[rich] for tiles in steps]
-        labels.append(torch.arange(4).repeat_interleave(int(rich.sum())))
-    return torch.cat(parts), torch.cat(labels)
-
-
-def _strided(photo: np.ndarray) -> Tensor:
-    """Return patches of a photo that lie apart, shape (n, 3, 8, 8)."""
-    return floats(photo).unfold(0, 8, 12).unfold(1, 8, 12).reshape(-1, 3, 8, 8)
+def _discs() -> Samples:
+    """Return pictures of one to four discs in noise, shape (n, 1, SIDE, SIDE), and how many there are, less one."""
+    random = np.random.RandomState(4)
+    counts = random.randint(1, 5, 3000)
+    cells = random.uniform(size=(3000, 9)).argsort(1)  # of a grid of three by three, in any order
+    middles = np.stack([cells // 3, cells % 3]) * 4 + 1.5 + random.uniform(-0.7, 0.7, (2, 3000, 9))
+    grid = np.arange(SIDE)
+    down, right = grid[:, None] - middles[0][:, :, None, None], grid - middles[1][:, :, None, None]
+    near = down**2 + right**2 < random.uniform(0.9, 1.7, (3000, 9, 1, 1)) ** 2
+    drawn = (near & (np.arange(9) < counts[:, None])[:, :, None, None]).any(1)
+    return floats(drawn + random.normal(0, 0.3, drawn.shape))[:, None], torch.tensor(counts - 1)
 
 
 def _unspaced() -> Samples:
@@ -162,7 +154,7 @@ SOURCES: dict[str, Callable[[], tuple[Tensor, Tensor]]] = {
     "boards": _boards,
     "graphs": _graphs,
     "shapes": _shapes,
-    "blurred": _blurred,
+    "discs": _discs,
     "unspaced": _unspaced,
     "gapped_words": _gapped_words,
 }

@@ -56,7 +56,7 @@ from accuracy.models.sequences import (
     bag_of_words,
     char_mlp,
 )
-from accuracy.models.signals import GraphNet, LoadLSTM, SpectrumEncoder, blur_cnn, shape_cnn, tone_cnn
+from accuracy.models.signals import GraphNet, LoadLSTM, SpectrumEncoder, disc_cnn, shape_cnn, tone_cnn
 
 __all__ = [
     "VAE",
@@ -111,11 +111,11 @@ __all__ = [
     "adapted_byte_mlp",
     "adapted_lorenz_mlp",
     "bag_of_words",
-    "blur_cnn",
     "byte_mlp",
     "char_mlp",
     "cnn",
     "colour_cnn",
+    "disc_cnn",
     "group_cnn",
     "hashed_bag",
     "letter_mlp",

@@ -32,6 +32,8 @@ class WordBoundaries(nn.Module):
         return logits
 
 
-def letter_mlp(width: int = 12, hidden: int = 96) -> nn.Sequential:
+def letter_mlp(width: int = 12, hidden: int = 64) -> nn.Sequential:
     """Return a network that guesses the missing letter of a word."""
-    return nn.Sequential(nn.Embedding(LETTERS, width), nn.Flatten(), *mlp([LONGEST * width, hidden, 26], "GELU"))
+    return nn.Sequential(
+        nn.Embedding(LETTERS, width), nn.Flatten(), *mlp([LONGEST * width, hidden, 26], "GELU", dropout=0.5)
+    )

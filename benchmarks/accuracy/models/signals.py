@@ -1,4 +1,4 @@
-"""Networks for series in time, and for shapes, blur and graphs."""
+"""Networks for series in time, and for shapes, discs and graphs."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def shape_cnn(classes: int) -> nn.Sequential:
     return nn.Sequential(*body, nn.Flatten(), *mlp([12 * side**2, 32, classes], dropout=0.5))
 
 
-def blur_cnn(classes: int) -> nn.Sequential:
-    """Return two convolutions with GroupNorm on an 8x8 picture in colours, and their mean over the picture."""
+def disc_cnn(classes: int) -> nn.Sequential:
+    """Return two convolutions with BatchNorm on a picture, each with a pool after it."""
 
     def block(inputs: int, outputs: int) -> list[nn.Module]:
-        return [nn.Conv2d(inputs, outputs, 3, padding=1), nn.GroupNorm(4, outputs), nn.ReLU()]
+        return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
 
-    tail = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, classes)]
-    return nn.Sequential(*block(3, 12), nn.MaxPool2d(2), *block(12, 24), *tail)
+    body = [*block(1, 8), nn.MaxPool2d(2), *block(8, 16), nn.AdaptiveAvgPool2d(1)]
+    return nn.Sequential(*body, nn.Flatten(), nn.Linear(16, classes))
 
 
 class GraphNet(nn.Module):
