@@ -12,7 +12,7 @@ from torch import nn
 from lrfind.records.types import Sweep
 from lrfind.training.sweep import run_sweep
 from lrfind.training.update import Recipe
-from lrfind.workloads import workload
+from lrfind.workloads import model_workload
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def test_probes_are_trained_by_the_same_recipe(project: Project, monkeypatch: py
         trained.append((options["recipe"], options["warmup"]))
         return run_sweep(*arguments, **options)
 
-    monkeypatch.setattr(workload, "run_sweep", spied)
+    monkeypatch.setattr(model_workload, "run_sweep", spied)
     document = project.run("--json", "--refine", *RECIPE, "precision=bf16", "sweep.warmup_steps=2").json
     assert len(trained) == len(document["sweeps"]) + len(document["probes"]) >= 6
     assert set(trained) == {(Recipe("bf16", accumulate=2, clip_grad_norm=1.0), (1e-5, 1e-5))}

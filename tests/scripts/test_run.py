@@ -145,9 +145,9 @@ def test_options_that_the_script_decides_are_refused(folder: Folder) -> None:
     outcome = run(folder, "plain", options=("--device", "cpu", "--write-config", "x.yaml"))
     assert outcome.code == 2
     outcome.says("--device: the script decides that", "--write-config: the script decides that")
-    yaml = run(folder, options=("--apply", "--epochs", "3"), script="train.yaml")
+    yaml = run(folder, options=("--apply", "--set-lr", "0.1"), script="train.yaml")
     assert yaml.code == 2
-    yaml.says("--epochs: it is for training scripts", "--apply: it is for training scripts")
+    yaml.says("--set-lr: it is for training scripts", "--apply: it is for training scripts")
 
 
 @pytest.mark.parametrize(

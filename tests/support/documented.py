@@ -143,6 +143,10 @@ class Folder:
     def _provide(self, line: str) -> None:
         if re.match(r"lrfind init\b", line):
             return  # it makes what it names
+        for module in re.findall(r"lrfind \w+ -m (\w+\.\w+)", line):
+            file = self.place / f"{module.replace('.', '/')}.py"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(TRAIN.read_text())
         read = re.sub(r"(>|--out|--write-config)[ =]*\S+", "", line)
         for name in re.findall(r"(?<![\w/.-])[\w-]+(?:\.[\w-]+)+(?![\w/.-])", read):
             file = self.place / name
