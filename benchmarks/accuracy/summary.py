@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from accuracy import refusals
-from accuracy.finders import FINDERS, REFINED, SEEDS, UNTOLD, Picks, read
+from accuracy.finders import FINDERS, FOUR, OPTUNA, REFINED, SEEDS, UNTOLD, Picks, read
 from accuracy.markdown import pair, percent, share, table_head, table_row
 from accuracy.measures import (
     SURE,
@@ -77,7 +77,9 @@ def _shown(rows: dict[str, list[Scored]]) -> list[str]:
     for _, names in PEERS.values():
         there = [name for name in names if name in rows]
         best += [min(there, key=lambda name: mean_regret(rows[name]))] if there else []
-    own = [name for name in ("lrfind", REFINED, UNTOLD, "folk defaults", "PyTorch defaults") if name in rows]
+    own = [
+        name for name in ("lrfind", REFINED, UNTOLD, FOUR, OPTUNA, "folk defaults", "PyTorch defaults") if name in rows
+    ]
     return own + best
 
 
