@@ -81,7 +81,7 @@ def _task(axes: Axes, place: int, truth: Truth, picks: dict[str, Any]) -> None:
     axes.plot(lrs, [place] * len(lrs), "o", color=COLOURS["constant"], markersize=4)
     if missing := len(picks) - len(lrs):
         text = f"no answer: {missing}"
-        axes.annotate(text, (0.01, place), xycoords=("axes fraction", "data"), va="center")
+        axes.annotate(text, (1.01, place), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
 
 
 if __name__ == "__main__":
