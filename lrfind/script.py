@@ -83,8 +83,8 @@ def run_script(
         progress: Whether to show a progress bar on stderr; None shows one on a terminal.
         on_note: As of `lrfind.find_lr`.
         settings: Of `lrfind.find_lr`: `seed`, `num_iter`, `start_lr`, `end_lr`, `warmup_steps`, `schedule`,
-            `train_steps`, `probes`, `probe_steps`, `max_probes`, `refine`, `budget`, `max_time`, `method`. What the
-            script shows of its length and schedule counts unless they are given.
+            `train_steps`, `train_epochs`, `probes`, `probe_steps`, `max_probes`, `refine`, `budget`, `max_time`, `method`.
+            What the script shows of its length and schedule counts unless they are given.
 
     Raises:
         LrfindError: The script is missing or failed, never trains, or a setting is at fault.
@@ -107,20 +107,17 @@ def run_script(
 
 
 SETTINGS = (
-    *("seed", "num_iter", "start_lr", "end_lr", "max_iter", "warmup_steps", "schedule", "train_steps", "probes"),
-    *("probe_steps", "max_probes", "refine", "budget", "max_time", "method"),
+    *("seed", "num_iter", "start_lr", "end_lr", "max_iter", "warmup_steps", "schedule", "train_steps"),
+    *("train_epochs", "probes", "probe_steps", "max_probes", "refine", "budget", "max_time", "method"),
 )
 """The settings of a search that make sense for a script, which decides the others itself."""
 
 
-def choice_of(
-    settings: Mapping[str, Any], optimizer: str | None, loss: str | None, epochs: int | None = None
-) -> Choice:
+def choice_of(settings: Mapping[str, Any], optimizer: str | None, loss: str | None) -> Choice:
     """Return what of a script is swept, and what was said of its training, from the settings that were given."""
     return Choice(
         optimizer,
         loss,
         steps_given=settings.get("train_steps") is not None,
         schedule_given=settings.get("schedule") is not None,
-        epochs=epochs,
     )

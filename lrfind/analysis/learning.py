@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lrfind.analysis.landmarks import SIGNIFICANT
 from lrfind.analysis.scatter import standard_error, typical_size
 from lrfind.analysis.smoothing import Array
 from lrfind.records.types import Probe
@@ -18,9 +19,6 @@ HINT = 2.0
 EVIDENT = 3.0
 """Standard errors that count where two signs have to agree: chance makes so much of eight batches once in a hundred
 times."""
-
-SIGNIFICANT = 5.0
-"""Standard errors that count of one sign alone."""
 
 FEWEST = 4
 """Held-out batches of which a median says something."""
@@ -60,28 +58,38 @@ def learning(probe: Probe, fall: float) -> Learning:
     significant = fall >= SIGNIFICANT or _falls(probe.held_out)
     if not probe.shuffled:
         return Learning.INPUTS if significant else Learning.NOTHING
-    start, end = np.array(probe.held_out[0]), np.array(probe.held_out[-1])
-    importance = np.array(probe.shuffled) - end
+    start, end, rise = np.array(probe.held_out[0]), np.array(probe.held_out[-1]), _rise(probe)
     if fall >= SIGNIFICANT and _is_positive(end - start):
         return Learning.INPUTS
-    if float(importance.mean()) + EVIDENT * standard_error(importance) < float(end.std(ddof=1)) / 2:
-        if _is_positive(importance, HINT):
-            return Learning.TRACE
-        if not significant:
-            return Learning.NOTHING
-        middle = np.array(probe.held_out[len(probe.held_out) // 2])
-        return Learning.FALLING if _is_positive(middle - end) else Learning.CONSTANT
-    falls = significant or (_is_positive(importance) and (fall >= EVIDENT or _is_positive(start - end)))
+    if float(rise.mean()) + EVIDENT * standard_error(rise) < float(end.std(ddof=1)) / 2:
+        return _without_inputs(probe, significant=significant)
+    falls = significant or (_is_positive(rise) and (fall >= EVIDENT or _is_positive(start - end)))
     return Learning.INPUTS if falls else Learning.NOTHING
+
+
+def _without_inputs(probe: Probe, *, significant: bool) -> Learning:
+    """Return what a probe has learned whose inputs matter little, if its loss has fallen significantly or not."""
+    if _is_positive(_rise(probe), HINT):
+        return Learning.TRACE
+    if not significant:
+        return Learning.NOTHING
+    middle, end = np.array(probe.held_out[len(probe.held_out) // 2]), np.array(probe.held_out[-1])
+    return Learning.FALLING if _is_positive(middle - end) else Learning.CONSTANT
 
 
 def importance(probe: Probe) -> tuple[float, float]:
     """Return by how much the wrong inputs raise the held-out loss of a probe, and that in standard errors."""
     if not probe.shuffled:
         return 0.0, 0.0
-    rise = np.array(probe.shuffled) - np.array(probe.held_out[-1])
+    rise = _rise(probe)
     mean = float(rise.mean())
     return mean, mean / (standard_error(rise) + float(np.finfo(np.float64).tiny))
+
+
+def _rise(probe: Probe) -> Array:
+    """Return by how much the wrong inputs raise the loss on each held-out batch, shape `(batches,)`."""
+    rise: Array = np.array(probe.shuffled) - np.array(probe.held_out[-1])
+    return rise
 
 
 def generalizes(probe: Probe) -> bool:

@@ -94,15 +94,16 @@ def check(
     flags = {
         "seed": ("--seed", seed),
         "train.steps": ("--train-steps", train_steps),
+        "train.epochs": ("--epochs", epochs),
         "train.schedule": ("--schedule", schedule),
     }
     if script is not None:
         refuse_options("lrfind check", {"--device": device}, IN_SCRIPT)
-        options = ScriptOptions(given_settings(flags), optimizer, loss, epochs, copies=cwd_copy)
+        options = ScriptOptions(given_settings(flags), optimizer, loss, copies=cwd_copy)
         source, stem, plot = script.source, script.stem, "png"
         checked = partial(_checked_script, script, options, lr, quiet=quiet)
     else:
-        of_script = {"--epochs": epochs, "--optimizer": optimizer, "--loss": loss, "--cwd-copy": cwd_copy}
+        of_script = {"--optimizer": optimizer, "--loss": loss, "--cwd-copy": cwd_copy}
         refuse_options("lrfind check", of_script, IN_CONFIG)
         source = needed(config, "lrfind check")
         settings = checked_config(Path(source), overrides or (), {**flags, "device": ("--device", device)})

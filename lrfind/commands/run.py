@@ -131,6 +131,7 @@ def run(
         "budget": ("--budget", budget),
         "max_time": ("--max-time", max_time),
         "train.steps": ("--train-steps", train_steps),
+        "train.epochs": ("--epochs", epochs),
         "train.schedule": ("--schedule", schedule),
     }
     of_script = {
@@ -144,12 +145,11 @@ def run(
     if script is not None:
         refuse_options("lrfind run", {"--device": device, "--write-config": write_config, "--force": force}, IN_SCRIPT)
         known = given_settings(flags)
-        options = ScriptOptions(known, optimizer, loss, epochs, apply=apply, lr=set_lr, copies=cwd_copy)
+        options = ScriptOptions(known, optimizer, loss, apply=apply, lr=set_lr, copies=cwd_copy)
         form = one_format(script.source, form, as_json=as_json)
         with _outcome_kept(outcome, script.source, form):
             raise typer.Exit(run_script(script, options, form, out, plot, quiet=quiet, trial=dry_run))
     refuse_options("lrfind run", of_script, IN_CONFIG)
-    flags["train.epochs"] = ("--epochs", epochs)
     given = {key: flag for key, flag in flags.items() if flag[1] is not None}
     configs, values = split([needed(config, "lrfind run"), *(overrides or ())])
     form = one_format(configs[0], form, as_json=as_json)

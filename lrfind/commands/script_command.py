@@ -39,7 +39,6 @@ class ScriptOptions:
         given: The settings that were given, as texts, by their names as arguments of `find_lr`.
         optimizer: As of `lrfind.run_script`.
         loss: As of `lrfind.run_script`.
-        epochs: Epochs of the real training, as a text.
         apply: Whether to train with the answer afterwards.
         lr: The learning rate to train with, without a search.
         copies: Whether each training runs in a copy of the current folder.
@@ -48,14 +47,13 @@ class ScriptOptions:
     given: Mapping[str, Any]
     optimizer: str | None = None
     loss: str | None = None
-    epochs: str | None = None
     apply: bool = False
     lr: float | None = None
     copies: bool = False
 
     def choice(self) -> Choice:
         """Return what of the script is swept, and what was said of its training."""
-        return choice_of(self.given, self.optimizer, self.loss, _epochs(self))
+        return choice_of(self.given, self.optimizer, self.loss)
 
     def settings(self) -> Settings:
         """Return the settings of the search.
@@ -151,19 +149,6 @@ def script_runner(script: Script, output: ScriptOutput, options: ScriptOptions) 
     if launch.rank:
         raise typer.Exit(ranks.obey(Job(script, optimizer=options.optimizer)))
     return ranks
-
-
-def _epochs(options: ScriptOptions) -> int | None:
-    epochs = options.epochs
-    if epochs is None:
-        return None
-    number = _number(epochs)
-    if not isinstance(number, int) or number < 1:
-        raise ConfigError("lrfind run", [Fault("--epochs", expected="a whole number of at least 1", got=repr(epochs))])
-    if "train_steps" in options.given:
-        fix = "drop one of them"
-        raise ConfigError("lrfind run", [Fault("--epochs", problem="says the same as --train-steps", fix=fix)])
-    return number
 
 
 def _number(text: Any) -> Any:

@@ -101,6 +101,7 @@ SCRIPT = Words(
     names={
         **{key: f"--{name.replace('_', '-')}" for name, key in KEYS.items()},
         "sweep.max_iter": "--budget",
+        "train.epochs": "--epochs",
         "train.accumulate": "the gradient accumulation of the script",
         "train.clip_grad_norm": "the clipping of the script",
     },

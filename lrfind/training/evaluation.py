@@ -36,6 +36,9 @@ def _settled(norms: Sequence[_BatchNorm], run: Callable[[], object]) -> Iterator
     Running averages lag behind the weights; at a high learning rate they are useless until long after a probe ends
     (precise batch norm: Wu & Johnson 2021, arXiv 2105.07576, section 3).
     """
+    if not norms:
+        yield
+        return
     own = [(norm.momentum, copy.deepcopy(norm.state_dict())) for norm in norms]
 
     def put_back() -> None:
@@ -44,16 +47,15 @@ def _settled(norms: Sequence[_BatchNorm], run: Callable[[], object]) -> Iterator
             norm.load_state_dict(state)
 
     try:
-        if norms:
-            for norm in norms:
-                norm.reset_running_stats()
-                norm.momentum, norm.training = None, True  # None: the mean over all batches
-            try:
-                run()
-            except Exception:  # a batch may be too small for statistics; the evaluation itself tells of other faults
-                put_back()
-            for norm in norms:
-                norm.training = False
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum, norm.training = None, True  # None: the mean over all batches
+        try:
+            run()
+        except Exception:  # a batch may be too small for statistics; the evaluation itself tells of other faults
+            put_back()
+        for norm in norms:
+            norm.training = False
         yield
     finally:
         put_back()

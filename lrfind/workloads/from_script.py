@@ -34,14 +34,12 @@ class Choice:
         loss: Name of the loss, if an update has several; None means their sum.
         steps_given: Whether the user has said how long the training is.
         schedule_given: Whether the user has said what its schedule is.
-        epochs: Epochs of the real training, if the user has said so.
     """
 
     optimizer: str | None = None
     loss: str | None = None
     steps_given: bool = False
     schedule_given: bool = False
-    epochs: int | None = None
 
 
 @dataclass(kw_only=True)
@@ -71,6 +69,9 @@ class ScriptWorkload(Workload):
     def alone(self) -> bool:
         """Whether no other process trains with this one."""
         return self.runner.size == 1
+
+    def count_epochs(self) -> None:
+        """Leave them: the length of an epoch is known after the first training only."""
 
     def looks(self, steps: int) -> None:
         """Return None: what a script evaluates is its own."""
@@ -175,9 +176,9 @@ class ScriptWorkload(Workload):
             if several := self.plan["several"]:
                 self.groups = tuple(Group(name, scale, None) for name, scale in several["groups"])
             ended = run.last.get("updates") if run.last.get("end") == StopReason.DATA_ENDED.value else None
+            self._tell_plan(observer)
             self._plan(self.plan["steps"] if ended is None else ended, self.plan["schedule"])
             self.most_steps = ended
-            self._tell_plan(observer)
             if run.setup_seconds is not None and run.setup_seconds > LONG_SETUP_SECONDS:
                 self._tell_setup(run.setup_seconds, observer)
 
@@ -193,11 +194,11 @@ class ScriptWorkload(Workload):
 
     def _plan(self, steps: int | None, schedule: str) -> None:
         train = self.settings.train
-        if self.choice.epochs is not None and self.plan["per_epoch"]:
-            steps = self.choice.epochs * self.plan["per_epoch"]
+        if train.epochs is not None and self.plan["per_epoch"]:
+            steps = train.epochs * self.plan["per_epoch"]
         steps = train.steps if self.choice.steps_given else steps
         chosen: Any = train.schedule if self.choice.schedule_given else schedule
-        self.settings = replace(self.settings, train=replace(train, steps=steps, schedule=chosen))
+        self.settings = replace(self.settings, train=replace(train, steps=steps, epochs=None, schedule=chosen))
 
     def _tell_plan(self, observer: Observer) -> None:
         losses = self.plan["losses"]
@@ -207,7 +208,7 @@ class ScriptWorkload(Workload):
             if self.opposed:
                 text += " That of several optimizers is no measure of how well they train together."
             self.tell(Note(text, Level.WARNING if self.opposed else Level.INFO), observer.on_note)
-        if self.choice.epochs is not None and not self.plan["per_epoch"]:
+        if self.settings.train.epochs is not None and not self.plan["per_epoch"]:
             text = "The length of an epoch does not show; say $train_steps instead of the epochs."
             self.tell(Note(text, Level.WARNING), observer.on_note)
         if self.plan["moves_lr"] and not (self.choice.schedule_given and self.choice.steps_given):

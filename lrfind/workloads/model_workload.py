@@ -77,11 +77,7 @@ class ModelWorkload(Workload, abc.ABC):
         """Mini-batches of a pass over the data, those of all processes together; None if that is unknown."""
 
     def count_epochs(self) -> None:
-        """Say the length of the training in updates, if it is known in epochs.
-
-        Raises:
-            DataError: The length of an epoch is unknown.
-        """
+        """Count them by the mini-batches of the data."""
         train = self.settings.train
         if train.epochs is None:
             return
@@ -103,17 +99,7 @@ class ModelWorkload(Workload, abc.ABC):
         on_recycle: Callable[[], None] = lambda: None,
         held_out: HeldOutLoss | None = None,
     ) -> Sweep:
-        """Train from the start with one update per learning rate, and return the loss of every update.
-
-        Args:
-            lrs: Learning rate of each update, shape `(n,)`.
-            observer: Follows the training.
-            on_recycle: Called each time that the data starts over.
-            held_out: Takes the losses on the held-out batches; None trains on all data.
-
-        Raises:
-            LrfindError: Nothing can be trained, or a step fails; its `partial` is what was measured before.
-        """
+        """Train in this process, as any workload trains."""
         observer.on_sweep(len(lrs))
         with self.processes.faults_settled() if self.processes else contextlib.nullcontext():
             model, optimizer, step, batches = self.fresh(observer.on_note, hold_out=held_out is not None)

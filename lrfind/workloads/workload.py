@@ -76,7 +76,8 @@ class Workload(abc.ABC):
     def environment(self) -> dict[str, Any]:
         """Versions, machine and size of the run, as its record keeps them."""
 
-    def count_epochs(self) -> None:  # noqa: B027 - what is no model in this process tells its length by itself
+    @abc.abstractmethod
+    def count_epochs(self) -> None:
         """Say the length of the training in updates, if it is known in epochs.
 
         Raises:

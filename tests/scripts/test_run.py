@@ -141,6 +141,22 @@ def test_what_is_no_script_is_told(folder: Folder, name: str, content: str | Non
     outcome.says(words)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--epochs", "0"), "--epochs: expected a whole number of at least 1"),
+        (("--epochs", "3", "--train-steps", "9"), "--epochs: expected either --train-steps or --epochs, got both"),
+    ],
+    ids=["none", "said twice"],
+)
+def test_a_length_that_cannot_be_is_refused_before_the_script_runs(
+    folder: Folder, options: tuple[str, ...], words: str
+) -> None:
+    outcome = run(folder, "plain", options=options)
+    assert outcome.code == 2
+    outcome.says(words)
+
+
 def test_options_that_the_script_decides_are_refused(folder: Folder) -> None:
     outcome = run(folder, "plain", options=("--device", "cpu", "--write-config", "x.yaml"))
     assert outcome.code == 2
