@@ -83,8 +83,8 @@ def run_script(
         progress: Whether to show a progress bar on stderr; None shows one on a terminal.
         on_note: As of `lrfind.find_lr`.
         settings: Of `lrfind.find_lr`: `seed`, `num_iter`, `start_lr`, `end_lr`, `warmup_steps`, `schedule`,
-            `train_steps`, `train_epochs`, `probes`, `probe_steps`, `max_probes`, `refine`, `budget`, `max_time`, `method`.
-            What the script shows of its length and schedule counts unless they are given.
+            `train_steps`, `train_epochs`, `probes`, `probe_steps`, `max_probes`, `refine`, `budget`, `max_time`,
+            `method`. What the script shows of its length and schedule counts unless they are given.
 
     Raises:
         LrfindError: The script is missing or failed, never trains, or a setting is at fault.
