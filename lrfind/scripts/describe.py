@@ -19,7 +19,7 @@ from lrfind.scripts.hooks import Seen
 from lrfind.scripts.loops import repetitions
 from lrfind.scripts.losses import BackwardLosses
 from lrfind.scripts.optimizers import StepRates
-from lrfind.scripts.places import Place, frames, is_users
+from lrfind.scripts.places import Place, Site, frames, is_users
 from lrfind.scripts.schedules import length_of, peak_of
 from lrfind.scripts.trainers import planned, schedule_planned
 from lrfind.training.rng import keep_rng
@@ -48,7 +48,7 @@ class Description:
         self._lead: Any = None
         self._first_lr: float | None = None
 
-    def at_loss(self, site: Any, frame: FrameType | None) -> None:
+    def at_loss(self, site: Site, frame: FrameType | None) -> None:
         """Read the loops around the backward pass at a place of the script."""
         self._repetitions[site] = repetitions(each for each in frames(frame) if is_users(each.f_code))
 

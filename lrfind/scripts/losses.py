@@ -15,12 +15,10 @@ import torch
 from torch import Tensor
 
 from lrfind.errors import Fault
-from lrfind.scripts.places import Sites, loss_name
+from lrfind.scripts.places import Site, Sites, loss_name
 
 Loss = float | Tensor
 """A number if it was computed on the host; else a tensor where it was, which nobody has waited for yet."""
-Site = tuple[Any, int]
-"""Code and line of a call of `backward`."""
 
 
 class BackwardLosses:
@@ -54,10 +52,9 @@ class BackwardLosses:
             return
         site = self._sites.of(frame)
         if site not in self.names:
-            code, line = site
-            self.names[site] = loss_name(code.co_filename, line) if code else "loss"
+            self.names[site] = loss_name(site.file, site.line) if site.file else "loss"
             self._on_place(site, frame)
-        if self._chosen in (None, self.names[site], str(site[1])):
+        if self._chosen is None or self._chosen in (self.names[site], str(site.line)):
             self._pending.append((site, _value(tensors, gradients)))
 
     def end(self) -> None:

@@ -118,7 +118,7 @@ class StepRates:
         self.reference = reference_lr(groups)
         ratio = self.reference / lead if lead and self.reference else 1.0
         self.scales = [ratio * scale for scale in group_scales(groups)]
-        self._kept: list[dict[str, Any]] = []
+        self._kept: list[tuple[Any, dict[str, Any]]] = []
 
     def set(self, lr: float) -> None:
         """Set the learning rate of each group to its multiple of `lr`."""
@@ -130,23 +130,19 @@ class StepRates:
         self._set([factor * float(group["lr"]) for group in groups], [{} for _ in groups])
 
     def _set(self, lrs: Sequence[float], cycled: Sequence[Mapping[str, Any]]) -> None:
-        kept = []
+        self._kept = []
         for group, lr, others in zip(self._optimizer.param_groups, lrs, cycled, strict=True):
             old = group["lr"]
-            kept.append(
-                {**{name: group[name] for name in others}, "lr": old.clone() if isinstance(old, Tensor) else old}
-            )
+            kept = {name: group[name] for name in others} if others else {}
+            self._kept.append((old.clone() if isinstance(old, Tensor) else old, kept))
             set_lr(group, "lr", lr)
             group.update(others)
-        self._kept = kept
 
     def restore(self) -> None:
         """Put back what the script has set."""
-        for group, kept in zip(self._optimizer.param_groups, self._kept, strict=True):
-            set_lr(group, "lr", kept["lr"])
-            for name, value in kept.items():
-                if name != "lr":
-                    group[name] = value
+        for group, (lr, others) in zip(self._optimizer.param_groups, self._kept, strict=True):
+            set_lr(group, "lr", lr)
+            group.update(others)
 
     @property
     def fits(self) -> bool:

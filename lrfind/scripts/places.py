@@ -62,26 +62,48 @@ def place_of(frame: FrameType | None) -> Place:
     return Place(own.f_code.co_filename, own.f_lineno, through)
 
 
+class Site:
+    """A line of code where something is called, one object for each: equal only to itself, as code is slow to hash.
+
+    Attributes:
+        file: Its file, "" if it is not known.
+        line: Its number, from 1.
+    """
+
+    __slots__ = ("file", "line")
+
+    def __init__(self, file: str, line: int) -> None:
+        self.file, self.line = file, line
+
+
 class Sites:
     """Tells the places of a call apart, at the cost of a few look-ups for each call."""
 
     def __init__(self) -> None:
-        self._kinds: dict[CodeType, tuple[bool, bool]] = {}
+        self._kinds: dict[int, tuple[CodeType, bool, bool]] = {}
+        """By the `id` of code: the code, which keeps that id taken, and whether it is shown, and the user's."""
+        self._sites: dict[tuple[int, int], Site] = {}
 
-    def of(self, frame: FrameType | None) -> tuple[CodeType | None, int]:
-        """Return the code and the line of the innermost frame of the user's; that of a library if there is none."""
-        found: FrameType | None = None
+    def of(self, frame: FrameType | None) -> Site:
+        """Return the line of the innermost frame of the user's code; that of a library if there is none."""
+        shown: FrameType | None = None
         while frame is not None:
             code = frame.f_code
-            kind = self._kinds.get(code)
+            kind = self._kinds.get(id(code))
             if kind is None:
-                kind = self._kinds[code] = (is_shown(code), is_users(code))
-            if kind[1]:
-                return code, frame.f_lineno
-            if found is None and kind[0]:
-                found = frame
+                kind = self._kinds[id(code)] = (code, is_shown(code), is_users(code))
+            if kind[2]:
+                return self._site(code, frame.f_lineno)
+            if shown is None and kind[1]:
+                shown = frame
             frame = frame.f_back
-        return (found.f_code, found.f_lineno) if found else (None, 0)
+        return self._site(shown.f_code, shown.f_lineno) if shown else self._site(None, 0)
+
+    def _site(self, code: CodeType | None, line: int) -> Site:
+        key = id(code), line
+        if key not in self._sites:
+            self._sites[key] = Site(code.co_filename if code else "", line)
+        return self._sites[key]
 
 
 def loss_name(file: str, line: int) -> str:
