@@ -26,7 +26,7 @@ from accuracy import (
     unchanged,
 )
 from accuracy.models import Lion
-from accuracy.reporting_tasks import REPORTING, WRITTEN
+from accuracy.reporting_tasks import REPORTING
 
 from lrfind.config.schema import Config
 from lrfind.config.validate import check_targets
@@ -264,11 +264,11 @@ def test_one_cycle_rises_from_a_25th_to_one_and_falls_to_zero() -> None:
 
 def test_roles_are_split_by_family() -> None:
     assert [each for each in tasks.TASKS.values() if each.role == "reporting"] == list(REPORTING)
-    assert {each.family for each in WRITTEN} == task.REPORTING_FAMILIES
+    assert {each.family for each in REPORTING} == task.REPORTING_FAMILIES
     assert not task.REPORTING_FAMILIES & {each.family for each in tasks.TASKS.values() if each.role == "tuning"}
-    assert len({each.data for each in WRITTEN}) == len(WRITTEN) == len(task.REPORTING_FAMILIES)
+    assert len({each.data for each in REPORTING}) == len(REPORTING) == len(task.REPORTING_FAMILIES)
     assert len(REPORTING) >= 24
-    assert sum(each.steps >= 2000 for each in WRITTEN) >= 10
+    assert sum(each.steps >= 2000 for each in REPORTING) >= 10
     assert set(tasks.LONG) <= set(tasks.TASKS)
 
 

@@ -8,7 +8,7 @@ from accuracy.task import Task
 LION = {"_target_": "accuracy.models.Lion", "weight_decay": 0.01}
 BCE = loss("BCEWithLogitsLoss")
 
-WRITTEN = (
+REPORTING = (
     Task("boards_adam", "noughts and crosses", "boards", mlp(27, 64, 64, 3), ADAM, 64, 2000, -10),
     Task(
         "clicks_adamw",
@@ -253,9 +253,3 @@ WRITTEN = (
         MSE,
     ),
 )
-
-NOT_MEASURED = ("clicks_adamw", "lorenz_adam", "spectra_nadam", "boundaries_adamw", "flow_lion")
-"""Tasks whose truth is still to be taken, before any finder is asked."""
-
-REPORTING = tuple(task for task in WRITTEN if task.name not in NOT_MEASURED)
-"""Those that report."""

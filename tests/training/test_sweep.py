@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -236,9 +237,12 @@ def test_on_an_accelerator_the_loop_never_waits() -> None:
     assert device is not None
     model = network().to(device)
     lrs = ladder(1e-5, 1e-2, 50)
+    there = [tuple(part.to(device) for part in batch) for batch in islice(batches(), 50)]  # a copy waits for the host
     torch.cuda.set_sync_debug_mode("error")
     try:
-        sweep = run_sweep(model, batches(), STEP, torch.optim.SGD(model.parameters(), lr=1), lrs, device=device, seed=0)
+        sweep = run_sweep(
+            model, iter(there), STEP, torch.optim.SGD(model.parameters(), lr=1), lrs, device=device, seed=0
+        )
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert sweep.stop_reason is StopReason.COMPLETED
