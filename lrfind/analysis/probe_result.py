@@ -149,7 +149,11 @@ def _beside(best: float, analysis: Analysis) -> str:
     if minimum is None:
         return "where the sweep passes too fast to show a descent."
     if best < minimum / FAR:
-        return f"{minimum / best:.1f} times below the sweep, which warms up as it goes: a cold start needs less."
+        return f"{_round(minimum / best)} times below the sweep, which warms up as it goes: a cold start needs less."
     if best > minimum * FAR:
-        return f"{best / minimum:.1f} times above the minimum of the sweep, which spends only a few steps there."
+        return f"{_round(best / minimum)} times above the minimum of the sweep, which spends only a few steps there."
     return "where the sweep does best as well."
+
+
+def _round(factor: float) -> str:
+    return f"{float(f'{factor:.1g}' if factor >= 10 else f'{factor:.2g}'):,.15g}"

@@ -106,7 +106,8 @@ def check(
         of_script = {"--optimizer": optimizer, "--loss": loss, "--cwd-copy": cwd_copy}
         refuse_options("lrfind check", of_script, IN_CONFIG)
         source = needed(config, "lrfind check")
-        settings = checked_config(Path(source), overrides or (), {**flags, "device": ("--device", device)})
+        given = {**flags, "device": ("--device", device)}
+        settings = checked_config(Path(source), overrides or (), given, quiet=quiet)
         stem, plot = Path(source).stem, settings.output.plot
         checked = partial(
             _checked_config, settings, source, _lr(settings, lr, source, needed=against is None), quiet=quiet

@@ -160,7 +160,7 @@ def run(
         raise typer.Exit(run_all(configs, values, given, form, quiet=quiet, dry_run=dry_run))
     path = Path(configs[0])
     with _outcome_kept(outcome, configs[0], form) as keep:
-        settings = checked_config(path, values, given)
+        settings = checked_config(path, values, given, quiet=quiet)
         tuned = None
         if is_first():
             check_writable(Path(settings.output.dir))

@@ -9,7 +9,7 @@ from typing import Any
 from lrfind.config.schema import Config
 from lrfind.errors import ExitCode
 from lrfind.output.formats import suggestion_exit_code
-from lrfind.output.progress import watched
+from lrfind.output.progress import loading, watched
 from lrfind.output.streams import console_for_people, stdout_for_result
 from lrfind.pipeline import read_config, run
 from lrfind.records.types import Result
@@ -19,16 +19,17 @@ Flag = tuple[str, Any]
 """A flag of the command line that sets a config key, and its value."""
 
 
-def checked_config(path: Path, overrides: Sequence[str], flags: Mapping[str, Flag]) -> Config:
+def checked_config(path: Path, overrides: Sequence[str], flags: Mapping[str, Flag], *, quiet: bool = False) -> Config:
     """Return the config, after checking all that can be checked before a long run.
 
     Args:
         path: The config.
         overrides: Each `key=value`.
         flags: Each flag, by config key; one with the value None was not given.
+        quiet: Show nothing meanwhile, as on no terminal.
     """
     given = {key: flag for key, flag in flags.items() if flag[1] is not None}
-    with stdout_for_result():
+    with stdout_for_result(), loading(console_for_people(), quiet=quiet):
         return read_config(path, overrides, given)
 
 

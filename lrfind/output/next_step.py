@@ -24,6 +24,8 @@ def next_step(result: Result) -> str:
         return (
             tuned_command(result.script, lr) or place_to_change(result.script, lr) or f"train with lr={format_lr(lr)}"
         )
+    if (result.settings or result.config).get("train", {}).get("schedule") == "onecycle":  # which sets every LR itself
+        return f"train with OneCycleLR(optimizer, max_lr={format_lr(lr)}, ...)"
     if "optimizer" not in result.config:  # a curve that was recorded elsewhere
         return f"train with lr={format_lr(lr)}"
     optimizer = result.config.get("optimizer", {})

@@ -95,6 +95,13 @@ class _Bar:
         self._progress.update(self._task, completed=self._before + self._steps, now=f"LR {lr:.2e}  loss {loss:.4g}")
 
 
+def loading(console: Console, *, quiet: bool) -> contextlib.AbstractContextManager[object]:
+    """Say on a terminal that torch is being loaded, which takes seconds, and take it back afterwards."""
+    if quiet or not console.is_terminal:
+        return contextlib.nullcontext()
+    return console.status("loading torch, and what the config names")
+
+
 def bar_on_stderr() -> contextlib.AbstractContextManager[Observer]:
     """Return an observer that shows a bar on stderr, whether or not that is a terminal."""
     return watched(Console(stderr=True, force_terminal=True), quiet=False)

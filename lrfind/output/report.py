@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -27,6 +29,16 @@ _STOPPED = {
 }
 
 
+_SHORT = {
+    StopReason.COMPLETED: "not finite",
+    StopReason.DIVERGED: "blew up",
+    StopReason.NON_FINITE: "not finite",
+    StopReason.DATA_ENDED: "out of data",
+    StopReason.INTERRUPTED: "interrupted",
+    StopReason.FAILED: "raised",
+}
+
+
 def report(result: Result, console: Console, files: Sequence[Path] = ()) -> None:
     """Print `result` for a person to read.
 
@@ -38,12 +50,13 @@ def report(result: Result, console: Console, files: Sequence[Path] = ()) -> None
         files: Files that were written, to be named.
     """
     _say(console, result.title)
+    _say(console, _cut_short(result), style="bold")
     line = headline(result, ": ", "   ")
     _say(console, line if len(line) <= console.width else headline(result, ": ", "\n"), style="bold")
     _say(console, result.analysis.message)
     if result.analysis.candidates:
         console.print()
-        console.print(_candidates(result, console))
+        console.print(_probes(result) if result.analysis.by_probes else _candidates(result, console))
     if console.width >= LEAST_WIDTH:
         console.print()
         width = min(console.width, _SKETCH_WIDTH)
@@ -56,19 +69,44 @@ def report(result: Result, console: Console, files: Sequence[Path] = ()) -> None
     _say(console, f"Next: {next_step(result)}", style="bold")
 
 
+def _cut_short(result: Result) -> str:
+    """Return what came between, and how much it left; "" if the run came to its end."""
+    if not result.cut_short:
+        return ""
+    losses = [each.losses for each in result.sweeps] + [each.losses for each in result.probes]
+    how = "Interrupted" if result.interrupted else "Cut short by an error"
+    return f"{how} after {sum(map(len, losses)):,} updates: what follows is read from those."
+
+
 def _candidates(result: Result, console: Console) -> Table:
+    """Return what each method reads from the sweep, where it reads anything."""
     table = plain_table()
     table.add_column("method", overflow="fold")
     table.add_column("LR", justify="right", min_width=len("1.23e-05"))
     table.add_column("note", overflow="fold")
     for candidate in result.analysis.candidates:
-        chosen = candidate.method == result.analysis.method
-        cells = (
-            candidate.method + (" (chosen)" if chosen else ""),
-            "none" if candidate.lr is None else format_lr(candidate.lr),
-            candidate.note,
-        )
-        table.add_row(*(_encodable(cell, console) for cell in cells), style="bold" if chosen else "")
+        if candidate.lr is not None:
+            chosen = candidate.method == result.analysis.method
+            cells = (candidate.method + (" (chosen)" if chosen else ""), format_lr(candidate.lr), candidate.note)
+            table.add_row(*(_encodable(cell, console) for cell in cells), style="bold" if chosen else "")
+    return table
+
+
+def _probes(result: Result) -> Table:
+    """Return how each probe ended: they have decided, and what the methods read from the sweep has not."""
+    table = plain_table()
+    table.add_column("probe at LR", justify="right", no_wrap=True)
+    table.add_column("updates", justify="right", no_wrap=True)
+    table.add_column("loss at the end", justify="right", no_wrap=True)
+    held_out = any(probe.held_out for probe in result.probes)
+    if held_out:
+        table.add_column("on held-out data", justify="right", no_wrap=True)
+    for probe in sorted(result.probes, key=lambda probe: (probe.lr, probe.steps)):
+        end = f"{probe.end_loss:.4g}" if math.isfinite(probe.end_loss) else _SHORT[probe.stop_reason]
+        cells = [format_lr(probe.lr), f"{probe.steps:,}", end]
+        if held_out:
+            cells.append(f"{statistics.fmean(probe.held_out[-1]):.4g}" if probe.held_out else "")
+        table.add_row(*cells)
     return table
 
 
@@ -79,7 +117,10 @@ def _facts(result: Result) -> Iterator[str]:
     which = f" (sweep {result.used + 1} of {len(result.sweeps)})" if len(result.sweeps) > 1 else ""
     yield f"Sweep: {number}{rates}, {_STOPPED[sweep.stop_reason]}{which}"
     if result.probes:
-        yield f"Probes: {len(result.probes)} short trainings, {sum(len(probe.losses) for probe in result.probes)} steps"
+        updates = sum(len(probe.losses) for probe in result.probes)
+        chosen = (each.note for each in result.analysis.candidates if each.method == result.analysis.method)
+        why = f"; the LR is {next(chosen, '')}" if result.analysis.by_probes else ""
+        yield f"Probes: {len(result.probes)} short trainings, {updates} steps{why}"
     if len(result.group_lrs) > 1:
         fixed = {group.name for group in result.groups if group.fixed_lr is not None}
         lrs = (f"{name} {format_lr(lr)}{' (not swept)' * (name in fixed)}" for name, lr in result.group_lrs.items())

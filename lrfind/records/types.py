@@ -206,6 +206,11 @@ class Analysis:
         return replace(self, message=words.fill(self.message), candidates=candidates)
 
     @property
+    def by_probes(self) -> bool:
+        """Whether short trainings have decided, and not the curve."""
+        return self.method == "probes"
+
+    @property
     def constant_lr(self) -> float | None:
         """The suggestion for a constant learning rate, also if the sweep was read for a schedule."""
         return None if self.suggested_lr is None else self.suggested_lrs.get("constant", self.suggested_lr)

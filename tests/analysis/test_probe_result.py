@@ -65,7 +65,7 @@ def test_the_safe_range_lies_around_the_suggestion() -> None:
 
 
 @pytest.mark.parametrize(
-    ("best", "words"), [(0.001, "a cold start needs less"), (0.01, "best as well"), (0.1, "10.0 times above")]
+    ("best", "words"), [(0.001, "a cold start needs less"), (0.01, "best as well"), (0.1, ", 10 times above")]
 )
 def test_the_message_says_where_the_probes_are_beside_the_sweep(best: float, words: str) -> None:
     assert words in said(valley(best)).message

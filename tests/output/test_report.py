@@ -61,8 +61,32 @@ def test_every_candidate_is_listed_and_the_chosen_one_is_marked_in_words() -> No
     rows = {line.split()[0]: line for line in printed(example_result()).split("\n") if line}
     assert rows["descent_end"].split()[1:3] == ["(chosen)", "0.0063"]
     assert one_line(rows["valley"]) == "valley 0.0034 two thirds down the longest descent"
-    assert rows["knee"].split()[1] == "none"
+    assert "knee" not in rows  # it reads nothing here
     assert printed(example_result()).count("(chosen)") == 1
+
+
+def test_probes_that_decided_stand_in_the_place_of_readings_that_did_not() -> None:
+    completed, diverged = StopReason.COMPLETED, StopReason.DIVERGED
+    good = Probe(0.01, 4, (2.3, 1.0, 0.5, 0.25), completed, (0, 4), ((2.3, 2.3), (0.5, 0.7)))
+    probes = (Probe(0.1, 4, (2.3, 9.0), diverged), good)
+    candidates = (Candidate("valley", 0.003, "on the way down"), Candidate("probes", 0.01, "where probes do best"))
+    text = printed(replace(example_result(method="probes", candidates=candidates), probes=probes))
+    rows = {line.split()[0]: line.split()[1:] for line in text.split("\n") if line}
+    assert rows["0.01"] == ["4", "0.25", "0.6"]
+    assert rows["0.1"] == ["4", "blew", "up"]
+    assert "valley" not in text
+    assert "2 short trainings, 6 steps; the LR is where probes do best" in one_line(text)
+
+
+def test_an_interrupted_run_says_so_before_all_else() -> None:
+    cut = replace(example_result(), interrupted=True)
+    measured = len(cut.sweep.losses)
+    assert printed(cut).split("\n")[1] == f"Interrupted after {measured} updates: what follows is read from those."
+
+
+def test_the_next_step_names_the_argument_of_a_schedule_that_sets_the_rate_itself() -> None:
+    scheduled = replace(example_result(), settings={"train": {"schedule": "onecycle"}})
+    assert "Next: train with OneCycleLR(optimizer, max_lr=0.0063, ...)" in printed(scheduled)
 
 
 def test_the_curve_is_sketched_within_the_width() -> None:
