@@ -11,6 +11,7 @@ from lrfind.errors import Fault, LrfindError
 from lrfind.output.drawing import drawn
 from lrfind.output.files import write_atomically
 from lrfind.output.html import html
+from lrfind.output.look import Look, Theme
 from lrfind.output.picture import save_picture
 from lrfind.records.read import only, parse, read_text
 from lrfind.records.types import Refusal, Result, Status
@@ -65,16 +66,26 @@ class Answer(Result):
         """Why no learning rate is suggested, such as `flat` or `noise`; None if one is."""
         return self.analysis.reason
 
-    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+    def plot(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        title: str = "",
+        mark: float | None = None,
+        theme: Theme = "light",
+    ) -> Figure:
         """Return the picture of loss against learning rate. Neither pyplot nor a display is used.
 
         Args:
             path: Where to save it as well, as PNG, SVG or PDF by its suffix; a file that is there is replaced.
+            title: Its heading; by default what was trained.
+            mark: A learning rate of your own, to be drawn beside the suggestion.
+            theme: `light`, `dark`, `paper` (serif, without a heading) or `notebook` (for a page of any colour).
 
         Raises:
             OutputError: The suffix is another one, or the file cannot be written.
         """
-        picture = drawn(self)
+        picture = drawn(self, Look(title, mark, theme))
         if path is not None:
             save_picture(picture, Path(path), WAY_OUT)
         return picture
@@ -126,7 +137,7 @@ class Answer(Result):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        return html(self, self.plot())
+        return html(self, self.plot(theme="notebook"))
 
 
 def answer_of(result: Result) -> Answer:

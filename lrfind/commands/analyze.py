@@ -9,11 +9,12 @@ from typing import Annotated, get_args
 import typer
 
 from lrfind.analysis.recorded import reanalyze
-from lrfind.commands.options import Json, Quiet, RecordFolder
+from lrfind.commands.options import Json, Mark, Quiet, RecordFolder
 from lrfind.commands.record_files import load
 from lrfind.errors import ConfigError, ExitCode, Fault
 from lrfind.output.files import check_writable
 from lrfind.output.formats import Format, PlotFormat, one_format, save, show, suggestion_exit_code
+from lrfind.output.look import Look
 from lrfind.output.streams import print_result, tell
 from lrfind.records.external import Tool
 from lrfind.settings import Method, Schedule
@@ -55,6 +56,7 @@ def analyze(
     plot: Annotated[
         PlotFormat | None, typer.Option(help="Format of the plot; without --out it is written here.")
     ] = None,
+    mark: Mark = None,
     quiet: Quiet = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of records, and exit.")] = False,
 ) -> None:
@@ -87,12 +89,12 @@ def analyze(
     source = load(record, tool, after_update=after_update, updates_per_point=updates_per_point)
     result = reanalyze(source.result, method, schedule)
     files: list[Path] = []
-    fault = None
+    fault, look = None, Look(mark=mark)
     if out is not None or plot not in (None, "none"):
         folder = out or Path()
         check_writable(folder)
-        files, fault = save(result, folder / source.name, plot or "png", record=out is not None)
-    show(result, form, files, quiet=quiet)
+        files, fault = save(result, folder / source.name, plot or "png", look, record=out is not None)
+    show(result, form, files, look, quiet=quiet)
     if fault:
         tell(f"lrfind: {fault}")
     raise typer.Exit(ExitCode.FAILED if fault else suggestion_exit_code(result))

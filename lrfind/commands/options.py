@@ -37,4 +37,8 @@ Epochs = Annotated[str | None, typer.Option(metavar="N", help="Epochs of the rea
 ScheduleName = Annotated[
     str | None, typer.Option(metavar="NAME", help="What the LR is for: constant, cosine, linear, onecycle.")
 ]
+Mark = Annotated[
+    float | None,
+    typer.Option(metavar="LR", min=0, help="Draw this LR of yours beside the suggestion.", show_default=False),
+]
 CwdCopy = Annotated[bool, typer.Option("--cwd-copy", help="Run each training of a script in a copy of this folder.")]

@@ -12,17 +12,19 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from lrfind.commands.options import Quiet
+from lrfind.commands.options import Mark, Quiet
 from lrfind.commands.record_files import RecordFile, load_all
 from lrfind.errors import ConfigError, Fault
-from lrfind.output.curve import format_lr, format_range
+from lrfind.output.curve import format_lr, format_range, meant_for, schedule_of
 from lrfind.output.formats import console_for_result, print_json, print_parts
+from lrfind.output.look import Look, Theme
 from lrfind.output.names import unique
 from lrfind.output.picture import picture_bytes, save_picture
 from lrfind.output.streams import print_bytes, tell
 from lrfind.output.table_style import plain_table
 from lrfind.output.terminal_plot import sketch
 from lrfind.records.types import Result
+from lrfind.settings import listed
 
 STDOUT = "-"
 MOST = 12
@@ -37,6 +39,15 @@ def plot(
         Path | None,
         typer.Option(metavar="FILE", help="PNG, SVG or PDF by suffix; - for stdout (PNG); default: beside the record."),
     ] = None,
+    title: Annotated[
+        str, typer.Option(metavar="TEXT", help="Heading; default: what was trained.", show_default=False)
+    ] = "",
+    labels: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="TEXT", help="Name of a record, once for each in their order."),
+    ] = None,
+    theme: Annotated[Theme, typer.Option(help="paper: serif, without a heading; notebook: for any page.")] = "light",
+    mark: Mark = None,
     terminal: Annotated[bool, typer.Option("--terminal", help="Draw with characters; a file only with --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
     quiet: Quiet = False,
@@ -61,20 +72,24 @@ def plot(
     if len(sources) > MOST:
         fault = Fault("RECORD", expected=f"at most {MOST} records", got=f"{len(sources)}", fix="compare fewer")
         raise ConfigError("lrfind plot", [fault])
-    names = unique([(source.folder.name or str(source.folder), source.name) for source in sources])
+    names = labels or unique([(source.folder.name or str(source.folder), source.name) for source in sources])
+    if len(names) != len(sources) or len(set(names)) < len(names):
+        fault = Fault("--label", expected=f"{len(sources)} different names, one for each record", got=listed(names))
+        raise ConfigError("lrfind plot", [fault])
+    look = Look(title, mark, theme)
     results = {name: source.result for name, source in zip(names, sources, strict=True)}
     if to_stdout:
-        _draw(results, Path(STDOUT))
+        _draw(results, Path(STDOUT), look)
         return
     path = out or (None if terminal else _beside(sources))
     if path is not None:
-        _draw(results, path)
+        _draw(results, path, look)
         if not quiet:
             tell(f"wrote {path}")
     if as_json:
         print_json([_document(name, result) for name, result in results.items()])
     else:
-        print_parts(*(_sketches(results) if terminal else ()), _table(results))
+        print_parts(*(_sketches(results, mark) if terminal else ()), _table(results))
 
 
 def _check_stdout(*, picture: bool, as_json: bool, terminal: bool) -> None:
@@ -94,11 +109,12 @@ def _beside(sources: Sequence[RecordFile]) -> Path:
     return first.folder / f"{first.name if len(sources) == 1 else 'comparison'}.lrfind.png"
 
 
-def _draw(results: Mapping[str, Result], path: Path) -> None:
+def _draw(results: Mapping[str, Result], path: Path, look: Look) -> None:
     """Write the picture of the results to a file, or to stdout as PNG."""
     from lrfind.output import compare, plot  # load matplotlib, which a sketch in the terminal does without
 
-    picture = plot.figure(*results.values()) if len(results) == 1 else compare.comparison(results)
+    first, *others = results.values()
+    picture = compare.comparison(results, look) if others else plot.figure(first, look)
     if path == Path(STDOUT):
         print_bytes(picture_bytes(picture, "png"))
     else:
@@ -113,6 +129,7 @@ def _document(name: str, result: Result) -> dict[str, Any]:
         "status": analysis.status,
         "reason": analysis.reason,
         "suggested_lr": analysis.suggested_lr,
+        "schedule": schedule_of(result),
         "safe_range": analysis.safe_range,
         "confidence": analysis.confidence,
     }
@@ -121,7 +138,7 @@ def _document(name: str, result: Result) -> dict[str, Any]:
 def _table(results: Mapping[str, Result]) -> RenderableType:
     table = plain_table()
     table.add_column("record", overflow="fold")
-    for heading in ("LR", "safe range", "confidence"):
+    for heading in ("LR", "for", "safe range", "confidence"):
         table.add_column(heading, justify="right")
     for name, result in results.items():
         analysis = result.analysis
@@ -129,17 +146,18 @@ def _table(results: Mapping[str, Result]) -> RenderableType:
         table.add_row(
             name,
             lr if analysis.suggested_lr is None else format_lr(analysis.suggested_lr),
+            "-" if analysis.suggested_lr is None else meant_for(result),
             format_range(*analysis.safe_range) if analysis.safe_range else "-",
             f"{analysis.confidence:.0%}",
         )
     return table
 
 
-def _sketches(results: Mapping[str, Result]) -> Iterator[RenderableType]:
+def _sketches(results: Mapping[str, Result], mark: float | None) -> Iterator[RenderableType]:
     console, size = console_for_result(), shutil.get_terminal_size()
     height = min(max(size.lines // len(results) - 4, 12), 24)
     for name, result in results.items():
         if len(results) > 1:
             yield Text(name, style="bold")
-        yield sketch(result, min(console.width, 120), height, console.options.ascii_only)
+        yield sketch(result, min(console.width, 120), height, console.options.ascii_only, mark)
         yield ""

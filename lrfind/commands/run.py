@@ -16,6 +16,7 @@ from lrfind.commands.options import (
     Epochs,
     Json,
     LossChoice,
+    Mark,
     Module,
     OptimizerChoice,
     Quiet,
@@ -42,6 +43,7 @@ from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, OutputError, StoppedError
 from lrfind.output.files import check_writable
 from lrfind.output.formats import Format, one_format, save, show
+from lrfind.output.look import Look
 from lrfind.output.streams import print_result, stdout_for_result, tell
 from lrfind.pipeline import try_out
 from lrfind.records.json_format import dumps, to_json
@@ -84,6 +86,7 @@ def run(
         float | None, typer.Option(metavar="LR", help="Train with the script and this LR, without a search.")
     ] = None,
     cwd_copy: CwdCopy = False,
+    mark: Mark = None,
     quiet: Quiet = False,
     write_config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the config with the LR filled in.", show_default=False)
@@ -141,6 +144,7 @@ def run(
         "--set-lr": set_lr,
         "--cwd-copy": cwd_copy,
     }
+    look = Look(mark=mark)
     script = script_of(config, module, overrides or ())
     if script is not None:
         refuse_options("lrfind run", {"--device": device, "--write-config": write_config, "--force": force}, IN_SCRIPT)
@@ -148,7 +152,7 @@ def run(
         options = ScriptOptions(known, optimizer, loss, apply=apply, lr=set_lr, copies=cwd_copy)
         form = one_format(script.source, form, as_json=as_json)
         with _outcome_kept(outcome, script.source, form):
-            raise typer.Exit(run_script(script, options, form, out, plot, quiet=quiet, trial=dry_run))
+            raise typer.Exit(run_script(script, options, form, out, plot, look, quiet=quiet, trial=dry_run))
     refuse_options("lrfind run", of_script, IN_CONFIG)
     given = {key: flag for key, flag in flags.items() if flag[1] is not None}
     configs, values = split([needed(config, "lrfind run"), *(overrides or ())])
@@ -157,7 +161,7 @@ def run(
         raise ConfigError(configs[0], [Fault("--force", problem="does nothing without --write-config", fix="drop it")])
     if len(configs) > 1:
         _check_several(configs, write_config)
-        raise typer.Exit(run_all(configs, values, given, form, quiet=quiet, dry_run=dry_run))
+        raise typer.Exit(run_all(configs, values, given, form, mark=mark, quiet=quiet, dry_run=dry_run))
     path = Path(configs[0])
     with _outcome_kept(outcome, configs[0], form) as keep:
         settings = checked_config(path, values, given, quiet=quiet)
@@ -168,7 +172,7 @@ def run(
                 tuned = tuned_config(path, values, settings, write_config, force=force)
         if dry_run:
             raise typer.Exit(_dry_run(settings, path, form, keep))
-        raise typer.Exit(_run(settings, path, form, tuned, keep, quiet=quiet))
+        raise typer.Exit(_run(settings, path, form, tuned, look, keep, quiet=quiet))
 
 
 def _check_several(configs: list[str], write_config: Path | None) -> None:
@@ -212,19 +216,26 @@ def _dry_run(config: Config, path: Path, form: Format, keep: KeepDocument) -> Ex
 
 
 def _run(
-    config: Config, path: Path, form: Format, tuned: TunedConfig | None, keep: KeepDocument, *, quiet: bool
+    config: Config,
+    path: Path,
+    form: Format,
+    tuned: TunedConfig | None,
+    look: Look,
+    keep: KeepDocument,
+    *,
+    quiet: bool,
 ) -> ExitCode:
     result = sweep(config, str(path), quiet=quiet)
     if not is_first():
         return exit_code(result)
     keep(to_json(result))
-    files, fault = save(result, Path(config.output.dir) / path.stem, config.output.plot)
+    files, fault = save(result, Path(config.output.dir) / path.stem, config.output.plot, look)
     written, not_written = tuned.write(result, quiet=quiet) if tuned else ([], None)
     files += written
     last = result.sweeps[-1]
     if last.stop_reason is StopReason.INTERRUPTED and not quiet:
         tell(f"lrfind: interrupted after {len(last.losses)} steps; what was measured is kept")
-    show(result, form, files, quiet=quiet)
+    show(result, form, files, look, quiet=quiet)
     faults = list(filter(None, (fault, not_written)))
     for each in faults:
         tell(f"lrfind: {each}")

@@ -50,6 +50,7 @@ def run_all(
     flags: Mapping[str, Flag],
     form: Format,
     *,
+    mark: float | None,
     quiet: bool,
     dry_run: bool,
 ) -> ExitCode:
@@ -60,6 +61,7 @@ def run_all(
         overrides: Each `key=value`; for all of them.
         flags: The flags that set config keys, by key; for all of them.
         form: What to print.
+        mark: A learning rate to compare with each suggestion; None for none.
         quiet: Whether to print nothing but results and errors.
         dry_run: Whether to train one step only.
 
@@ -70,7 +72,12 @@ def run_all(
     if not dry_run:
         _check_places(configs, overrides, flags)
     options = [flag if value is True else f"{flag}={value}" for flag, value in flags.values()]
-    options += [f"--format={form}", *["--quiet"] * quiet, *["--dry-run"] * dry_run]
+    options += [
+        f"--format={form}",
+        *([] if mark is None else [f"--mark={mark}"]),
+        *["--quiet"] * quiet,
+        *["--dry-run"] * dry_run,
+    ]
     runs: list[FinishedRun] = []
     with _Child() as child, tempfile.TemporaryDirectory(prefix="lrfind-") as folder:
         for number, config in enumerate(configs, 1):

@@ -18,6 +18,7 @@ from lrfind.errors.setting_names import KEYS
 from lrfind.observer import Observer
 from lrfind.output.files import check_writable
 from lrfind.output.formats import Format, PlotFormat, save, show
+from lrfind.output.look import Look
 from lrfind.output.progress import watched
 from lrfind.output.script_output import ScriptOutput
 from lrfind.output.streams import console_for_people, tell
@@ -164,7 +165,15 @@ def _number(text: Any) -> Any:
 
 
 def run_script(
-    script: Script, options: ScriptOptions, form: Format, out: str | None, plot: str | None, *, quiet: bool, trial: bool
+    script: Script,
+    options: ScriptOptions,
+    form: Format,
+    out: str | None,
+    plot: str | None,
+    look: Look,
+    *,
+    quiet: bool,
+    trial: bool,
 ) -> ExitCode:
     """Search the learning rate of a script, save and print what was found, and train on if that is wanted."""
     if plot is not None and plot not in get_args(PlotFormat):
@@ -180,8 +189,8 @@ def run_script(
         check_writable(folder)
     result = search(script, options, quiet=quiet)
     code = exit_code(result)
-    files, fault = save(result, folder / script.stem, plot or "png")
-    show(result, form, files, quiet=quiet)
+    files, fault = save(result, folder / script.stem, plot or "png", look)
+    show(result, form, files, look, quiet=quiet)
     if fault:
         tell(f"lrfind: {fault}")
         return ExitCode.FAILED

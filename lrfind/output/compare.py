@@ -6,11 +6,23 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lrfind.output import layout
-from lrfind.output.curve import Frame, Point, format_lr, frame_of, loss_at, raw_points, smooth_points
+from lrfind.output.curve import (
+    Frame,
+    Point,
+    format_lr,
+    frame_of,
+    loss_at,
+    meant_for,
+    raw_points,
+    schedule_of,
+    smooth_points,
+)
+from lrfind.output.look import PLAIN, Look
 from lrfind.output.picture import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, lr_axis, own_settings
 from lrfind.records.types import Result
 
@@ -23,9 +35,13 @@ _CURVES, _ROW, _LABELS = 3.4, 0.3, 0.75
 """Heights of the curves, of the row of each sweep below them, and of all that stands around, in inches."""
 
 
-@own_settings()
-def comparison(results: Mapping[str, Result]) -> Figure:
+def comparison(results: Mapping[str, Result], look: Look = PLAIN) -> Figure:
     """Return the picture of several results, by what each is called; of more than 12 some look the same."""
+    with own_settings(look.theme):
+        return _comparison(results, look)
+
+
+def _comparison(results: Mapping[str, Result], look: Look) -> Figure:
     rows = _ROW * (len(results) + 0.4)
     picture = layout.new_picture(_CURVES + rows + _LABELS)
     above, below = picture.subplots(2, 1, sharex=True, height_ratios=(_CURVES, rows))
@@ -35,8 +51,11 @@ def comparison(results: Mapping[str, Result]) -> Figure:
         style = {"color": color, "linestyle": _DASHES[index // len(_STYLES) % len(_DASHES)]}
         _curve(above, result, style, marker)
         _row(below, result, index, color, marker)
-    title = f"{len(results)} sweeps: suggested LR, safe range and confidence of each"
-    layout.add_heading(picture, title, "bar: safe range, mark: suggested LR, on the right with its confidence")
+    if look.mark is not None:
+        below.axvline(look.mark, color=rcParams["text.color"], linestyle="--", linewidth=1.6, zorder=3)
+    title = look.title or f"{len(results)} sweeps: suggested LR, safe range and confidence of each"
+    marked = f"; dashed: your LR {format_lr(look.mark)}" if look.mark is not None else ""
+    layout.add_heading(picture, title, f"bar: safe range, mark: suggested LR, on the right with its confidence{marked}")
     return picture
 
 
@@ -106,4 +125,5 @@ def _finding(result: Result) -> str:
     analysis = result.analysis
     if analysis.suggested_lr is None:
         return "none" + (f": {analysis.reason.value.replace('_', ' ')}" if analysis.reason else "")
-    return f"{format_lr(analysis.suggested_lr)} ({analysis.confidence:.0%})"
+    peak = "" if schedule_of(result) == "constant" else f" {meant_for(result)}"
+    return f"{format_lr(analysis.suggested_lr)}{peak} ({analysis.confidence:.0%})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from lrfind.records.types import Result, Sweep
 
 Point = tuple[float, float]
 """(learning rate, loss)"""
+
+DECADES = 30.0
+"""Highest over lowest loss from which a linear scale shows the lower half of the decades in a strip at the bottom."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,14 @@ class Frame:
         lr_high: Learning rate at the right edge; above `lr_low`.
         loss_low: Loss at the bottom.
         loss_high: Loss at the top; above `loss_low`.
+        log: Whether losses, then above 0, lie on a logarithmic scale.
     """
 
     lr_low: float
     lr_high: float
     loss_low: float
     loss_high: float
+    log: bool = False
 
     def across(self, lr: float) -> float:
         """Where `lr` lies between the left edge (0) and the right edge (1), in log(LR)."""
@@ -36,12 +42,22 @@ class Frame:
 
     def up(self, loss: float) -> float:
         """Where `loss` lies between the bottom (0) and the top (1)."""
+        if self.log:
+            return math.log(loss / self.loss_low) / math.log(self.loss_high / self.loss_low)
         return (loss - self.loss_low) / (self.loss_high - self.loss_low)
 
 
 def frame_of(result: Result) -> Frame:
-    """Return the part of the plane to show: all rates, and the losses of the sweep before it diverges."""
-    return Frame(*_lr_limits(result), *_loss_limits(result))
+    """Return the part of the plane to show: all rates, and the losses of the sweep before it diverges.
+
+    Losses that are all above 0 have a logarithmic scale where they span decades, and else none below 0.
+    """
+    lrs, (low, high) = _lr_limits(result), _loss_span(result)
+    if _all_positive(result) and high > DECADES * low:
+        margin = (high / low) ** 0.08
+        return Frame(*lrs, low / margin, high * margin, log=True)
+    margin = margin_of(low, high, 0.08)
+    return Frame(*lrs, max(low - margin, 0.0) if _all_positive(result) else low - margin, high + margin)
 
 
 def raw_points(sweep: Sweep) -> list[Point]:
@@ -58,6 +74,15 @@ def probe_points(result: Result) -> list[Point]:
     """Return `(lr, loss at the end)` of each of the longest probes that got there, in order of the rate."""
     longest = max((probe.steps for probe in result.probes), default=0)
     ends = ((probe.lr, probe.end_loss) for probe in result.probes if probe.steps == longest)
+    return sorted(end for end in ends if _drawable(end[1]))
+
+
+def held_out_points(result: Result) -> list[Point]:
+    """Return `(lr, loss on held-out data at the end)` of the probes of `probe_points`, where it was measured."""
+    lrs = {lr for lr, _ in probe_points(result)}
+    longest = max((probe.steps for probe in result.probes), default=0)
+    found = [probe for probe in result.probes if probe.lr in lrs and probe.steps == longest and probe.held_out]
+    ends = ((probe.lr, statistics.fmean(probe.held_out[-1])) for probe in found)
     return sorted(end for end in ends if _drawable(end[1]))
 
 
@@ -88,13 +113,26 @@ def format_range(low: float, high: float) -> str:
     return f"{format_lr(low)} to {format_lr(high)}"
 
 
+def schedule_of(result: Result) -> str:
+    """Return the schedule that the suggestion is for; `constant` without one."""
+    analysis = result.analysis
+    if analysis.suggested_lr in (None, analysis.constant_lr):
+        return "constant"
+    return str((result.settings or result.config).get("train", {}).get("schedule", "schedule"))
+
+
+def meant_for(result: Result) -> str:
+    """Return what the suggestion is: a constant learning rate, or the peak of a schedule."""
+    schedule = schedule_of(result)
+    return schedule if schedule == "constant" else f"peak of {schedule}"
+
+
 def purpose(result: Result) -> str:
     """Return what the suggestion is for; "" for a constant learning rate."""
     constant = result.analysis.constant_lr
-    if constant is None or constant == result.analysis.suggested_lr:
+    if constant is None or schedule_of(result) == "constant":
         return ""
-    schedule = (result.settings or result.config).get("train", {}).get("schedule", "schedule")
-    return f" as the peak of {schedule} ({format_lr(constant)} if constant)"
+    return f" as the {meant_for(result)} ({format_lr(constant)} if constant)"
 
 
 def findings(result: Result) -> list[tuple[str, str]]:
@@ -137,7 +175,13 @@ def even_ticks(low: float, high: float, at_most: int) -> list[float]:
 
 
 def tick_labels(ticks: Sequence[float]) -> list[str]:
-    """Return a label for each tick, with as many digits as it takes to tell neighbours apart."""
+    """Return a label for each tick, with as many digits as it takes to tell neighbours apart.
+
+    Decades are written in one style: 0.001 to 10, or 1e-5 to 1e1 if one of them would be long.
+    """
+    if len(ticks) > 2 and all(math.log10(tick) % 1 in (0.0, 1.0) for tick in ticks if tick > 0) and min(ticks) > 0:
+        long = not 1e-4 < min(ticks) <= max(ticks) < 1e4
+        return [f"1e{round(math.log10(tick))}" if long else f"{tick:g}" for tick in ticks]
     largest = max(map(abs, ticks), default=0.0)
     step = min((b - a for a, b in itertools.pairwise(ticks)), default=largest)
     digits = math.ceil(math.log10(largest / step) - 1e-9) + 1 if 0 < step < largest else 2
@@ -163,11 +207,11 @@ def _lr_limits(result: Result) -> tuple[float, float]:
     return min(lrs) / math.exp(margin), max(lrs) * math.exp(margin)
 
 
-def _loss_limits(result: Result) -> tuple[float, float]:
-    """Return the losses at the bottom and the top: the explosion may leave the picture, all else stays."""
-    low, high = _loss_span(result)
-    margin = margin_of(low, high, 0.08)
-    return low - margin, high + margin
+def _all_positive(result: Result) -> bool:
+    """Tell whether all that can be drawn lies above 0, as of a loss that cannot be negative."""
+    points = [*raw_points(result.sweep), *smooth_points(result.sweep, result.analysis.smoothed)]
+    points += [*probe_points(result), *held_out_points(result)]
+    return bool(points) and min(loss for _, loss in points) > 0
 
 
 def margin_of(low: float, high: float, share: float) -> float:
@@ -188,7 +232,8 @@ def _loss_span(result: Result) -> tuple[float, float]:
         shown.append(_bulk(before)[0])
     if descent := [loss for lr, loss in raw if lr <= landmarks.minimum_lr]:  # behind it the explosion sets in
         shown.extend(_bulk(descent))
-    shown.extend(loss for _, loss in probe_points(result) if loss < landmarks.plateau_loss)
+    ends = probe_points(result) + held_out_points(result)
+    shown.extend(loss for _, loss in ends if loss < landmarks.plateau_loss)
     drawable = list(filter(_drawable, shown))
     return (min(drawable), max(drawable)) if drawable else (0.0, 1.0)
 

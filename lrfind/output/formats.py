@@ -12,6 +12,7 @@ from lrfind.errors import ConfigError, ExitCode, Fault, OutputError
 from lrfind.output.curve import format_lr
 from lrfind.output.drawing import drawn
 from lrfind.output.files import record_path, write_atomically
+from lrfind.output.look import PLAIN, Look
 from lrfind.output.picture import save_picture
 from lrfind.output.report import report
 from lrfind.output.streams import print_result, tell
@@ -34,7 +35,9 @@ def one_format(source: str, form: AnyFormat, *, as_json: bool) -> AnyFormat | Li
     return "json" if as_json else form
 
 
-def save(result: Result, stem: Path, plot: str, *, record: bool = True) -> tuple[list[Path], str | None]:
+def save(
+    result: Result, stem: Path, plot: str, look: Look = PLAIN, *, record: bool = True
+) -> tuple[list[Path], str | None]:
     """Write the plot, and the record unless not wanted; return the written files, and a fault that stopped it."""
     files = []
     try:
@@ -44,14 +47,14 @@ def save(result: Result, stem: Path, plot: str, *, record: bool = True) -> tuple
             files.append(document)
         if plot != "none":
             picture = stem.with_name(f"{stem.name}.lrfind.{plot}")
-            save_picture(drawn(result), picture)
+            save_picture(drawn(result, look), picture)
             files.append(picture)
     except OutputError as error:
         return files, str(error)
     return files, None
 
 
-def show(result: Result, form: str, files: Sequence[Path], *, quiet: bool) -> None:
+def show(result: Result, form: str, files: Sequence[Path], look: Look = PLAIN, *, quiet: bool) -> None:
     """Print the result to stdout, and the written files: within the report, or else on stderr unless `quiet`."""
     if form != "text" and not quiet:
         tell_files(files)
@@ -60,7 +63,7 @@ def show(result: Result, form: str, files: Sequence[Path], *, quiet: bool) -> No
     elif form == "text":
         console = console_for_result()
         with console.capture() as captured:
-            report(result, console, files)
+            report(result, console, files, look.mark)
         print_result(captured.get().rstrip("\n"))
     elif result.analysis.suggested_lr is not None:
         print_result(format_lr(result.analysis.suggested_lr))

@@ -51,7 +51,7 @@ def add_heading(picture: Figure, title: str, subtitle: str) -> None:
     """Write title and subtitle above the axes, in as many lines as they need, and label the figure with the title."""
     picture.set_label(printable(title))
     top, texts = _MARGIN, []
-    for text, size, weight in ((title, 13, "bold"), (subtitle, 11, "normal")):
+    for text, size, weight in ((title, 13, "bold"), (subtitle, 11, "normal"))[: 2 if subtitle else 1]:
         # matplotlib breaks lines only between words; any 50 characters fit in one line.
         words = re.sub(r"\S{50}(?=\S)", "\\g<0>\n", printable(text)).replace("$", r"\$")  # no formula is meant
         style: dict[str, Any] = {"fontsize": size, "fontweight": weight, "va": "top", "wrap": True}

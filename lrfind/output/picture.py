@@ -7,11 +7,12 @@ import io
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lrfind.errors import Fault, OutputError
 from lrfind.output.curve import lr_ticks, tick_labels
 from lrfind.output.files import WAY_OUT, write_atomically
+from lrfind.output.look import Theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,13 +26,31 @@ BLUE, SKY, VERMILLION, GREEN, ORANGE = "#0072B2", "#56B4E9", "#D55E00", "#009E73
 PURPLE, BLACK = "#CC79A7", "#000000"
 
 
+def _colours(ink: str, paper: str, grid: str, hatch: str) -> dict[str, str]:
+    """Return the settings of matplotlib for text and lines, the page, the grid and hatches."""
+    inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
+    pages = ("figure.facecolor", "axes.facecolor")
+    return {**dict.fromkeys(inked, ink), **dict.fromkeys(pages, paper), "grid.color": grid, "hatch.color": hatch}
+
+
+THEMES: dict[Theme, dict[str, str]] = {
+    "light": _colours("#000000", "#FFFFFF", "#E4E4E4", "#BBBBBB"),
+    "dark": _colours("#E8E8E8", "#181A1D", "#3A3D41", "#5C6066"),
+    "paper": _colours("#000000", "#FFFFFF", "#E4E4E4", "#BBBBBB") | {"font.family": "serif"},
+    # A grey that stands out from white (4:1) and from black (5:1) alike: nobody tells the colour of the page.
+    "notebook": _colours("#7A7A7A", "none", "#88888844", "#88888888"),
+}
+"""What the themes set."""
+
+
 @contextlib.contextmanager
-def own_settings() -> Iterator[None]:
+def own_settings(theme: Theme = "light") -> Iterator[None]:
     """Draw with matplotlib's defaults instead of the user's matplotlibrc, and with reproducible ids in SVG."""
     import matplotlib  # a command that draws nothing does without
 
-    defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
-    with matplotlib.rc_context({**defaults, "svg.hashsalt": "lrfind", "font.size": 10}), warnings.catch_warnings():
+    settings: Any = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
+    settings |= {"svg.hashsalt": "lrfind", "font.size": 10, **THEMES[theme]}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
         # A character that the font lacks is drawn as a box; nothing that a user could do about it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         yield
@@ -77,6 +96,6 @@ def lr_axis(axes: Axes, low: float, high: float, at_most: int = 10) -> None:
 
 def plain(axes: Axes) -> None:
     """Give axes a faint grid and no box."""
-    axes.grid(color="#E4E4E4", linewidth=0.8)
+    axes.grid(linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -39,7 +39,7 @@ _SHORT = {
 }
 
 
-def report(result: Result, console: Console, files: Sequence[Path] = ()) -> None:
+def report(result: Result, console: Console, files: Sequence[Path] = (), mark: float | None = None) -> None:
     """Print `result` for a person to read.
 
     Nothing is said by colour alone, and no character is printed that the console's encoding lacks.
@@ -48,6 +48,7 @@ def report(result: Result, console: Console, files: Sequence[Path] = ()) -> None
         result: What was found.
         console: Where to print.
         files: Files that were written, to be named.
+        mark: A learning rate of the user's, to be compared with the suggestion; None for none.
     """
     _say(console, result.title)
     _say(console, _cut_short(result), style="bold")
@@ -60,9 +61,9 @@ def report(result: Result, console: Console, files: Sequence[Path] = ()) -> None
     if console.width >= LEAST_WIDTH:
         console.print()
         width = min(console.width, _SKETCH_WIDTH)
-        console.print(sketch(result, width, _SKETCH_HEIGHT, console.options.ascii_only))
+        console.print(sketch(result, width, _SKETCH_HEIGHT, console.options.ascii_only, mark))
     console.print()
-    for fact in _facts(result):
+    for fact in (*([] if mark is None else [_beside(result, mark)]), *_facts(result)):
         _say(console, fact)
     for path in files:
         console.print(_encodable(f"Wrote: {path}", console), soft_wrap=True)  # in one piece, to be copied
@@ -76,6 +77,15 @@ def _cut_short(result: Result) -> str:
     losses = [each.losses for each in result.sweeps] + [each.losses for each in result.probes]
     how = "Interrupted" if result.interrupted else "Cut short by an error"
     return f"{how} after {sum(map(len, losses)):,} updates: what follows is read from those."
+
+
+def _beside(result: Result, mark: float) -> str:
+    """Return where a learning rate of the user's lies."""
+    if not (safe := result.analysis.safe_range):
+        return f"Your LR {format_lr(mark)}: there is no suggestion to compare it with"
+    low, high = safe
+    times = f"{format_lr(mark / high)} times above" if mark > high else f"{format_lr(low / mark)} times below"
+    return f"Your LR {format_lr(mark)}: {'in' if low <= mark <= high else times} the safe range"
 
 
 def _candidates(result: Result, console: Console) -> Table:

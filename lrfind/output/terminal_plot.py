@@ -16,6 +16,7 @@ from lrfind.output.curve import (
     format_range,
     frame_of,
     lr_ticks,
+    probe_points,
     raw_points,
     smooth_points,
     tick_labels,
@@ -40,16 +41,18 @@ class _Charset:
     axis: str
     tick: str
     safe: str
+    mark: str
+    probe: str
 
 
-_BRAILLE = _Charset(2, 4, "▼", "│", "░", "┤", "└", "─", "┴", "━")
-_ASCII = _Charset(1, 1, "v", "|", ":", "|", "+", "-", "+", "=")
+_BRAILLE = _Charset(2, 4, "▼", "│", "░", "┤", "└", "─", "┴", "━", "╎", "x")
+_ASCII = _Charset(1, 1, "v", "|", ":", "|", "+", "-", "+", "=", "!", "x")
 # Bit of each dot above U+2800, by row from the top and column from the left (Unicode: Braille Patterns).
 _DOT_BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
-def sketch(result: Result, width: int, height: int, ascii_only: bool = False) -> Text:
-    """Return a small loss-vs-LR curve with its axes, the suggestion, the safe range and the diverged zone.
+def sketch(result: Result, width: int, height: int, ascii_only: bool = False, mark: float | None = None) -> Text:
+    """Return a small loss-vs-LR curve with its axes, the probes, the suggestion, the safe range and the diverged zone.
 
     The curve is the smoothed loss; if there is none, the loss of the mini-batches.
 
@@ -58,6 +61,7 @@ def sketch(result: Result, width: int, height: int, ascii_only: bool = False) ->
         width: Columns to fill; at least 32 are.
         height: Lines to fill, axis and key included; at least 8 are.
         ascii_only: Whether to keep to ASCII characters.
+        mark: A learning rate of the user's, to be drawn beside the suggestion; None for none.
     """
     width, height = max(width, LEAST_WIDTH), max(height, LEAST_HEIGHT)
     charset = _ASCII if ascii_only else _BRAILLE
@@ -67,8 +71,8 @@ def sketch(result: Result, width: int, height: int, ascii_only: bool = False) ->
     columns = width - gutter - 1
     above = _pointer_line(result, frame, charset, columns)
     below = [_axis_line(result, frame, charset, columns), _label_line(frame, columns)]
-    key = _packed(_key(result, frame, charset), width)
-    plane = _plane(result, frame, charset, columns, height - 3 - len(key))
+    key = _packed(_key(result, frame, charset, mark), width)
+    plane = _plane(result, frame, charset, (columns, height - 3 - len(key)), mark)
     sides = [top, *[""] * (len(plane) - 2), bottom]
     lines = [
         "loss".rjust(gutter - 1) + "  " + above,
@@ -80,12 +84,15 @@ def sketch(result: Result, width: int, height: int, ascii_only: bool = False) ->
     return Text("\n".join(line.rstrip() for line in lines), no_wrap=True, overflow="crop")
 
 
-def _plane(result: Result, frame: Frame, charset: _Charset, columns: int, rows: int) -> list[str]:
-    """Return the lines between the axes: the curve, and behind it the suggestion and the diverged zone."""
+def _plane(result: Result, frame: Frame, charset: _Charset, size: tuple[int, int], mark: float | None) -> list[str]:
+    """Return the lines between the axes: probes, the curve, and behind it what is marked and the diverged zone."""
+    columns, rows = size
     background = [" "] * columns
     if (start := divergence_in(result, frame)) is not None:
         first = _column(frame, start, columns)
         background[first:] = charset.diverged * (columns - first)
+    if mark is not None:
+        background[_column(frame, mark, columns)] = charset.mark
     if (lr := result.analysis.suggested_lr) is not None:
         background[_column(frame, lr, columns)] = charset.suggestion
     cells = [background[:] for _ in range(rows)]
@@ -94,6 +101,9 @@ def _plane(result: Result, frame: Frame, charset: _Charset, columns: int, rows: 
         cells[rows // 2] = list("no finite loss was measured".center(columns)[:columns])
     for (column, row), bits in curve.items():
         cells[row][column] = "*" if charset is _ASCII else chr(0x2800 + bits)
+    for lr, loss in probe_points(result):
+        if 0 <= (up := frame.up(loss)) <= 1:
+            cells[round((1 - up) * (rows - 1))][_column(frame, lr, columns)] = charset.probe
     return ["".join(line) for line in cells]
 
 
@@ -157,7 +167,7 @@ def _ticks(frame: Frame, columns: int) -> list[float]:
     return lr_ticks(frame.lr_low, frame.lr_high, max(columns // 8, 3))
 
 
-def _key(result: Result, frame: Frame, charset: _Charset) -> list[str]:
+def _key(result: Result, frame: Frame, charset: _Charset, mark: float | None) -> list[str]:
     """Return what the characters mean, an entry each."""
     analysis = result.analysis
     entries = []
@@ -167,6 +177,10 @@ def _key(result: Result, frame: Frame, charset: _Charset) -> list[str]:
         entries.append(f"{charset.safe} safe range {format_range(*analysis.safe_range)}")
     if (start := divergence_in(result, frame)) is not None:
         entries.append(f"{charset.diverged} diverged from {format_lr(start)}")
+    if mark is not None:
+        entries.append(f"{charset.mark} your LR {format_lr(mark)}")
+    if probe_points(result):
+        entries.append(f"{charset.probe} probes, at end")
     return entries
 
 

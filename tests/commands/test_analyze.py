@@ -59,6 +59,13 @@ def test_the_report_is_that_of_the_run(project: Project) -> None:
     assert ran.out.split("Wrote:")[0].rstrip() == again.out.split("Next:")[0].rstrip()
 
 
+def test_a_learning_rate_of_the_users_is_compared_with_the_suggestion(project: Project, history: Path) -> None:
+    outcome = project.main("analyze", str(history), "--mark", "100", "--out", str(project.folder))
+    high = project.main("analyze", str(history), "--json").json["safe_range"][1]
+    assert f"Your LR 100: {100 / high:.3g} times above the safe range" in outcome.out
+    assert (project.folder / "history.lrfind.png").exists()
+
+
 def test_method_and_schedule_change_the_suggestion(project: Project) -> None:
     project.run()
     lrs = {method: project.main("analyze", str(project.record), "--method", method) for method in ("valley", "minimum")}

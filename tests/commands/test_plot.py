@@ -38,7 +38,7 @@ def test_one_record_is_drawn_beside_itself(project: Project, record: Path) -> No
     picture = project.folder / "good.lrfind.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
     outcome.says(f"wrote {picture}")
-    assert outcome.out.splitlines()[-1].split() == ["good", "0.0063", "0.002", "to", "0.04", "87%"]
+    assert outcome.out.splitlines()[-1].split() == ["good", "0.0063", "constant", "0.002", "to", "0.04", "87%"]
 
 
 @pytest.mark.parametrize(("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
@@ -55,7 +55,10 @@ def test_several_are_compared_in_a_table_and_a_picture(project: Project, record:
     assert outcome.code == 0
     assert (project.folder / "comparison.lrfind.png").exists()
     rows = [line.split() for line in outcome.out.splitlines()[2:]]
-    assert rows == [["good", "0.0063", "0.002", "to", "0.04", "87%"], ["noise", "none", "(noise)", "-", "0%"]]
+    assert rows == [
+        ["good", "0.0063", "constant", "0.002", "to", "0.04", "87%"],
+        ["noise", "none", "(noise)", "-", "-", "0%"],
+    ]
 
 
 def test_json_is_the_table(project: Project, record: Path, refusal: Path) -> None:
@@ -65,6 +68,25 @@ def test_json_is_the_table(project: Project, record: Path, refusal: Path) -> Non
     assert [row["safe_range"] for row in rows] == [[2e-3, 4e-2], None]
     assert [row["confidence"] for row in rows] == [0.87, 0.0]
     assert [row["reason"] for row in rows] == [None, "noise"]
+
+
+def test_labels_title_theme_and_a_mark_are_the_users(project: Project, record: Path) -> None:
+    picture = project.folder / "mine.svg"
+    look = ("--title", "Mine", "--theme", "dark", "--mark", "0.1")
+    labels = ("--label", "old", "--label", "new")
+    outcome = project.main("plot", str(record), str(record), *labels, *look, "--out", str(picture))
+    assert outcome.code == 0
+    assert [line.split()[0] for line in outcome.out.splitlines()[2:]] == ["old", "new"]
+    drawn = picture.read_text()
+    assert all(f"<!-- {text} -->" in drawn for text in ("Mine", "old", "new"))
+    assert "#181a1d" in drawn
+    assert "dashed: your LR 0.1" in drawn
+
+
+def test_each_record_needs_a_label_of_its_own(project: Project, record: Path) -> None:
+    outcome = project.main("plot", str(record), str(record), "--label", "one")
+    assert outcome.code == 2
+    outcome.says("--label: expected 2 different names, one for each record, got one")
 
 
 def test_records_of_one_name_are_told_apart_by_their_folder(project: Project, record: Path) -> None:

@@ -81,6 +81,12 @@ def test_each_row_says_what_was_found() -> None:
     assert [line.get_xdata()[0] for line in below.lines if line.get_marker() == "o"] == [END_LR]
 
 
+def test_a_peak_is_told_from_a_constant_learning_rate() -> None:
+    peak = example_result(suggested_lr=2 * END_LR)
+    below = comparison(of(example_result(), replace(peak, config={"train": {"schedule": "cosine"}}))).axes[1]
+    assert [text.get_text() for text in below.texts] == ["0.0063 (87%)", "0.0126 peak of cosine (87%)"]
+
+
 def test_every_curve_falls_from_1_to_0_and_has_its_mark_on_it() -> None:
     axes = comparison(of(example_result(), moved(10))).axes[0]
     curves = [line for line in axes.lines if len(line.get_xdata()) > 1]

@@ -34,7 +34,8 @@ from PIL import Image
 
 from lrfind.errors import OutputError
 from lrfind.output.curve import lr_ticks, tick_labels
-from lrfind.output.picture import FORMATS, save_picture
+from lrfind.output.look import Look
+from lrfind.output.picture import FORMATS, VERMILLION, save_picture
 from lrfind.output.plot import figure
 from lrfind.records.types import Candidate, Probe, Result, StopReason, Sweep
 
@@ -63,7 +64,7 @@ def heading(picture: Figure) -> tuple[str, str]:
 
 def test_each_mini_batch_loss_stands_at_the_rate_of_the_update_before_it() -> None:
     result = example_result()
-    points = artist(figure(result), "mini-batch loss")
+    points = next(line for line in figure(result).axes[0].lines if line.get_marker() == ".")
     assert list(points.get_xdata()) == list(result.sweep.lrs[:-1])
     assert list(points.get_ydata()) == list(result.sweep.losses[1:])
     assert points.get_linestyle() == "None"
@@ -80,7 +81,7 @@ def test_the_smoothed_curve_is_bold_and_leaves_out_what_is_not_known() -> None:
 
 def test_the_suggestion_is_a_line_over_the_whole_height_with_its_value() -> None:
     picture = figure(example_result())
-    line = artist(picture, "suggested LR 0.0063")
+    line = next(line for line in picture.axes[0].lines if to_hex(line.get_color()).upper() == VERMILLION)
     assert list(line.get_xdata()) == [END_LR, END_LR]
     assert list(line.get_ydata()) == [0, 1]
     assert [text.get_text() for text in picture.axes[0].texts] == ["LR 0.0063"]
@@ -123,7 +124,7 @@ def test_candidates_are_marked_on_the_curve_with_different_markers() -> None:
 
 def test_a_candidate_equal_to_the_suggestion_or_the_steepest_descent_is_not_marked_twice() -> None:
     labels = legend_labels(figure(example_result()))
-    assert [label for label in labels if "0.0063" in label] == ["suggested LR 0.0063"]
+    assert not [label for label in labels if "0.0063" in label]  # it stands above the line
     assert [label for label in labels if "0.001" in label.split()] == ["steepest descent 0.001"]
     assert not [label for label in labels if "knee" in label]  # it has found nothing
 
@@ -154,7 +155,7 @@ def test_a_refusal_draws_the_curve_with_the_reason_and_marks_nothing() -> None:
     candidates = (Candidate("minimum", 1e-3, "by luck"),)
     picture = figure(refused_result(candidates=candidates))
     assert heading(picture)[1] == f"No learning rate suggested: {REFUSAL_MESSAGE}"
-    assert legend_labels(picture) == ["mini-batch loss", "smoothed loss", "diverged from 0.5"]
+    assert legend_labels(picture) == ["smoothed loss, dots: raw", "diverged from 0.5"]
     assert not picture.axes[0].texts
 
 
@@ -193,14 +194,14 @@ def test_the_lr_axis_is_logarithmic_and_holds_all_rates() -> None:
     assert axes.get_xscale() == "log"
     assert low < result.sweep.lrs[0] < result.sweep.lrs[-1] < high
     labels = [label.get_text() for label in axes.get_xticklabels()]
-    assert labels == ["1e-7", "1e-6", "1e-5", "0.0001", "0.001", "0.01", "0.1", "1"]
+    assert labels == ["1e-7", "1e-6", "1e-5", "1e-4", "1e-3", "1e-2", "1e-1", "1e0"]
 
 
 @pytest.mark.parametrize(
     ("low", "high", "labels"),
     [
-        (9e-8, 11, ["1e-7", "1e-6", "1e-5", "0.0001", "0.001", "0.01", "0.1", "1", "10"]),
-        (9e-13, 2, ["1e-12", "1e-10", "1e-8", "1e-6", "0.0001", "0.01", "1"]),
+        (9e-8, 11, ["1e-7", "1e-6", "1e-5", "1e-4", "1e-3", "1e-2", "1e-1", "1e0", "1e1"]),
+        (9e-13, 2, ["1e-12", "1e-10", "1e-8", "1e-6", "1e-4", "1e-2", "1e0"]),
         (0.9e-3, 0.03, ["0.001", "0.002", "0.005", "0.01", "0.02"]),
         (0.0101, 0.0199, ["0.012", "0.014", "0.016", "0.018"]),
         (0.00619, 0.00641, ["0.0062", "0.00625", "0.0063", "0.00635", "0.0064"]),
@@ -308,7 +309,7 @@ def test_legend_heading_and_axes_keep_apart(result: Result) -> None:
     canvas.draw()
     renderer = canvas.get_renderer()
     axes = picture.axes[0].get_window_extent(renderer)
-    assert axes.height >= 2.5 * picture.dpi
+    assert axes.height >= 1.6 * picture.dpi
     for part in [*picture.legends, *(text for text in picture.texts if text.get_text())]:
         box = part.get_window_extent(renderer)
         assert not axes.overlaps(box)
@@ -335,7 +336,7 @@ def test_the_png_is_large_enough_for_a_page(tmp_path: Path) -> None:
     with Image.open(tmp_path / "curve.png") as image:
         image.load()
         assert (image.format, image.width) == ("PNG", 1200)
-        assert image.height > 700
+        assert image.height > 500
         assert len(image.convert("RGB").getcolors(1 << 20)) > 50
 
 
@@ -397,6 +398,48 @@ def test_probes_are_drawn_where_they_ended() -> None:
     drawn = next(line for line in axes.lines if "probes of 40 steps" in str(line.get_label()))
     assert drawn.get_xydata() == pytest.approx(np.array([[1e-3, 0.9], [1e-2, 0.2]]))
     assert axes.get_ylim()[0] < 0.2
+
+
+def probed(*ends: tuple[float, float, float], **analysis: Any) -> Result:
+    """Return a result whose probes decided: the learning rate of each, its loss, and that on held-out data."""
+    probes = tuple(
+        Probe(lr, 4, (2.3, 2.0, 1.0, end), StopReason.COMPLETED, (0, 4), ((2.3,), (held_out,)))
+        for lr, end, held_out in ends
+    )
+    return replace(example_result(method="probes", **analysis), probes=probes)
+
+
+def test_held_out_losses_are_drawn_and_readings_that_did_not_decide_are_not() -> None:
+    picture = figure(probed((1e-3, 0.9, 1.0), (1e-2, 0.5, 0.7)))
+    assert artist(picture, "the same on held-out data").get_xydata().tolist() == [[1e-3, 1.0], [1e-2, 0.7]]
+    assert not [label for label in legend_labels(picture) if "valley" in label or "steepest" in label]
+
+
+def test_six_entries_explain_a_picture() -> None:
+    assert len(legend_labels(figure(probed((1e-3, 0.9, 1.0), (1e-2, 0.5, 0.7)), Look(mark=0.1)))) <= 6
+
+
+def test_losses_over_decades_have_a_logarithmic_scale() -> None:
+    axes = figure(probed((1e-3, 0.9, 1.0), (1e-2, 0.01, 0.02))).axes[0]
+    assert axes.get_yscale() == "log"
+    assert 0 < axes.get_ylim()[0] < 0.01
+    assert len(axes.get_yticklabels()) >= 3
+
+
+def test_no_loss_that_cannot_be_negative_has_an_axis_below_zero() -> None:
+    axes = figure(probed((1e-3, 0.9, 1.0), (1e-2, 0.12, 0.12))).axes[0]
+    assert axes.get_yscale() == "linear"
+    assert axes.get_ylim()[0] >= 0
+
+
+def test_the_look_is_the_users() -> None:
+    dark = figure(example_result(), Look(title="Mine", mark=0.1, theme="dark"))
+    assert heading(dark)[0] == "Mine"
+    assert artist(dark, "your LR 0.1").get_xdata() == [0.1, 0.1]
+    assert to_hex(dark.get_facecolor()) != to_hex(figure(example_result()).get_facecolor())
+    paper = figure(example_result(), Look(theme="paper"))
+    assert (paper.texts, paper.axes[0].xaxis.label.get_family()) == ([], ["serif"])
+    assert figure(example_result(), Look(theme="notebook")).get_facecolor()[3] == 0
 
 
 def test_the_subtitle_names_the_schedule_of_a_peak() -> None:

@@ -7,7 +7,7 @@ import pytest
 from helpers import example_landmarks, example_loss, example_result, example_sweep, refused_result
 
 from lrfind.output.terminal_plot import sketch
-from lrfind.records.types import Result, StopReason, Sweep
+from lrfind.records.types import Probe, Result, StopReason, Sweep
 
 GOLDEN_ASCII = """\
 loss                       v 0.0063
@@ -21,9 +21,13 @@ loss                       v 0.0063
      |                    ******** :::::
 0.18 |                     |       :::::
      +-+-------+-------+-======-+-------
-  LR  1e-7   1e-5    0.001     0.1
+  LR  1e-7   1e-5    1e-3     1e-1
 v suggested   = safe range 0.002 to 0.04
 : diverged from 0.5"""
+
+
+def probe_at(lr: float, end: float) -> Probe:
+    return Probe(lr, 4, (2.3, 2.0, 1.8, end), StopReason.COMPLETED)
 
 
 def lines(result: Result, width: int = 80, height: int = 14, ascii_only: bool = False) -> list[str]:
@@ -41,6 +45,15 @@ def test_it_fills_the_given_room_and_no_more(width: int, height: int, ascii_only
     assert len(drawn) == max(height, 8)
     assert max(map(len, drawn)) <= max(width, 32)
     assert max(map(len, drawn)) >= max(width, 32) - 2
+
+
+def test_probes_and_the_users_learning_rate_are_marked_and_named() -> None:
+    probes = (probe_at(0.01, 0.5), probe_at(0.1, 1.5))
+    drawn = sketch(replace(example_result(), probes=probes), 80, 16, mark=1e-4).plain.split("\n")
+    marks = [(line.index("x"), row) for row, line in enumerate(drawn[:-5]) if "x" in line]
+    assert [column for column, _ in marks] == pytest.approx([column_of(drawn, 0.1), column_of(drawn, 0.01)], abs=1)
+    assert all(line[round(column_of(drawn, 1e-4))] == "╎" for line in drawn[5:8])
+    assert "╎ your LR 0.0001   x probes, at end" in " ".join(drawn[-2:])
 
 
 def test_ascii_only_keeps_to_ascii() -> None:
@@ -117,7 +130,7 @@ def test_the_diverged_zone_is_filled_to_the_right_edge() -> None:
 def test_losses_and_decades_are_labelled() -> None:
     drawn = lines(example_result())
     assert drawn[1].split()[0] == "2.6"
-    assert "LR 1e-7 1e-6 1e-5 0.0001 0.001 0.01 0.1 1" in [" ".join(line.split()) for line in drawn]
+    assert "LR 1e-7 1e-6 1e-5 1e-4 1e-3 1e-2 1e-1 1e0" in [" ".join(line.split()) for line in drawn]
 
 
 def test_the_last_label_stays_inside() -> None:
