@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrfind.errors import Fault, LrfindError
+from lrfind.output.curve import headline
 from lrfind.output.drawing import drawn
 from lrfind.output.files import write_atomically
 from lrfind.output.html import html
@@ -90,15 +91,33 @@ class Answer(Result):
             save_picture(picture, Path(path), WAY_OUT)
         return picture
 
+    def report(self, *, mark: float | None = None, width: int = 100) -> str:
+        """Return the report that `lrfind run` prints: finding, probes, curve and facts, as plain text.
+
+        Args:
+            mark: A learning rate of your own, to be compared with the suggestion.
+            width: Columns to fill.
+        """
+        return str(_texts().report_text(self, mark, width))
+
+    def explain(self, lr: float | None = None) -> str:
+        """Return what the probes did around the suggestion: which crawled, descended, overshot or diverged.
+
+        Args:
+            lr: Another constant learning rate to compare the others with: that of the nearest probe.
+
+        Raises:
+            RecordError: There are no two probes of one length.
+        """
+        return str(_texts().explanation_text(self, lr))
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the JSON record, which `lrfind.load` and the commands `plot`, `analyze` and `schedule` read.
 
         Raises:
             OutputError: The file cannot be written; an old one is unchanged.
         """
-        from lrfind.records.json_format import to_json  # loads pydantic, which find_lr does without
-
-        write_atomically(Path(path), (to_json(self) + "\n").encode(), WAY_OUT)
+        write_atomically(Path(path), (_texts().to_json(self) + "\n").encode(), WAY_OUT)
 
     def apply(self, optimizer: Any, scheduler: Any = None) -> None:
         """Set the learning rates of an optimizer, and the `initial_lr` that schedulers start from, to the suggestion.
@@ -131,6 +150,9 @@ class Answer(Result):
     def __bool__(self) -> bool:
         return self.status is Status.OK
 
+    def __str__(self) -> str:
+        return f"{headline(self)}. {self.message}"
+
     def __repr__(self) -> str:
         names = ("suggested_lr", "safe_range", "confidence") if self else ("suggested_lr", "message")
         return f"Answer({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
@@ -138,6 +160,12 @@ class Answer(Result):
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
         return html(self, self.plot(theme="notebook"))
+
+
+def _texts() -> Any:
+    from lrfind.explain import as_text  # loads pydantic and rich, which find_lr does without
+
+    return as_text
 
 
 def answer_of(result: Result) -> Answer:

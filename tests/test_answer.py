@@ -12,8 +12,9 @@ from helpers import END_LR, example_result, example_sweep, refused_result
 from lrfind import Answer, load
 from lrfind.errors import LrfindError, OutputError, RecordError
 from lrfind.output.html import html
+from lrfind.output.look import Look
 from lrfind.output.plot import figure
-from lrfind.records.types import Group, Refusal, Result, Status
+from lrfind.records.types import Group, Probe, Refusal, Result, Status, StopReason
 
 
 def answer(result: Result | None = None) -> Answer:
@@ -78,7 +79,27 @@ def test_its_picture_is_a_figure_and_a_file(tmp_path: Path) -> None:
 
 
 def test_a_notebook_shows_it() -> None:
-    assert answer()._repr_html_() == html(example_result(), figure(example_result()))
+    assert answer()._repr_html_() == html(example_result(), figure(example_result(), Look(theme="notebook")))
+
+
+def test_it_reads_as_a_sentence_and_as_the_report_of_the_command() -> None:
+    assert str(answer()).startswith("Suggested LR 0.0063, safe range 0.002 to 0.04, confidence 87%. The loss falls")
+    text = answer().report(mark=0.4, width=60)
+    assert "Your LR 0.4: 10 times above the safe range" in text
+    assert max(map(len, text.split("\n"))) <= 60
+
+
+def test_its_probes_explain_it() -> None:
+    def probe(lr: float, end: float) -> Probe:
+        losses = tuple(2.3 + (end - 2.3) * min(1, step / 30) for step in range(40))
+        return Probe(lr, 40, losses, StopReason.COMPLETED)
+
+    probes = (probe(6e-4, 2.2), probe(6e-3, 0.1), Probe(0.06, 40, (2.3, 2.4, 9.0), StopReason.DIVERGED))
+    found = answer(replace(example_result(), probes=probes))
+    assert found.explain().startswith("0.006 is the best of the 3 in these 40 steps; 0.0006 crawls, 0.06 diverges.")
+    assert found.explain(0.05).startswith("0.06 diverges; ")
+    with pytest.raises(RecordError, match="expected a record with probes to compare, got 0 of one length"):
+        answer().explain()
 
 
 def swept() -> Answer:

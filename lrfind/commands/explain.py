@@ -18,6 +18,7 @@ from lrfind.commands.training_run import checked_config
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError, RecordError, some
 from lrfind.explain.config import TRUST, differences, trusted_config
+from lrfind.explain.from_record import explain_probes
 from lrfind.explain.interpretation import interpret
 from lrfind.explain.text import as_document, as_parts
 from lrfind.explain.trainings import train_at
@@ -31,6 +32,7 @@ from lrfind.pipeline import build
 from lrfind.records.types import Result
 from lrfind.training.distributed.launch import is_first
 
+WITH_CONFIG = "trains from a config, and this record has none"
 STEPS = 100
 """Updates of each training, unless the probes of the record took more until an answer showed. A training at alpha does
 most of its drop in fewer; a tenth of alpha is, by then, where alpha was after 10 to 40, so that it shows to lag."""
@@ -80,7 +82,8 @@ def explain(
 
     Makes three short trainings at a constant LR, from the same weights and on the same mini-batches. Usually one
     crawls, one descends, and one overshoots or diverges. What each does is read from its losses. Trains the script or
-    the config file that the record names, and says where a config differs from the record.
+    the config file that the record names, and says where a config differs from the record. A record of
+    `lrfind.find_lr` names neither: its own probes are explained.
 
     Exit codes: 0 explained, 1 the training at the LR failed, 2 usage fault or unusable record, 3 the record suggests
     no LR, 130 interrupted.
@@ -103,6 +106,10 @@ def explain(
     source = load(record)
     name = "stdin" if record == STDIN else record
     script = None if config else recorded_script(source)
+    if script is None and config is None and source.result.source is None and source.result.probes:
+        refuse_options(name, {**refuse, "--steps": steps, "KEY=VALUE": bool(overrides)}, WITH_CONFIG)
+        explained = explain_probes(source.result, lr, name)
+        raise typer.Exit(_end(explained, out / source.name, plot, as_json=as_json, quiet=quiet))
     place = Path() if script else _place(source, name, config, trusted=trust_record)
     alpha = lr if lr is not None else source.result.analysis.constant_lr
     if alpha is None:

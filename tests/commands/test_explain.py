@@ -16,6 +16,7 @@ from cli import Outcome, Project, command, process, shell, strict_json
 from helpers import example_result, refused_result
 
 from lrfind.records.json_format import to_json, to_result
+from lrfind.records.types import Probe, StopReason
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +33,22 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = process(["run", str(DIGITS), *override, "--out", str(folder)])
     assert done.code == 0, done.err
     return folder / "digits.lrfind.json"
+
+
+def test_a_record_of_python_objects_is_explained_by_its_own_probes(project: Project) -> None:
+    losses = tuple(2.3 - 0.05 * step for step in range(40))
+    still = (2.3, 2.31) * 20
+    probes = (Probe(6e-4, 40, still, StopReason.COMPLETED), Probe(6e-3, 40, losses, StopReason.COMPLETED))
+    path = project.folder / "mine.lrfind.json"
+    path.write_text(to_json(replace(example_result(), probes=probes, source=None, config={})))
+    outcome = project.main("explain", str(path), "--out", str(project.folder))
+    assert outcome.code == 0
+    assert "0.006 is the best of the 2 in these 40 steps; 0.0006 crawls." in outcome.out
+    assert "nearest to" in outcome.out
+    assert (project.folder / "mine.lrfind.explain.png").exists()
+    longer = project.main("explain", str(path), "--steps", "100")
+    assert longer.code == 2
+    longer.says("--steps: trains from a config, and this record has none; drop it")
 
 
 @pytest.fixture

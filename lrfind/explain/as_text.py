@@ -1,0 +1,35 @@
+"""A result as the texts that the commands print, for the Python API: its record, its report, and what its probes show.
+
+All that these need is imported here, pydantic and rich among it, which `lrfind.find_lr` does without.
+"""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from lrfind.explain.from_record import explain_probes
+from lrfind.output.report import report
+from lrfind.records.json_format import to_json
+from lrfind.records.types import Result
+
+__all__ = ["explanation_text", "report_text", "to_json"]
+
+
+def report_text(result: Result, mark: float | None, width: int) -> str:
+    """Return the report that `lrfind run` prints, so many columns wide."""
+    console = Console(file=io.StringIO(), width=width)
+    report(result, console, mark=mark)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().rstrip("\n")
+
+
+def explanation_text(result: Result, lr: float | None) -> str:
+    """Return what the probes of a result show, a line each.
+
+    Raises:
+        RecordError: There are no two probes of one length.
+    """
+    explained = explain_probes(result, lr)
+    return "\n".join([explained.message, *(f"{run.lr:.3g} {run.outcome.value}: {run.note}" for run in explained.runs)])
