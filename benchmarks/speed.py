@@ -51,7 +51,7 @@ from lrfind.training.minibatches import endless
 from lrfind.training.step import DefaultStep
 from lrfind.training.sweep import PLAIN, run_sweep
 from lrfind.training.update import Recipe as Update
-from lrfind.workloads.from_config import build_loader
+from lrfind.workloads.config_data import build_loader
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 sys.path.insert(0, str(CONFIGS))

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 from torch._inductor.exc import InvalidCxxCompiler
+from torch.utils.data import DataLoader
 
 from lrfind import errors
 from lrfind.errors import ConfigError, DataError, ExitCode, Fault, LrfindError, UserCodeError, user_code
@@ -120,3 +122,11 @@ def test_the_traceback_of_a_worker_process_is_cut_too() -> None:
 def test_a_fault_of_the_machine_has_a_way_out(error: Exception, words: str) -> None:
     with pytest.raises(UserCodeError, match=words), user_code("doing"):
         raise error
+
+
+@pytest.mark.parametrize("samples", [[None, (1.0, 2.0)], [(1.0, 2.0), None]], ids=["first", "later"])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_data_set_that_returns_none_is_told_so(samples: list[Any], workers: int) -> None:
+    loader = DataLoader(samples, 2, num_workers=workers)  # type: ignore[arg-type,var-annotated]
+    with pytest.raises(UserCodeError, match=r"returns None for some samples.*data\.collate_fn"), user_code("loading"):
+        next(iter(loader))

@@ -42,6 +42,15 @@ sweep: {start_lr: 1e-6, num_iter: 60}
 output: {plot: none}
 """
 
+GRAPHS = """\
+model: {_target_: graphs.GraphNet}
+data: {loader: {_target_: graphs.graphs}}
+loss: {_target_: torch.nn.CrossEntropyLoss}
+optimizer: {_target_: torch.optim.Adam}
+sweep: {start_lr: 1e-4, end_lr: 1, num_iter: 40}
+output: {plot: none}
+"""
+
 RESNET = """\
 model: {_target_: torchvision.models.resnet18, num_classes: 2}
 data: {dataset: {_target_: libraries.Pictures, boxes: false}, batch_size: 16}
@@ -167,6 +176,24 @@ def test_a_detector_says_what_its_targets_lack(project: Project) -> None:
     outcome = project.run("data.dataset.boxes=false")
     assert (outcome.code, outcome.out) == (1, "")
     outcome.says("training step failed", "used as model(x1, x2)", "set step to a function of your own")
+
+
+def test_columns_of_text_are_dropped_as_in_a_trainer(project: Project) -> None:
+    columns = "data.dataset._target_=libraries.Columns"
+    assert losses(project, BERT, columns) == losses(project, BERT)
+    assert project.run(columns).err.count("Columns of text are dropped, as a Trainer does: text, words") == 1
+
+
+@pytest.mark.filterwarnings("ignore")  # of PyTorch Geometric and timm, as they are imported
+def test_a_graph_goes_to_the_arguments_of_the_model_by_name(project: Project) -> None:
+    project.bring("graphs")
+    assert min(losses(project, GRAPHS)) < 0.3
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_optimizer_that_differentiates_twice_gets_the_graph(project: Project) -> None:
+    project.bring("graphs")
+    assert min(losses(project, GRAPHS, "optimizer._target_=timm.optim.Adahessian")) < 0.3
 
 
 @pytest.mark.parametrize("kind", [BatchEncoding, BatchFeature])

@@ -83,6 +83,8 @@ def way_out(error: BaseException) -> str:
         )
     if "DataLoader worker" in text and ("exited unexpectedly" in text or "killed by signal" in text):
         return "a worker process died, usually for lack of memory; $no_workers shows the cause"
+    if "NoneType" in text and any("in collate" in part for part in (text, *traceback.format_tb(error.__traceback__))):
+        return "the data set returns None for some samples: drop them in it, or with $collate_fn"
     if text.startswith("default_collate"):
         return (
             "turn the samples into tensors with a transform of the data set, such as torchvision.transforms.ToTensor, "

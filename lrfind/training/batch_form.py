@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from lrfind.errors import Fault, UserCodeError
+from lrfind.errors import Fault, Level, Note, UserCodeError
 from lrfind.training.batch import describe, is_dataclass
 from lrfind.training.forward import Forward
 
@@ -27,6 +27,8 @@ Call = Callable[[nn.Module, Any], Any]
 
 TARGETS = ("label", "labels", "target", "targets", "y")
 """Names under which a batch holds its target."""
+RARER_TARGETS = ("y_true", "label_ids", "labels_ids", "mask", "masks", "ground_truth", "gt")
+"""Names of the target if it has none of `TARGETS`, and the model takes no input of that name."""
 OWN_STEP = "for anything else $own_step"
 
 
@@ -39,12 +41,14 @@ class BatchForm:
         call: Returns the model's output on a batch.
         target: Returns the target of a batch; None if there is none for a loss of the config.
         own: Whether a loss in the output is preferred.
+        notes: What the user should know of it.
     """
 
     form: str
     call: Call
     target: Callable[[Any], Any] | None = None
     own: bool = False
+    notes: tuple[Note, ...] = ()
 
 
 def form_of(forward: Forward, batch: Any, loss: Loss | None) -> BatchForm:
@@ -57,6 +61,10 @@ def form_of(forward: Forward, batch: Any, loss: Loss | None) -> BatchForm:
         return _by_name(forward, batch, loss)
     if isinstance(batch, (tuple, list)) and not isinstance(batch, PackedSequence):
         return _by_position(forward, batch) if loss is None else _with_target(forward, batch)
+    if names := _attributes(forward, batch):
+        return _by_name(forward, batch, loss, lambda batch: {name: getattr(batch, name) for name in names})
+    if not forward.takes(1):
+        raise unusable(batch, f"inputs that the model takes ({forward})")
     if loss is None:
         return BatchForm("model(batch)", _call, own=True)
     targets = [name for name in TARGETS if getattr(batch, name, None) is not None]
@@ -65,32 +73,61 @@ def form_of(forward: Forward, batch: Any, loss: Loss | None) -> BatchForm:
     return BatchForm(f"loss(model(batch), batch.{targets[0]})", _call, attrgetter(targets[0]))
 
 
-def _by_name(forward: Forward, batch: Any, loss: Loss | None) -> BatchForm:
-    """Return the form of a mapping or a dataclass."""
-    targets = [name for name in TARGETS if _values(batch).get(name) is not None] if loss else []
+def _attributes(forward: Forward, batch: Any) -> list[str]:
+    """Return the attributes of an object, such as a graph, that the model takes by name, and its target; else none."""
+    taken = [name for name in forward.arguments if getattr(batch, name, None) is not None]
+    if len(taken) < 2 or isinstance(batch, Tensor) or not forward.takes(names=taken):
+        return []
+    return [*taken, *(name for name in TARGETS if name not in taken and getattr(batch, name, None) is not None)]
+
+
+def _by_name(
+    forward: Forward, batch: Any, loss: Loss | None, values: Callable[[Any], Mapping[Any, Any]] | None = None
+) -> BatchForm:
+    """Return the form of a mapping or a dataclass, or of the `values` of another object."""
+    read = values or _values
+    targets = _targets(forward, read(batch)) if loss else []
     taken = [name for name in targets if forward.names(name)]
     apart = [name for name in targets if name not in taken]
     if len(apart) > 1:
         raise unusable(batch, f"one target, not {' and '.join(apart)}")
     target = (apart or taken)[0] if len(apart or taken) == 1 else None
+    whole = values is None and not apart
 
-    def inputs(batch: Any) -> dict[str, Any]:
-        return {name: value for name, value in _values(batch).items() if name not in apart}
+    def inputs(batch: Any) -> Any:
+        return batch if whole else {name: value for name, value in read(batch).items() if name not in apart}
 
-    form, feed = _spread(forward, inputs(batch) if apart else batch)
-    return BatchForm(
-        f"loss({form}, {target})" if apart else form,
-        (lambda model, batch: feed(model, inputs(batch))) if apart else feed,
-        (lambda batch: _values(batch)[target]) if target else None,
+    fed = _spread(forward, inputs(batch))
+    return replace(
+        fed,
+        form=f"loss({fed.form}, {target})" if apart else fed.form,
+        call=lambda model, batch: fed.call(model, inputs(batch)),
+        target=(lambda batch: read(batch)[target]) if target else None,
         own=not apart,
+        notes=(*fed.notes, *_guessed(forward, apart)),
     )
+
+
+def _guessed(forward: Forward, apart: Sequence[str]) -> list[Note]:
+    """Return a note of each target that is one only because the model takes all but it."""
+    text = f"Taken as the target, the one input that {forward.model} does not take: "
+    return [Note(text, literal=str(name)) for name in apart if name not in (*TARGETS, *RARER_TARGETS)]
+
+
+def _targets(forward: Forward, values: Mapping[Any, Any]) -> list[str]:
+    """Return the names of the targets among named values: usual ones, or the only one that the model does not take."""
+    if usual := [name for name in TARGETS if values.get(name) is not None]:
+        return usual
+    others = [name for name in values if not forward.names(name)]
+    rarer = [name for name in RARER_TARGETS if name in others and values[name] is not None]
+    return rarer or (others if len(others) == 1 < len(values) and forward.arguments else [])
 
 
 def _by_position(forward: Forward, batch: Sequence[Any]) -> BatchForm:
     """Return the form of a tuple or a list that goes to the model whole, as no loss takes a target from it."""
     if len(batch) == 1:
-        form, feed = _spread(forward, batch[0])
-        return BatchForm(form, lambda model, batch: feed(model, batch[0]), own=True)
+        fed = _spread(forward, batch[0])
+        return replace(fed, call=lambda model, batch: fed.call(model, batch[0]), own=True)
     samples = all(isinstance(item, Mapping) for item in batch)
     if forward.takes(len(batch)) and not (samples and forward.takes(1)):
         return BatchForm(f"model({_listed(len(batch))})", _spread_call, own=True)
@@ -105,8 +142,13 @@ def _with_target(forward: Forward, batch: Sequence[Any]) -> BatchForm:
     """Return the form of a tuple or a list one of whose items is the target of a loss."""
     at = _target_at(batch)
     if len(batch) == 2:
-        form, feed = _spread(forward, batch[1 - at])
-        return BatchForm(f"loss({form}, y)", lambda model, batch: feed(model, batch[1 - at]), itemgetter(at))
+        fed = _spread(forward, batch[1 - at])
+        return replace(
+            fed,
+            form=f"loss({fed.form}, y)",
+            call=lambda model, batch: fed.call(model, batch[1 - at]),
+            target=itemgetter(at),
+        )
     if len(batch) < 2 or not forward.takes(len(batch) - 1):
         raise unusable(batch, f"(x, y), or a target and as many inputs as the model takes ({forward})")
 
@@ -122,26 +164,42 @@ def _target_at(batch: Sequence[Any]) -> int:
     return named[0] if len(named) == 1 else len(batch) - 1
 
 
-def _spread(forward: Forward, x: Any) -> tuple[str, Call]:
-    """Return how the inputs reach the model, in words and as a call."""
+def _spread(forward: Forward, x: Any) -> BatchForm:
+    """Return how the inputs reach the model."""
     if isinstance(x, Mapping) or is_dataclass(x):
-        names = list(_values(x))
-        if forward.takes(names=names):
-            listed = ", ".join(f"{name}=..." for name in names)
-            return f"model({listed})", lambda model, x: model(**_values(x))
-        if len(names) == 1 and forward.takes(1):
-            return f"model({names[0]})", lambda model, x: model(*_values(x).values())
-        if not forward.takes_one_only() or any(forward.names(name) for name in names):
-            raise unusable(x, f"inputs by names that the model takes ({forward})")
-        listed = ", ".join(map(str, names))
-        return f"model({{{listed}}})", _call
+        return _spread_names(forward, x)
     if isinstance(x, (tuple, list)) and not isinstance(x, PackedSequence):
         if forward.takes(len(x)):
-            return f"model({_listed(len(x))})", _spread_call
+            return BatchForm(f"model({_listed(len(x))})", _spread_call)
         if not forward.takes_one_only():
             raise unusable(x, f"as many inputs as the model takes ({forward})")
-        return f"model(({_listed(len(x))}))", _call
-    return "model(x)", _call
+        return BatchForm(f"model(({_listed(len(x))}))", _call)
+    return BatchForm("model(x)", _call)
+
+
+def _spread_names(forward: Forward, x: Any) -> BatchForm:
+    """Return how named inputs reach the model; it goes without those that it does not take, as in a Trainer."""
+    names = list(_values(x))
+    if forward.takes(names=names):
+        return BatchForm(f"model({_named(names)})", lambda model, x: model(**_values(x)))
+    if len(names) == 1 and forward.takes(1):
+        return BatchForm(f"model({names[0]})", lambda model, x: model(*_values(x).values()))
+    known = [name for name in names if forward.names(name)]
+    if known and forward.takes(names=known):
+        text = f"{forward.model} takes no such inputs, so they go unused: "
+        others = [str(name) for name in names if name not in known]
+        return BatchForm(
+            f"model({_named(known)})",
+            lambda model, x: model(**{name: _values(x)[name] for name in known}),
+            notes=(Note(text, Level.WARNING, ", ".join(others)),),
+        )
+    if known or not forward.takes_one_only():
+        raise unusable(x, f"inputs by names that the model takes ({forward})")
+    return BatchForm(f"model({{{', '.join(map(str, names))}}})", _call)
+
+
+def _named(names: Sequence[Any]) -> str:
+    return ", ".join(f"{name}=..." for name in names)
 
 
 def _call(model: nn.Module, x: Any) -> Any:

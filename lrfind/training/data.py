@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,3 +125,34 @@ def check_size(dataset: Any) -> None:
         raise UserCodeError(Fault("data.dataset", expected=expected, got=type(dataset).__name__, fix=fix)) from error
     if size == 0:
         raise DataError(Fault("data.dataset", expected="at least one sample", got="an empty data set"))
+
+
+@dataclass(frozen=True)
+class WithoutText:
+    """A collator that gets the samples without their texts, as it does in a `Trainer`, which drops such columns.
+
+    Attributes:
+        collate_fn: A collator of transformers, which fails on a column of text beside the tokens of it.
+    """
+
+    collate_fn: Callable[[list[Any]], Any]
+
+    def __call__(self, samples: list[Any]) -> Any:
+        """Return the mini-batch of some samples."""
+        return self.collate_fn([_without(sample, texts_of(sample)) for sample in samples])
+
+
+def _without(sample: Any, names: Sequence[str]) -> Any:
+    return {name: value for name, value in sample.items() if name not in names} if names else sample
+
+
+def texts_of(sample: Any) -> list[str]:
+    """Return the names of the texts, and of the lists of texts, in a sample."""
+    values = sample.items() if isinstance(sample, Mapping) else ()
+    return [name for name, value in values if isinstance(value[0] if isinstance(value, list) and value else value, str)]
+
+
+def is_of_transformers(collate_fn: Any) -> bool:
+    """Tell whether a collator, or the function of a partial one, comes from transformers."""
+    module = getattr(getattr(collate_fn, "func", collate_fn), "__module__", None) or ""
+    return bool(module.split(".")[0] == "transformers")

@@ -34,10 +34,16 @@ class Forward:
         """Tell whether it takes one positional argument and cannot take two."""
         return self._signature is not None and self.takes(1) and not self.takes(2)
 
+    @property
+    def arguments(self) -> list[str]:
+        """The names of its arguments; those that `**kwargs` takes, and those without a signature, are unknown."""
+        parameters = self._signature.parameters.values() if self._signature else ()
+        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        return [parameter.name for parameter in parameters if parameter.kind in kinds]
+
     def names(self, name: str) -> bool:
-        """Tell whether it has an argument of exactly that name; `**kwargs` does not count."""
-        parameter = self._signature.parameters.get(name) if self._signature else None
-        return parameter is not None and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        """Tell whether it has an argument of exactly that name."""
+        return name in self.arguments
 
     def __str__(self) -> str:
         arguments = "anything" if self._signature is None else ", ".join(self._signature.parameters) or "nothing"

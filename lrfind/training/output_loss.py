@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -11,18 +11,25 @@ from torch import Tensor
 from lrfind.errors import Fault, UserCodeError
 from lrfind.training.batch import describe
 
+_TOTALS = ("loss", "total_loss", "loss_total", "total")
+"""Names of the loss beside the parts that it is the sum of."""
+
 
 def own_loss(output: Any) -> Callable[[Any], Tensor] | None:
     """Return a function that reads the loss in outputs like this one; None if it holds none."""
     if isinstance(output, Tensor):
         return (lambda output: output) if output.ndim == 0 else None
-    if isinstance(part(output, "loss"), Tensor):
-        return lambda output: part(output, "loss")
+    for name in _TOTALS:
+        if isinstance(part(output, name), Tensor):
+            return lambda output: part(output, name)
     if isinstance(output, Mapping):
-        losses = _losses(output)
-        return _sum_of_losses if losses and all(loss.numel() == 1 for loss in losses) else None
-    if isinstance(output, (tuple, list)) and output and isinstance(output[0], Tensor) and output[0].ndim == 0:
-        return itemgetter(0)
+        names = [name for name, value in output.items() if _is_differentiable(value)]
+        return _sum_of(names) if names and all(output[name].numel() == 1 for name in names) else None
+    if isinstance(output, (tuple, list)):
+        if output and isinstance(output[0], Tensor) and output[0].ndim == 0:
+            return itemgetter(0)
+        losses = [at for at, item in enumerate(output) if _is_differentiable(item) and item.ndim == 0]
+        return itemgetter(losses[0]) if len(losses) == 1 else None
     return None
 
 
@@ -31,13 +38,20 @@ def part(output: Any, name: str) -> Any:
     return output.get(name) if isinstance(output, Mapping) else getattr(output, name, None)
 
 
-def _losses(output: Mapping[Any, Any]) -> list[Tensor]:
-    return [value for value in output.values() if isinstance(value, Tensor) and value.requires_grad]
+def _is_differentiable(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.requires_grad
 
 
-def _sum_of_losses(output: Mapping[Any, Any]) -> Tensor:
-    first, *others = (loss.reshape(()) for loss in _losses(output))
-    return sum(others, first)
+def _sum_of(names: Sequence[Any]) -> Callable[[Mapping[Any, Any]], Tensor]:
+    """Return what sums the losses of those names, which have no gradient in an evaluation, and others that do."""
+
+    def total(output: Mapping[Any, Any]) -> Tensor:
+        losses = [value for name, value in output.items() if name in names or _is_differentiable(value)]
+        first, *others = (loss.reshape(()) for loss in losses)
+        summed: Tensor = sum(others, first)
+        return summed
+
+    return total
 
 
 def check_loss(loss: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -58,6 +60,14 @@ def keep_tf32() -> Callable[[], None]:
     return put_back
 
 
+def backward(loss: Tensor, *, create_graph: bool = False) -> None:
+    """Add the gradients of a loss, with their graph if the optimizer differentiates them again."""
+    with warnings.catch_warnings() if create_graph else contextlib.nullcontext():
+        if create_graph:  # whose reference cycle `zero_grad` breaks
+            warnings.filterwarnings("ignore", message="Using backward.. with create_graph=True")
+        loss.backward(create_graph=create_graph)  # type: ignore[no-untyped-call]
+
+
 class LossScale:
     """The scaled loss of fp16 (Micikevicius et al. 2018, arXiv 1710.03740, section 3.2): PyTorch's GradScaler.
 
@@ -76,9 +86,9 @@ class LossScale:
         self._updates = False
         optimizer.register_step_pre_hook(self._before_update)
 
-    def backward(self, loss: Tensor) -> None:
-        """Add the gradients of the scaled loss."""
-        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    def backward(self, loss: Tensor, *, create_graph: bool = False) -> None:
+        """Add the gradients of the scaled loss, which can be differentiated again with their graph."""
+        backward(self._scaler.scale(loss), create_graph=create_graph)
 
     def unscale(self) -> list[Tensor]:
         """Unscale the gradients; return tensors, one of which is above 0 if a gradient is not finite."""

@@ -11,7 +11,7 @@ decision depends on the form of the batch, the arguments of the model's `forward
 | ({a: x1, b: x2}, y)             | loss(model(a=x1, b=x2), y)         [1, 2]    | model({...}, y)           |
 | {a: x1, b: x2, label: y}        | loss(model(a=x1, b=x2), y)         [1, 2, 3] | model(a=x1, ..., label=y) |
 | [{...}, {...}, ...], samples    | an error                                     | model([{...}, {...}, ...])|
-| an object with .label           | loss(model(object), object.label)  [3]       | model(object)             |
+| an object with .label           | loss(model(object), object.label)  [3, 4]    | model(object)        [4]  |
 | a tensor or anything else       | an error                                     | model(x)                  |
 
 A list is a tuple; so is a namedtuple, whose target is the field with a target's name, if it has one. A dataclass is a
@@ -21,10 +21,13 @@ mapping of its fields.
 [2] A single value goes to a `forward` of one argument, whose name may differ: {image: x, label: y} as model(x).
 [3] `label`, `labels`, `target`, `targets` or `y`. In a mapping, where `forward` has an argument of that name, the
     target goes to the model with the rest, and the loss is the model's own; if it has none, it is loss(output, y).
+    Else a name of `RARER_TARGETS`, or the only name that `forward` does not take. More such names go unused.
+[4] Where `forward` takes at least two attributes of the object by name, and needs no others, it gets these instead.
 
 Without a loss, the model's output has to carry one: `.loss`, `["loss"]`, the sum of a dict of losses (all its tensors
-that have a gradient, each a scalar), the first of a tuple if that is a scalar, or the output itself, a scalar. With a
-loss, only the `.logits` of an output that has them go to it. A batch of any other form is an error; `step` covers it.
+that have a gradient, each a scalar), the first of a tuple if that is a scalar, or its only scalar with a gradient, or
+the output itself, a scalar. The result of a loss that is no tensor is read in the same way. With a loss, only the
+`.logits` of an output that has them go to it. A batch of any other form is an error; `step` covers it.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from lrfind.errors import Fault, Level, Note, UserCodeError, user_code
@@ -71,10 +75,15 @@ class DefaultStep:
         forward = Forward(model)
         form = form_of(forward, batch, self._loss)
         hints = (f"the batch was: {describe(batch)}", f"it was used as {form.form}; {OWN_STEP}")
-        with user_code("training step", lambda: hints, docs="batches.md"):
+        with user_code("training step", lambda: hints, docs="batches.md"), torch.enable_grad():  # shows what is a loss
             output = form.call(model, batch)
             read = self._reader(forward.model, form, output, batch)
             loss = read(output, batch)
+        if not isinstance(loss, Tensor) and (total := own_loss(loss)):
+            parts, loss = read, total(loss)
+            read = lambda output, batch: total(parts(output, batch))  # noqa: E731 - a closure of the first batch
+        for note in form.notes:
+            self._on_note(note)
         self._form, self._read = form, read
         return loss
 

@@ -1,4 +1,4 @@
-"""Whether an optimizer has a learning rate that a sweep can set."""
+"""What an optimizer needs of a sweep: a learning rate that it can set, and gradients that it can use."""
 
 from __future__ import annotations
 
@@ -29,3 +29,16 @@ def why_not_swept(optimizer: torch.optim.Optimizer) -> Fault | None:
     else:
         return None
     return Fault("optimizer", problem=f"{type(optimizer).__name__} {problem}", fix=fix)
+
+
+def differentiates_twice(optimizer: torch.optim.Optimizer) -> bool:
+    """Tell whether an optimizer differentiates the gradients again, as those do that estimate the Hessian.
+
+    Those of timm say so in an attribute, others ask for `create_graph=True` in their documentation, or their code shows
+    that they call `torch.autograd.grad`.
+    """
+    if hasattr(optimizer, "is_second_order"):
+        return bool(optimizer.is_second_order)
+    functions = (inspect.unwrap(each) for each in vars(type(optimizer)).values() if inspect.isfunction(each))
+    differentiates = any({"autograd", "grad"} <= {*function.__code__.co_names} for function in functions)
+    return differentiates or "create_graph" in (type(optimizer).__doc__ or "")

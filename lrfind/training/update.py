@@ -17,8 +17,9 @@ from lrfind.settings import Precision
 from lrfind.training.batch import to_device
 from lrfind.training.distributed.process_group import ProcessGroup
 from lrfind.training.output_loss import check_loss
-from lrfind.training.precision import LossScale, under_autocast
+from lrfind.training.precision import LossScale, backward, under_autocast
 from lrfind.training.step import Step
+from lrfind.training.sweepable import differentiates_twice
 
 _END = object()
 
@@ -71,6 +72,7 @@ class Update:
         self._pieces = recipe.accumulate
         self._processes = processes
         self._scaler = recipe.scaler
+        self._twice = differentiates_twice(optimizer)
         self._clip = _clipping(model, recipe)
         self._checked = False
 
@@ -107,7 +109,7 @@ class Update:
         return average() if average else total
 
     def _backward(self, loss: Tensor) -> None:
-        loss.backward()  # type: ignore[no-untyped-call]
+        backward(loss, create_graph=self._twice)
 
     def _apply(self) -> None:
         if self._clip:
@@ -129,7 +131,7 @@ class ScaledUpdate(Update):
         return LossScale(self._optimizer, self._device, self._scaler)
 
     def _backward(self, loss: Tensor) -> None:
-        self._scale.backward(loss)
+        self._scale.backward(loss, create_graph=self._twice)
 
     def __call__(self) -> Tensor | None:
         """Return the loss before the update that succeeded; None if the data ended before one did.

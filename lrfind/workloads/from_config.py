@@ -7,32 +7,32 @@ weights, without a copy in memory.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import torch
 import torch._dynamo  # the first step of any optimizer imports it, which would slow the sweep
 from torch import nn
-from torch.utils.data import IterableDataset
 
-from lrfind.config.schema import Config, DataConfig, ParamGroup
+from lrfind.config.schema import Config, ParamGroup
 from lrfind.config.validate import NO_OPTIMIZER, default_of, first_parameter, resolve, takes
 from lrfind.errors import Fault, MisfitError, Note, UserCodeError, blamed_on, some, user_code
 from lrfind.training.checkpoint import Checkpoint, read_checkpoint
-from lrfind.training.data import batches_of, check_size, only
+from lrfind.training.data import only
 from lrfind.training.device import find_device
 from lrfind.training.distributed.launch import read_launch
 from lrfind.training.distributed.process_group import join_process_group
 from lrfind.training.groups import Selection, freeze, make_groups
 from lrfind.training.held_out import batches_at, check_validation, split, validation_batches
-from lrfind.training.minibatches import ALL, Share, length_of
+from lrfind.training.minibatches import Share, length_of
 from lrfind.training.precision import allow_tf32, unsupported
 from lrfind.training.rng import seed_everything
 from lrfind.training.step import DefaultStep, OnNote, Step
 from lrfind.training.sweepable import why_not_swept
 from lrfind.workloads import lightning_module
+from lrfind.workloads.config_data import build_collate, build_loader, build_source
 from lrfind.workloads.instantiate import called_later, instantiate
 from lrfind.workloads.model_workload import Fresh, ModelWorkload
 from lrfind.workloads.preflight import check_model, check_optimizer
@@ -55,6 +55,7 @@ class ConfigWorkload(ModelWorkload):
     data: Any
     validation: Any = None
     checkpoint: Checkpoint | None = None
+    _collate_fn: Any = field(default=None, init=False)
 
     @property
     def names(self) -> tuple[str, str]:
@@ -80,8 +81,7 @@ class ConfigWorkload(ModelWorkload):
     @cached_property
     def held_out(self) -> Sequence[Any]:
         """Batches of `data.validation`, or of the data set itself."""
-        settings, seed = self.config.data, self.config.seed
-        collate = called_later("data.collate_fn", settings.collate_fn) if settings.collate_fn else None
+        settings, seed, collate = self.config.data, self.config.seed, self._collate_fn
         with user_code("loading held-out samples"):
             if self.validation is not None:
                 return validation_batches(self.validation, settings.batch_size, seed, collate)
@@ -99,7 +99,9 @@ class ConfigWorkload(ModelWorkload):
         optimizer = self._optimizer(model, on_note)
         step = self._step(model, on_note)
         share = self.processes.share if self.processes else Share(world=self.world_size)
-        batches = build_loader(self.config, self._not_held_out if hold_out else self.data, self.device, share)
+        source = self._not_held_out if hold_out else self.data
+        self._collate_fn = build_collate(self.config.data, self.data, lambda note: self.tell(note, on_note))
+        batches = build_loader(self.config, source, self.device, share, self._collate_fn)
         if self.processes and step_module is not None:
             if self.config.data.loader is not None:
                 self.tell(Note("Every process reads data.loader: let it give each its own share, by RANK."), on_note)
@@ -203,39 +205,6 @@ def build_workload(config: Config, source: str) -> ConfigWorkload:
         source=source,
         checkpoint=checkpoint,
         processes=processes,
-    )
-
-
-def build_source(config: DataConfig) -> Any:
-    """Return the user's own loader, or the data set."""
-    if config.loader is not None:
-        loader = instantiate("data.loader", config.loader)
-        if not isinstance(loader, Iterable):
-            raise UserCodeError(Fault("data.loader", expected="an iterable of mini-batches", got=type(loader).__name__))
-        return loader
-    assert config.dataset is not None  # DataConfig makes sure of it
-    dataset = instantiate("data.dataset", config.dataset)
-    if not isinstance(dataset, IterableDataset):
-        check_size(dataset)
-    return dataset
-
-
-def build_loader(config: Config, source: Any, device: torch.device, share: Share = ALL) -> Iterable[Any]:
-    """Return the user's own loader, or the batches of a data set in an order that the seed decides."""
-    settings = config.data
-    if settings.loader is not None or settings.batch_size is None:
-        loader: Iterable[Any] = source
-        return loader
-    return batches_of(
-        source,
-        settings.batch_size,
-        seed=config.seed,
-        device=device,
-        shuffle=settings.shuffle,
-        num_workers=settings.num_workers,
-        multiprocessing_context=settings.multiprocessing_context,
-        collate_fn=called_later("data.collate_fn", settings.collate_fn) if settings.collate_fn else None,
-        share=share,
     )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_sequence
 
-from lrfind.errors import Note, UserCodeError
+from lrfind.errors import Level, Note, UserCodeError
 from lrfind.training.output_loss import check_loss
 from lrfind.training.step import DefaultStep
 
@@ -51,6 +51,11 @@ class Optional(Net):
 class Labelled(Net):
     def forward(self, a: Any, labels: Any = None, **options: Any) -> Any:
         return self.hear(a, labels)
+
+
+class Masked(Net):
+    def forward(self, x: Any, mask: Any) -> Any:
+        return self.hear(x, mask)
 
 
 class Anything(Net):
@@ -119,6 +124,13 @@ WITH_LOSS: dict[str, tuple[type[Net], Any, tuple[Any, ...]]] = {
     "mapping of another kind": (Two, UserDict({"b": Z, "a": X, "y": Y}), (X, Z)),
     "dataclass": (One, Sample(X, Y), (X,)),
     "label beside an argument of another target's name": (Labelled, {"a": X, "labels": Z, "y": Y}, (X, Z)),
+    "rarer target": (One, {"image": X, "mask": Y}, (X,)),
+    "target beside a mask of the inputs": (Masked, {"x": X, "mask": Z, "y_true": Y}, (X, Z)),
+    "the one name that is no input": (Two, {"a": X, "density": Y, "b": Z}, (X, Z)),
+    "the one name that is no input of any": (Labelled, {"a": X, "verdict": Y}, (X, None)),
+    "names that go unused": (One, {"x": X, "index": 3, "path": "a.png", "label": Y}, (X,)),
+    "attributes of an object": (Two, SimpleNamespace(a=X, b=Z, c=Z, y=Y), (X, Z)),
+    "attributes of an object, but an optional one": (Optional, SimpleNamespace(a=X, b=Z, y=Y), (X, Z)),
 }
 
 
@@ -145,6 +157,45 @@ def test_an_object_goes_to_the_model_whole_and_its_target_to_the_loss() -> None:
     assert net.calls == [(graph,)]
 
 
+@pytest.mark.parametrize(
+    "returned",
+    [
+        lambda loss: {"one": loss, "two": 2 * loss, "accuracy": torch.tensor(0.5)},
+        lambda loss: {"loss": 3 * loss, "one": loss},
+        lambda loss: (3 * loss, {"one": loss}),
+    ],
+    ids=["parts", "a total", "a tuple"],
+)
+def test_a_loss_may_return_its_parts(returned: Callable[[Tensor], Any]) -> None:
+    weight = torch.tensor(1.0, requires_grad=True)
+    step = DefaultStep(lambda output, target: returned(functional.mse_loss(output, target)))
+    batches = (X, 0 * X), (2 * X, 0 * X)
+    assert [step(One(lambda x: weight * x), batch).item() for batch in batches] == [3, 12]
+
+
+def test_the_parts_of_a_loss_are_those_of_a_training_also_where_it_is_evaluated() -> None:
+    weight = torch.tensor(1.0, requires_grad=True)
+    step = DefaultStep(lambda output, target: {"one": output.mean(), "accuracy": torch.tensor(0.5)})
+    with torch.no_grad():
+        assert [step(One(lambda x: weight * x), (X, Y)).item() for _ in range(2)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("batch", "level", "text"),
+    [
+        ({"x": X, "index": 3, "y": Y}, Level.WARNING, "One takes no such inputs, so they go unused: index"),
+        ({"a": X, "b": Z, "depth": Y}, Level.INFO, "Taken as the target, the one input that Two does not take: depth"),
+        ({"x": X, "mask": Y}, None, ""),
+    ],
+)
+def test_a_guess_is_told_once(batch: Any, level: Level | None, text: str) -> None:
+    notes: list[Note] = []
+    step, net = DefaultStep(lambda output, target: OWN, notes.append), (Two if "b" in batch else One)(lambda *x: X)
+    for _ in range(2):
+        step(net, batch)
+    assert [(note.level, str(note)) for note in notes] == ([(level, text)] if text else [])
+
+
 def test_the_loss_takes_the_logits_of_an_output_that_has_them() -> None:
     net = One(lambda x: SimpleNamespace(logits=x, loss=None))
     step = DefaultStep(functional.mse_loss)
@@ -164,6 +215,9 @@ OUTPUTS: dict[str, tuple[Any, float]] = {
     "losses and metrics": ({"one": OWN, "accuracy": torch.tensor(0.5), "count": 3, "two": OTHER}, 12),
     "tuple": ((OWN, X, OTHER), 7),
     "list": ([OWN], 7),
+    "logits first": ((X, OWN), 7),
+    "the only scalar with a gradient": ((X, None, torch.tensor(0.5), OWN), 7),
+    "a total and its parts": ({"one": OTHER, "total_loss": OWN, "two": OTHER}, 7),
 }
 
 
@@ -178,8 +232,9 @@ def test_the_loss_is_found_in_the_output(output: Any, value: float) -> None:
     [
         X,
         OWN.reshape(1),
-        (X, OWN),
-        ("text", OWN),
+        (X, OWN, OTHER),
+        (X, torch.tensor(0.5)),
+        "text",
         [],
         None,
         SimpleNamespace(loss=None),
@@ -259,8 +314,13 @@ def test_a_model_that_takes_several_targets_has_to_compute_its_own_loss() -> Non
 
 def test_a_mapping_without_a_target_has_to_bring_a_loss() -> None:
     assert DefaultStep(functional.mse_loss)(Two(lambda a, b: OWN), {"a": X, "b": Y}).item() == 7
-    with pytest.raises(UserCodeError, match="expected a target for the loss, under one of label, labels"):
-        DefaultStep(functional.mse_loss)(Two(lambda a, b: a), {"a": X, "b": Y})
+    for net, batch in (
+        (Two(lambda a, b: a), {"a": X, "b": Y}),
+        (Masked(lambda x, mask: x), {"x": X, "mask": Y}),
+        (One(lambda x: x), {"x": X, "one": Y, "other": Y}),
+    ):
+        with pytest.raises(UserCodeError, match="expected a target for the loss, under one of label, labels"):
+            DefaultStep(functional.mse_loss)(net, batch)
 
 
 # What cannot be used
@@ -277,8 +337,9 @@ UNUSABLE: dict[str, tuple[type[Net], Any, str]] = {
     "unknown names": (Two, ({"a": X, "c": Z}, Y), r"Two.forward takes a, b\), got \{a: .*, c: "),
     "names that are all unknown": (Two, ({"c": X, "d": Z}, Y), r"Two\.forward takes a, b\), got \{c: .*, d: "),
     "one input to a model of two": (Two, {"image": X, "y": Y}, r"Two\.forward takes a, b\), got \{image: "),
-    "known and unknown names": (One, {"x": X, "mask": Z, "y": Y}, r"One.forward takes x\), got \{x: .*, mask: "),
+    "two rarer targets": (One, {"x": X, "mask": Y, "gt": Y}, "expected one target, not mask and gt"),
     "two targets": (One, {"x": X, "y": Y, "label": Y}, "expected one target, not label and y"),
+    "object that lacks an input": (Two, SimpleNamespace(a=X, y=Y), r"inputs .* takes a, b\), got SimpleNamespace"),
     "object without a target": (One, Graph(X), "an object with one of label, .*, got Graph"),
 }
 
@@ -311,6 +372,7 @@ FORMS: dict[str, tuple[type[Net], Any, bool]] = {
     "loss(model(a=..., b=...), y)": (Two, ({"a": X, "b": Z}, Y), True),
     "loss(model({c, d}), targets)": (One, {"c": X, "d": Z, "targets": Y}, True),
     "loss(model(batch), batch.y)": (One, Graph(X, Y), True),
+    "loss(model(a=..., b=...), label)": (Two, SimpleNamespace(a=X, b=Z, label=Y), True),
     "model(a=..., labels=...)": (Labelled, {"a": X, "labels": Y}, True),
     "model(x1, x2)": (Two, (X, Y), False),
     "model(x)": (One, (X,), False),

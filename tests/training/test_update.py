@@ -116,6 +116,31 @@ def test_it_is_the_training_loop_of_that_recipe(
         assert torch.equal(parameter, other)
 
 
+class Newton(torch.optim.Optimizer):
+    """Divides each gradient by the sum of its row of the Hessian."""
+
+    def __init__(self, parameters: Any) -> None:
+        super().__init__(parameters, {"lr": 1.0})
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            gradients = [parameter.grad for parameter in group["params"]]
+            with torch.enable_grad():
+                rows = torch.autograd.grad(sum(gradient.sum() for gradient in gradients), group["params"])
+            for parameter, gradient, row in zip(group["params"], gradients, rows, strict=True):
+                parameter.sub_(gradient / row, alpha=group["lr"])
+
+
+def test_an_optimizer_may_differentiate_the_gradients_again() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    start = model.weight.item()
+    data = [(torch.ones(4, 1), torch.full((4, 1), 3.0))] * 2
+    step = DefaultStep(functional.mse_loss)
+    run_sweep(model, data, step, Newton(model.parameters()), (0.5, 0.5), device=CPU, seed=0)
+    assert model.weight.item() == pytest.approx(3 - (3 - start) / 4)  # half of the way, twice
+
+
 def test_every_recipe_is_another_training() -> None:
     assert len({tuple(swept(recipe)[0].losses) for recipe in RECIPES.values()}) == len(RECIPES)
 

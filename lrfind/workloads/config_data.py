@@ -1,0 +1,74 @@
+"""The data that a config describes: a data set with its batching, or a loader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch.utils.data import IterableDataset
+
+from lrfind.config.schema import Config, DataConfig
+from lrfind.errors import Fault, Note, UserCodeError, user_code
+from lrfind.training.data import WithoutText, batches_of, check_size, is_of_transformers, texts_of
+from lrfind.training.held_out import can_be_split
+from lrfind.training.minibatches import ALL, Share
+from lrfind.training.rng import keep_rng
+from lrfind.training.step import OnNote
+from lrfind.workloads.instantiate import called_later, instantiate
+
+
+def build_source(config: DataConfig) -> Any:
+    """Return the user's own loader, or the data set."""
+    if config.loader is not None:
+        loader = instantiate("data.loader", config.loader)
+        if not isinstance(loader, Iterable):
+            raise UserCodeError(Fault("data.loader", expected="an iterable of mini-batches", got=type(loader).__name__))
+        return loader
+    assert config.dataset is not None  # DataConfig makes sure of it
+    dataset = instantiate("data.dataset", config.dataset)
+    if not isinstance(dataset, IterableDataset):
+        check_size(dataset)
+    return dataset
+
+
+def build_loader(
+    config: Config,
+    source: Any,
+    device: torch.device,
+    share: Share = ALL,
+    collate_fn: Callable[[list[Any]], Any] | None = None,
+) -> Iterable[Any]:
+    """Return the user's own loader, or the batches of a data set in an order that the seed decides."""
+    settings = config.data
+    if settings.loader is not None or settings.batch_size is None:
+        loader: Iterable[Any] = source
+        return loader
+    return batches_of(
+        source,
+        settings.batch_size,
+        seed=config.seed,
+        device=device,
+        shuffle=settings.shuffle,
+        num_workers=settings.num_workers,
+        multiprocessing_context=settings.multiprocessing_context,
+        collate_fn=collate_fn,
+        share=share,
+    )
+
+
+def build_collate(config: DataConfig, source: Any, on_note: OnNote) -> Callable[[list[Any]], Any] | None:
+    """Return what makes a mini-batch of samples; None stacks them."""
+    if config.collate_fn is None:
+        return None
+    collate: Callable[[list[Any]], Any] = called_later("data.collate_fn", config.collate_fn)
+    if not is_of_transformers(collate):
+        return collate
+    if can_be_split(source):
+        put_back_rng = keep_rng()
+        with user_code("loading a sample"):
+            texts = texts_of(source[0])
+        put_back_rng()
+        if texts:
+            on_note(Note("Columns of text are dropped, as a Trainer does: ", literal=", ".join(texts)))
+    return WithoutText(collate)
