@@ -36,7 +36,7 @@ model:
 data:
   dataset: {_target_: libraries.Text}
   batch_size: 64
-  collate_fn: {_target_: transformers.default_data_collator, _partial_: true}
+  collate_fn: transformers.default_data_collator
 optimizer: {_target_: torch.optim.AdamW}
 sweep: {start_lr: 1e-6, num_iter: 60}
 output: {plot: none}
@@ -66,7 +66,7 @@ model: {_target_: torchvision.models.detection.fasterrcnn_mobilenet_v3_large_320
 data:
   dataset: {_target_: libraries.Pictures}
   batch_size: 2
-  collate_fn: {_target_: libraries.collate, _partial_: true}
+  collate_fn: libraries.collate
 optimizer: {_target_: torch.optim.SGD}
 sweep: {start_lr: 1e-5, end_lr: 1e-2, num_iter: 12, max_iter: 12}
 output: {plot: none}
@@ -105,7 +105,7 @@ def test_samples_of_equal_length_need_no_collate_fn(project: Project) -> None:
 
 
 def test_a_tuple_is_read_like_an_output_with_names(project: Project) -> None:
-    step = "step={_target_: libraries.logits_and_loss, _partial_: true}"
+    step = "step=libraries.logits_and_loss"
     named = losses(project, BERT)
     assert losses(project, BERT, "model.config.return_dict=false") == named
     assert losses(project, BERT, step) == named

@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 
 from lrfind.config.load import find_checkpoint, parse, read_text
 from lrfind.config.schema import Config
-from lrfind.config.validate import first_parameter, resolve, takes, target_nodes
+from lrfind.config.targets import resolve, target_nodes
+from lrfind.config.validate import first_parameter, takes
 from lrfind.config.yaml_edit import CannotEditError, Key, differences, set_value
 from lrfind.errors import Fault, MisfitError, blamed_on
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from lrfind.errors import Fault, MisfitError, short
 from lrfind.settings import (
@@ -29,6 +29,14 @@ from lrfind.settings import (
 )
 
 
+def _named(value: Any) -> Any:
+    return {"_target_": value} if isinstance(value, str) and "." in value else value
+
+
+def _function_named(value: Any) -> Any:
+    return {"_target_": value, "_partial_": True} if isinstance(value, str) and "." in value else value
+
+
 def _has_target(node: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(node.get("_target_"), str):
         expected = "a node with _target_: the dotted path of a class or function"
@@ -36,8 +44,11 @@ def _has_target(node: dict[str, Any]) -> dict[str, Any]:
     return node
 
 
-Node = Annotated[dict[str, Any], AfterValidator(_has_target)]
-"""A mapping that Hydra's `instantiate` turns into an object: `_target_` and the arguments of its call."""
+Node = Annotated[dict[str, Any], BeforeValidator(_named), AfterValidator(_has_target)]
+"""A mapping that Hydra's `instantiate` turns into an object: `_target_` and the arguments of its call, or its
+`_target_` alone."""
+FunctionNode = Annotated[dict[str, Any], BeforeValidator(_function_named), AfterValidator(_has_target)]
+"""The same for what is called later: the dotted path of a function means the function itself."""
 
 
 def _compiles(pattern: str) -> str:
@@ -71,7 +82,21 @@ class DataConfig(Section):
     """Worker processes that load the data set; 0 loads in the main process."""
     shuffle: bool = True
     """Whether to draw a map-style data set in random order."""
-    collate_fn: Node | None = None
+    drop_last: bool = True
+    """Whether to leave out a last batch of fewer samples, unless it is the only one. Several processes always do."""
+    sampler: Node | None = None
+    """Instead of `shuffle`: draws the samples, and is called with the data set if it takes one."""
+    batch_sampler: Node | None = None
+    """Instead of `batch_size`, `shuffle`, `drop_last` and `sampler`: draws the samples of each mini-batch."""
+    worker_init_fn: FunctionNode | None = None
+    """Called in each worker process with its number."""
+    pin_memory: bool | None = None
+    """Whether mini-batches lie in pinned memory; null does so for a GPU of CUDA."""
+    persistent_workers: bool | None = None
+    """Whether the worker processes outlive a pass over the data; null lets them."""
+    prefetch_factor: Count | None = None
+    """Mini-batches that each worker process loads in advance."""
+    collate_fn: FunctionNode | None = None
     """Called with a list of samples, makes a mini-batch of them, if they cannot just be stacked."""
     validation: Node | None = None
     """A data set like `dataset`, or a loader, whose samples no probe trains on, to see overfitting. Without it, up to
@@ -85,17 +110,25 @@ class DataConfig(Section):
             raise MisfitError(
                 Fault("data", expected="either dataset or loader", got="both" if self.loader else "neither")
             )
-        if self.dataset is not None and self.batch_size is None:
+        if self.dataset is not None and self.batch_size is None and self.batch_sampler is None:
             raise MisfitError(Fault("data.batch_size", expected="a number of samples", got="none", fix="set it"))
-        if self.multiprocessing_context and not self.num_workers and self.loader is None:
-            problem = "does nothing without worker processes"
-            raise MisfitError(
-                Fault("data.multiprocessing_context", problem=problem, fix="set data.num_workers, or drop it")
-            )
+        of_workers = ("multiprocessing_context", "persistent_workers", "prefetch_factor")
+        if not self.num_workers and self.loader is None and (idle := [*filter(self._given, of_workers)]):
+            problem, fix = "does nothing without worker processes", "set data.num_workers, or drop it"
+            raise MisfitError(Fault(f"data.{idle[0]}", problem=problem, fix=fix))
         if self.loader and (idle := self._idle()):
             problem = f"{', '.join(idle)} does nothing beside loader, which makes its own batches"
             raise MisfitError(Fault("data", problem=problem, fix="drop it"))
+        rivals = {"sampler": ("shuffle",), "batch_sampler": ("batch_size", "shuffle", "drop_last", "sampler")}
+        for name, others in rivals.items():
+            if getattr(self, name) and (idle := [*filter(self._given, others)]):
+                problem = f"{', '.join(idle)} does nothing beside {name}"
+                raise MisfitError(Fault("data", problem=problem, fix="drop one of them"))
         return self
+
+    def _given(self, name: str) -> bool:
+        """Tell whether the document sets a key, other than to false or null."""
+        return name in self.model_fields_set and bool(getattr(self, name))
 
     def _idle(self) -> list[str]:
         """Return the keys, set to other than their defaults, that a loader leaves without effect."""
@@ -186,7 +219,7 @@ class Config(Section):
     model: Node
     """The `torch.nn.Module` to train."""
     data: DataConfig
-    loss: Node | None = None
+    loss: FunctionNode | None = None
     """Called as loss(model(x), y). Not needed with `step`, or with a model that computes its own loss."""
     optimizer: Node | None = None
     """Called with the parameters as its first argument. An `lr` in it is the one the real training uses. Needed but
@@ -197,7 +230,7 @@ class Config(Section):
     """Whether biases and the weights of norms (all parameters of at most one dimension) are kept from weight decay."""
     scheduler: Any = None
     """Accepted for the configs of other tools; the sweep sets the learning rate itself, so it is not built."""
-    step: Node | None = None
+    step: FunctionNode | None = None
     """Called as step(model, batch), returns the scalar loss: for what the default step does not cover."""
     train: TrainConfig = TrainConfig()
     sweep: SweepSettings = SweepSettings()

@@ -7,23 +7,20 @@ argument shows in a second, not after the data set has loaded.
 from __future__ import annotations
 
 import contextlib
-import difflib
-import importlib
-import importlib.util
 import inspect
-import pkgutil
+import re
 import sys
 import types
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from lrfind.config.schema import Config
-from lrfind.errors import ConfigError, Fault, did_you_mean, short, user_code
+from lrfind.config.targets import HYDRA_KEYS, is_object, name_functions, resolve, target_nodes
+from lrfind.errors import ConfigError, Fault, did_you_mean, short
 
-HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
-"""Keys of a node that steer Hydra's `instantiate` and are no arguments."""
-CALLED_LATER = ("step", "loss", "data.collate_fn")
-"""Nodes whose objects lrfind calls itself."""
+SAMPLER = re.compile(r"data\.(batch_)?sampler(\.sampler)?")
+"""Nodes that take the data set as their first argument, if that has a name of `DATA`."""
+DATA = ("data_source", "dataset")
 NO_OPTIMIZER = Fault(
     "optimizer", expected="a value", got="none", fix="add this key (only a LightningModule brings its own optimizer)"
 )
@@ -37,6 +34,7 @@ def check_targets(config: Config, source: str) -> Config:
             All such faults are listed.
     """
     document = config.model_dump(exclude_unset=True)
+    name_functions(document)
     nodes = list(target_nodes({key: value for key, value in document.items() if key != "scheduler"}))
     faults = [fault for key, node in nodes for fault in _check_node(key, node)]
     at_fault = {fault.key for fault in faults}
@@ -47,33 +45,6 @@ def check_targets(config: Config, source: str) -> Config:
     if faults:
         raise ConfigError(source, faults)
     return Config.model_validate(document)
-
-
-def resolve(path: str, key: str) -> Any:
-    """Return the object at a dotted path, such as `torch.optim.SGD` or `my_module.Net.from_file`.
-
-    Args:
-        path: The dotted path.
-        key: The config key that names it, for the message when a module raises.
-
-    Raises:
-        LookupError: The module or attribute does not exist; the message names the nearest one.
-        UserCodeError: A module raises as it is imported.
-    """
-    parts = path.split(".")
-    if not all(part.isidentifier() for part in parts):
-        raise LookupError(f"expected a dotted path such as torch.optim.SGD, got {path!r}")
-    target: Any = None
-    for depth, part in enumerate(parts):
-        prefix = ".".join(parts[: depth + 1])
-        if target is not None and hasattr(target, part):
-            target = getattr(target, part)
-        elif (target is None or inspect.ismodule(target)) and _is_module(prefix):
-            with user_code(f"importing {prefix}", key=key):
-                target = importlib.import_module(prefix)
-        else:
-            raise LookupError(_not_found(target, part, ".".join(parts[:depth])))
-    return target
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:
@@ -87,40 +58,15 @@ def first_parameter(function: Callable[..., Any]) -> str | None:
     return next(iter(_parameters(function) or ()), None)
 
 
+def takes_data(sampler: Callable[..., Any], node: Mapping[str, Any]) -> bool:
+    """Tell whether a sampler is to be called with the data set, as its node does not name it."""
+    return first_parameter(sampler) in DATA and not node.get("_args_") and not set(DATA) & set(node)
+
+
 def default_of(function: Callable[..., Any], name: str) -> Any:
     """Return the default of an argument; None if the argument is unknown or has none."""
     parameter = (_parameters(function) or {}).get(name)
     return None if parameter is None or parameter.default is parameter.empty else parameter.default
-
-
-def _is_module(path: str) -> bool:
-    try:
-        return importlib.util.find_spec(path) is not None
-    except (ModuleNotFoundError, ValueError):
-        return False
-
-
-def _not_found(parent: Any, name: str, parent_path: str) -> str:
-    if parent is None:
-        return f"there is no module {name}; install it, or put {name}.py beside the config"
-    known = [known for known in dir(parent) if not known.startswith("_")]
-    if hasattr(parent, "__path__"):
-        known += [module.name for module in pkgutil.iter_modules(parent.__path__)]
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"{parent_path} has no {name}" + (f"; did you mean {parent_path}.{near[0]}?" if near else "")
-
-
-def target_nodes(document: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every `_target_` node that Hydra will build, with its key path, outer nodes first."""
-    if isinstance(document, dict):
-        if "_target_" in document:
-            yield path, document
-        if document.get("_recursive_", True):
-            for key, value in document.items():
-                yield from target_nodes(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(document, list):
-        for index, value in enumerate(document):
-            yield from target_nodes(value, f"{path}[{index}]")
 
 
 def _check_node(key: str, node: dict[str, Any]) -> Iterator[Fault]:
@@ -133,11 +79,14 @@ def _check_node(key: str, node: dict[str, Any]) -> Iterator[Fault]:
     except LookupError as error:
         yield Fault(f"{key}._target_", problem=str(error))
         return
-    if not callable(function):
+    if inspect.ismodule(function) or isinstance(function, (str, int, float, types.NoneType)):
         got = f"{target}, which is a {type(function).__name__}"
         yield Fault(f"{key}._target_", expected="a class or function", got=got)
-        return
-    yield from _check_arguments(key, node, function)
+    elif key == "optimizer" or not is_object(node, function):
+        yield from _check_arguments(key, node, function)
+    elif arguments := [name for name in node if name not in HYDRA_KEYS]:
+        problem = f"{target} is an object already, and takes no argument {', '.join(arguments)}"
+        yield Fault(key, problem=problem, fix="drop it, or name the class that makes it")
 
 
 def _check_own_optimizer(model: str) -> Iterator[Fault]:
@@ -212,13 +161,14 @@ def _check_missing(
     if key == "optimizer":  # lrfind passes the parameters, and a learning rate
         positional = ("the parameters",)
         arguments = {"lr": None, **arguments} if takes(function, "lr") else arguments
+    elif SAMPLER.fullmatch(key):
+        positional = (*("the data set",) * takes_data(function, node), *positional)
     signature = inspect.signature(function)
     known = {name: value for name, value in arguments.items() if name in signature.parameters}
     try:
         signature.bind(*positional, **(arguments if _takes_any(signature.parameters) else known))
     except TypeError as error:
-        fix = "add _partial_: true, as lrfind calls it later" if key in CALLED_LATER else ""
-        yield Fault(key, problem=f"{node['_target_']} cannot be called with these arguments: {error}", fix=fix)
+        yield Fault(key, problem=f"{node['_target_']} cannot be called with these arguments: {error}")
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:

@@ -72,7 +72,7 @@ CONFIG = Words(
         "collate_fn": "data.collate_fn",
         "mse_loss": "loss: {_target_: torch.nn.MSELoss}",
         "cross_entropy_loss": "loss: {_target_: torch.nn.CrossEntropyLoss}",
-        "own_step": "set step to a function of your own: step: {_target_: my_module.my_step, _partial_: true}",
+        "own_step": "set step to a function of your own: step: my_module.my_step",
         "the_loss": "The loss of the config",
     }
 )

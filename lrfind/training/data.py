@@ -30,14 +30,13 @@ def batches_of(
     seed: int,
     device: torch.device,
     shuffle: bool = True,
-    num_workers: int = 0,
-    multiprocessing_context: str | None = None,
+    drop_last: bool = True,
+    sampler: Iterable[int] | None = None,
     collate_fn: Callable[[list[Any]], Any] | None = None,
     share: Share = ALL,
+    **options: Any,
 ) -> Iterable[Any]:
     """Return the mini-batches of one pass over `dataset`; they can be read many times.
-
-    A last batch of fewer samples is dropped, unless it is the only one.
 
     Args:
         dataset: Map-style, or a torch IterableDataset.
@@ -45,31 +44,55 @@ def batches_of(
         seed: Decides the order, and what the workers draw.
         device: Where the batches will be sent.
         shuffle: Whether to draw a map-style data set in random order.
-        num_workers: Processes that load; 0 loads in this one.
-        multiprocessing_context: How they are started; None is the default of the platform.
+        drop_last: Whether to drop a last batch of fewer samples, unless it is the only one.
+        sampler: Draws the samples instead, in every process its own.
         collate_fn: Makes a mini-batch of a list of samples; None stacks them.
         share: The part of the data set to read. Of an IterableDataset it is every `ranks`-th sample.
+        options: Of the DataLoader, such as `num_workers`.
     """
-    generator = torch.Generator().manual_seed(seed)
-    common: dict[str, Any] = {
-        "num_workers": num_workers,
-        "persistent_workers": num_workers > 0,
-        "multiprocessing_context": multiprocessing_context,
-        "pin_memory": device.type == "cuda",
-        "generator": torch.Generator().manual_seed(seed + share.rank),  # seeds the workers
-        "collate_fn": collate_fn,
-    }
-    # A smaller last batch has more noise than the others, and BatchNorm fails on a single sample.
+    common = loader_options(seed + share.rank, device, collate_fn=collate_fn, **options)
     if isinstance(dataset, IterableDataset):
-        return DataLoader(_Slice(dataset, share) if share.ranks > 1 else dataset, batch_size, drop_last=True, **common)
+        source = _Slice(dataset, share) if share.ranks > 1 else dataset
+        return DataLoader(source, batch_size, drop_last=drop_last, **common)
     size = share.batch_size(batch_size, len(dataset))
-    stacked = type(dataset) is TensorDataset and collate_fn is None
-    if stacked and device.type == "cpu" and shuffle and not num_workers:
-        return TensorBatches(dataset.tensors, size, generator, share)
-    sampler: Sampler[int] = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
-    if share != ALL:
-        sampler = _SharedSampler(sampler, len(dataset), size, share)
-    return DataLoader(dataset, batch_sampler=BatchSampler(sampler, size, drop_last=True), **common)
+    if sampler is None:
+        generator = torch.Generator().manual_seed(seed)
+        stacked = type(dataset) is TensorDataset and collate_fn is None and not options.get("num_workers")
+        if stacked and device.type == "cpu" and shuffle and drop_last:
+            return TensorBatches(dataset.tensors, size, generator, share)
+        sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        if share != ALL:
+            sampler = _SharedSampler(sampler, len(dataset), size, share)
+    # A smaller last batch has more noise than the others, and BatchNorm fails on a single sample.
+    return DataLoader(dataset, batch_sampler=BatchSampler(sampler, size, drop_last), **common)
+
+
+def loader_options(
+    seed: int,
+    device: torch.device,
+    *,
+    num_workers: int = 0,
+    pin_memory: bool | None = None,
+    persistent_workers: bool | None = None,
+    **others: Any,
+) -> dict[str, Any]:
+    """Return arguments of a DataLoader, with defaults for the device where they are None.
+
+    Args:
+        seed: Seeds the workers.
+        device: Where the batches will be sent.
+        num_workers: Processes that load; 0 loads in this one.
+        pin_memory: None pins the memory for a GPU of CUDA.
+        persistent_workers: None keeps the processes from one pass to the next.
+        others: Further arguments, as they are.
+    """
+    return {
+        "num_workers": num_workers,
+        "persistent_workers": num_workers > 0 if persistent_workers is None else persistent_workers,
+        "pin_memory": device.type == "cuda" if pin_memory is None else pin_memory,
+        "generator": torch.Generator().manual_seed(seed),
+        **others,
+    }
 
 
 @dataclass(eq=False)

@@ -59,6 +59,13 @@ def length_of(data: Any) -> int | None:
         return None
 
 
+def batch_size_of(loader: Any) -> int | None:
+    """Return the samples in a mini-batch of a DataLoader; None if that is unknown, or with another loader."""
+    size = getattr(loader, "batch_size", None) or getattr(getattr(loader, "batch_sampler", None), "batch_size", None)
+    is_data_loader = isinstance(size, int) and hasattr(loader, "dataset") and hasattr(loader, "sampler")
+    return size if is_data_loader else None
+
+
 def endless(loader: Iterable[Any], on_recycle: Callable[[], None] = lambda: None, at_least: int = 1) -> Iterator[Any]:
     """Yield the batches of `loader` over and over; stop if it cannot be read a second time.
 

@@ -7,6 +7,7 @@ weights, without a copy in memory.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +18,8 @@ import torch._dynamo  # the first step of any optimizer imports it, which would 
 from torch import nn
 
 from lrfind.config.schema import Config, ParamGroup
-from lrfind.config.validate import NO_OPTIMIZER, default_of, first_parameter, resolve, takes
+from lrfind.config.targets import resolve
+from lrfind.config.validate import NO_OPTIMIZER, default_of, first_parameter, takes
 from lrfind.errors import Fault, MisfitError, Note, UserCodeError, blamed_on, some, user_code
 from lrfind.training.checkpoint import Checkpoint, read_checkpoint
 from lrfind.training.data import only
@@ -26,13 +28,13 @@ from lrfind.training.distributed.launch import read_launch
 from lrfind.training.distributed.process_group import join_process_group
 from lrfind.training.groups import Selection, freeze, make_groups
 from lrfind.training.held_out import batches_at, check_validation, split, validation_batches
-from lrfind.training.minibatches import Share, length_of
+from lrfind.training.minibatches import Share, batch_size_of, length_of
 from lrfind.training.precision import allow_tf32, unsupported
 from lrfind.training.rng import seed_everything
 from lrfind.training.step import DefaultStep, OnNote, Step
 from lrfind.training.sweepable import why_not_swept
 from lrfind.workloads import lightning_module
-from lrfind.workloads.config_data import build_collate, build_loader, build_source
+from lrfind.workloads.config_data import build_collate, build_loader, build_sampler, build_source
 from lrfind.workloads.instantiate import called_later, instantiate
 from lrfind.workloads.model_workload import Fresh, ModelWorkload
 from lrfind.workloads.preflight import check_model, check_optimizer
@@ -56,27 +58,31 @@ class ConfigWorkload(ModelWorkload):
     validation: Any = None
     checkpoint: Checkpoint | None = None
     _collate_fn: Any = field(default=None, init=False)
+    _made: tuple[str, str] | None = field(default=None, init=False)
+    _batches: Any = field(default=None, init=False)
 
     @property
     def names(self) -> tuple[str, str]:
-        """The names of model and optimizer, for titles."""
-        optimizer = _class_of(self.config.optimizer) if self.config.optimizer else "own optimizer"
-        return _class_of(self.config.model), optimizer
+        """The classes of model and optimizer, for titles; before any is built, what makes them."""
+        optimizer = self.config.optimizer
+        return self._made or (_last_name(self.config.model), _last_name(optimizer) if optimizer else "own optimizer")
 
     @property
     def batch_size(self) -> int | None:
-        """Samples in a mini-batch; None with the user's own loader."""
-        return self.config.data.batch_size
+        """Samples in a mini-batch; None if the user's own loader or sampler does not tell."""
+        return self.config.data.batch_size or batch_size_of(self.data if self._batches is None else self._batches)
 
     @property
     def epoch_batches(self) -> int | None:
         """Mini-batches of a pass over the data set, or over the share that the own loader of each process has."""
-        length, size = length_of(self.data), self.config.data.batch_size
+        settings = self.config.data
+        sampler = build_sampler(settings, self.data)
+        length, size = length_of(sampler if sampler is not None else self.data), settings.batch_size
         if length is None:
             return None
         if size is None:
             return length * (self.processes.launch.size if self.processes else 1)
-        return max(1, length // size)
+        return max(1, length // size if settings.drop_last else math.ceil(length / size))
 
     @cached_property
     def held_out(self) -> Sequence[Any]:
@@ -84,7 +90,8 @@ class ConfigWorkload(ModelWorkload):
         settings, seed, collate = self.config.data, self.config.seed, self._collate_fn
         with user_code("loading held-out samples"):
             if self.validation is not None:
-                return validation_batches(self.validation, settings.batch_size, seed, collate)
+                size = None if settings.dataset is None else self.batch_size or 1
+                return validation_batches(self.validation, size, seed, collate)
             return batches_at(self.data, self._split[1], collate) if self._split else ()
 
     def fresh(self, on_note: OnNote = lambda note: None, *, hold_out: bool = False) -> Fresh:
@@ -97,22 +104,25 @@ class ConfigWorkload(ModelWorkload):
         model = self._model(on_note)
         step_module = self.processes.prepare(model) if self.processes else None
         optimizer = self._optimizer(model, on_note)
+        self._made = type(model).__name__, type(optimizer).__name__
         step = self._step(model, on_note)
         share = self.processes.share if self.processes else Share(world=self.world_size)
         source = self._not_held_out if hold_out else self.data
         self._collate_fn = build_collate(self.config.data, self.data, lambda note: self.tell(note, on_note))
-        batches = build_loader(self.config, source, self.device, share, self._collate_fn)
+        self._batches = batches = build_loader(self.config, source, self.device, share, self._collate_fn)
         if self.processes and step_module is not None:
-            if self.config.data.loader is not None:
-                self.tell(Note("Every process reads data.loader: let it give each its own share, by RANK."), on_note)
+            settings = self.config.data
+            if own := [key for key in ("loader", "sampler", "batch_sampler") if getattr(settings, key) is not None]:
+                text = f"Every process reads data.{own[0]}: let it give each its own share, by RANK."
+                self.tell(Note(text), on_note)
             model, step = self.processes.join(step_module, step, self.config.seed)
         return model, optimizer, step, batches
 
     @cached_property
     def _split(self) -> tuple[Sequence[int], Sequence[int]] | None:
-        size = self.config.data.batch_size
-        if size is None or self.validation is not None:
-            return None
+        settings, size = self.config.data, self.config.data.batch_size
+        if size is None or self.validation is not None or settings.sampler is not None:
+            return None  # a sampler of the user's own draws from all samples
         return split(self.data, size * self.config.train.accumulate * self.world_size, self.config.seed)
 
     @cached_property
@@ -164,7 +174,7 @@ class ConfigWorkload(ModelWorkload):
         return lightning_module.own_step(model)
 
 
-def _class_of(node: dict[str, Any]) -> str:
+def _last_name(node: dict[str, Any]) -> str:
     return str(node["_target_"]).rpartition(".")[2]
 
 
@@ -195,7 +205,7 @@ def build_workload(config: Config, source: str) -> ConfigWorkload:
         with processes.in_turn(config.data.dataset) if processes else contextlib.nullcontext():
             data = build_source(config.data)
             validation = instantiate("data.validation", config.data.validation) if config.data.validation else None
-            check_validation(validation, config.data.batch_size)
+            check_validation(validation, None if config.data.dataset is None else 1)
     return ConfigWorkload(
         settings=config.settings,
         config=config,

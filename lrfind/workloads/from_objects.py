@@ -19,7 +19,7 @@ from lrfind.training.batch import describe
 from lrfind.training.batch_form import Loss
 from lrfind.training.held_out import DividedLoader, divided, first_batches
 from lrfind.training.loader_state import LoaderState
-from lrfind.training.minibatches import length_of
+from lrfind.training.minibatches import batch_size_of, length_of
 from lrfind.training.precision import unsupported
 from lrfind.training.rng import keep_rng, seed_for
 from lrfind.training.snapshot import Snapshot
@@ -91,10 +91,7 @@ class ObjectsWorkload(ModelWorkload):
     @property
     def batch_size(self) -> int | None:
         """Samples in a mini-batch of a DataLoader; None if that is unknown, or with another loader."""
-        loader = self.objects.loader
-        size = getattr(loader, "batch_size", None)
-        is_data_loader = isinstance(size, int) and hasattr(loader, "dataset") and hasattr(loader, "sampler")
-        return size if is_data_loader else None
+        return batch_size_of(self.objects.loader)
 
     @property
     def epoch_batches(self) -> int | None:

@@ -216,11 +216,6 @@ BAD_TARGETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("optimizer=null", "model={_target_: torch.nn.Linear, in_features: 3, out_features: 1}"),
         ("optimizer: expected a value, got none", "only a LightningModule"),
     ),
-    "function as collate_fn": (
-        ("data.collate_fn._target_=torch.utils.data.default_collate",),
-        ("data.collate_fn", "_partial_: true"),
-    ),
-    "function as loss": (("loss._target_=torch.nn.functional.mse_loss",), ("loss", "_partial_: true")),
 }
 
 
@@ -259,5 +254,7 @@ def test_module_with_a_syntax_error_names_its_line(project: Project) -> None:
     outcome.says("broken.py", "line 2", "SyntaxError")
 
 
-def test_function_of_torch_as_loss(project: Project) -> None:
-    assert project.run("loss={_target_: torch.nn.functional.mse_loss, _partial_: true}").code == 0
+@pytest.mark.parametrize("loss", ["torch.nn.functional.mse_loss", "torch.nn.MSELoss"])
+def test_a_loss_may_be_the_path_of_a_function_or_a_class(project: Project, loss: str) -> None:
+    project.config.write_text(CONFIG.replace("{_target_: torch.nn.MSELoss}", loss))
+    assert project.run().code == 0

@@ -44,6 +44,10 @@ def config(**sections: Any) -> schema.Config:
     return schema.Config.model_validate(document | sections)
 
 
+def of_data(**more: Any) -> dict[str, Any]:
+    return {"data": {"dataset": {"_target_": "a.b"}, "batch_size": 8, **more}}
+
+
 @pytest.mark.parametrize(
     ("sections", "words"),
     [
@@ -75,6 +79,11 @@ def config(**sections: Any) -> schema.Config:
             {"data": {"dataset": {"_target_": "a.b"}, "batch_size": 8, "multiprocessing_context": "spawn"}},
             r"does nothing without worker processes; set data\.num_workers",
         ),
+        (of_data(prefetch_factor=2), r"data\.prefetch_factor: does nothing without worker processes"),
+        (of_data(persistent_workers=True), r"data\.persistent_workers: does nothing without worker processes"),
+        (of_data(sampler={"_target_": "a.b"}, shuffle=True), "data: shuffle does nothing beside sampler; drop one"),
+        (of_data(batch_sampler={"_target_": "a.b"}), "data: batch_size does nothing beside batch_sampler; drop one"),
+        ({"data": {"loader": {"_target_": "a.b"}, "drop_last": False}}, "drop_last does nothing beside loader"),
     ],
 )
 def test_what_does_not_make_sense_is_a_fault(sections: dict[str, Any], words: str) -> None:

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from lrfind.config.schema import Config
-from lrfind.config.validate import check_targets, resolve
+from lrfind.config.targets import resolve
+from lrfind.config.validate import check_targets
 from lrfind.errors import ConfigError, UserCodeError
 
 
@@ -76,10 +77,60 @@ def test_faults_of_nested_nodes_are_found_together() -> None:
     assert set(found) == {"model._args_[0].bais", "model._args_[1]._target_", "loss._target_"}
 
 
-def test_a_function_that_lrfind_calls_later_must_be_partial() -> None:
-    node = {"_target_": "torch.nn.functional.mse_loss"}
-    assert "add _partial_: true" in faults(loss=node)["loss"]
-    check_targets(config(loss={**node, "_partial_": True}), "c.yaml")
+CALLED_LATER: dict[str, tuple[Any, bool]] = {
+    "function": ({"_target_": "torch.nn.functional.mse_loss"}, True),
+    "function, said to be partial": ({"_target_": "torch.nn.functional.mse_loss", "_partial_": True}, True),
+    "function with an argument": ({"_target_": "torch.nn.functional.mse_loss", "reduction": "sum"}, True),
+    "function that makes one": ({"_target_": "parts.no_module"}, False),
+    "class, said to be partial": ({"_target_": "torch.nn.MSELoss", "_partial_": True}, False),
+    "path of a function": ("torch.nn.functional.mse_loss", True),
+    "path of a class": ("torch.nn.MSELoss", False),
+}
+
+
+@pytest.mark.parametrize(("node", "partial"), CALLED_LATER.values(), ids=CALLED_LATER)
+def test_a_function_that_is_called_later_is_taken_as_it_is_and_a_class_is_called(node: Any, partial: bool) -> None:
+    loss = check_targets(config(loss=node), "c.yaml").loss
+    assert loss is not None
+    assert loss.get("_partial_", False) is partial
+
+
+def test_a_path_stands_for_a_node() -> None:
+    checked = check_targets(config(optimizer="torch.optim.SGD", step="parts.my_step"), "c.yaml")
+    assert checked.optimizer == {"_target_": "torch.optim.SGD"}
+    assert checked.step == {"_target_": "parts.my_step", "_partial_": True}
+
+
+@pytest.mark.parametrize(
+    ("transform", "node"),
+    [
+        ("parts.my_step", {"_target_": "parts.my_step", "_partial_": True}),
+        ("torchvision.transforms.ToTensor", {"_target_": "torchvision.transforms.ToTensor"}),
+        ("parts.network", {"_target_": "parts.network", "_partial_": True}),
+        ("train", "train"),
+        ("no_such_module.tf", "no_such_module.tf"),
+        ("rand-m9.mstd0.5", "rand-m9.mstd0.5"),
+    ],
+)
+def test_a_transform_may_be_the_path_of_one(transform: str, node: Any) -> None:
+    dataset = {"_target_": "parts.Transformed", "transform": transform}
+    checked = check_targets(config(data={"dataset": dataset, "batch_size": 8}), "c.yaml")
+    assert checked.data.dataset is not None
+    assert checked.data.dataset["transform"] == node
+
+
+def test_a_transform_that_its_module_lacks_is_a_fault() -> None:
+    dataset = {"_target_": "parts.Transformed", "transform": "parts.netwrk"}
+    found = faults(data={"dataset": dataset, "batch_size": 8})
+    assert found == {"data.dataset.transform._target_": "parts has no netwrk; did you mean parts.network?"}
+
+
+def test_an_object_that_is_there_already_takes_no_arguments() -> None:
+    check_targets(config(data={"loader": "parts.loader"}, model="parts.network"), "c.yaml")
+    found = faults(data={"loader": {"_target_": "parts.loader", "batch_size": 8}})
+    assert found["data.loader"].startswith(
+        "parts.loader is an object already, and takes no argument batch_size; drop it"
+    )
 
 
 def test_an_optimizer_that_needs_a_learning_rate_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import parts
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from lrfind.config.schema import Config
+from lrfind.config.validate import check_targets
 from lrfind.errors import ConfigError, DataError, MisfitError, Note, UserCodeError
 from lrfind.records.types import Group
 from lrfind.training.device import find_device
@@ -183,6 +185,85 @@ def test_samples_are_put_together_as_the_config_says(name: str) -> None:
     (*_, batches) = build_workload(config(data=settings), "c.yaml").fresh()
     first = next(iter(batches))
     assert [sample.tolist() for sample in first] == [[0.0]] * 8
+
+
+def drawn(**settings: Any) -> list[list[float]]:
+    """Return the samples of each batch of a pass."""
+    return pass_over(config(data=settings))
+
+
+def test_the_last_batch_is_kept_if_the_config_says_so() -> None:
+    for name in ("tensors", "Plain", "Stream"):
+        sizes = [len(batch) for batch in drawn(**data(name) | {"batch_size": 16, "drop_last": False})]
+        assert sizes == [16, 16, 8], name
+    job = build_workload(config(data=data("Plain") | {"batch_size": 16, "drop_last": False}), "c.yaml")
+    assert job.epoch_batches == 3
+
+
+WEIGHTED = {
+    "_target_": "torch.utils.data.WeightedRandomSampler",
+    "weights": [1.0] + [0.0] * 39,
+    "num_samples": 12,
+}
+
+
+def test_a_sampler_draws_the_samples() -> None:
+    assert drawn(**data("tensors"), sampler=WEIGHTED) == [[0.0] * 8]
+    some = drawn(**data("tensors"), sampler={"_target_": "torch.utils.data.RandomSampler", "num_samples": 8})
+    assert len(set(some[0])) == 8
+    assert some == drawn(**data("tensors"), sampler={"_target_": "torch.utils.data.RandomSampler", "num_samples": 8})
+    assert drawn(**data("Plain"), sampler="torch.utils.data.SequentialSampler")[1] == [*map(float, range(8, 16))]
+
+
+def test_a_batch_sampler_draws_the_batches() -> None:
+    inner = {"_target_": "torch.utils.data.SequentialSampler"}
+    sampler = {"_target_": "torch.utils.data.BatchSampler", "sampler": inner, "batch_size": 16, "drop_last": False}
+    dataset = {"_target_": "parts.Plain"}
+    assert [batch[0] for batch in drawn(dataset=dataset, batch_sampler=sampler)] == [0, 16, 32]
+    job = build_workload(config(data={"dataset": dataset, "batch_sampler": sampler}), "c.yaml")
+    job.fresh()
+    assert job.title == "Linear, SGD, batch 16, cpu"
+    assert job.epoch_batches == 3
+    assert job.held_out == ()
+
+
+def test_samples_are_held_out_of_no_sampler_of_the_users_own() -> None:
+    assert build_workload(config(data=data("tensors")), "c.yaml").held_out
+    assert not build_workload(config(data=data("tensors") | {"sampler": WEIGHTED}), "c.yaml").held_out
+
+
+def test_the_dataloader_is_set_up_as_the_config_says() -> None:
+    workers = {"num_workers": 2, "prefetch_factor": 3, "persistent_workers": False, "pin_memory": False}
+    settings = data("Plain") | workers | {"worker_init_fn": "parts.seed_worker"}
+    settings = check_targets(config(data=settings), "c.yaml").data.model_dump(exclude_unset=True)
+    loader: Any = build_workload(config(data=settings), "c.yaml").fresh()[3]
+    assert (loader.num_workers, loader.prefetch_factor, loader.persistent_workers) == (2, 3, False)
+    assert loader.worker_init_fn.func.__name__ == "seed_worker"
+
+
+def test_objects_that_are_there_already_are_used_as_they_are() -> None:
+    job = build_workload(config(data={"loader": {"_target_": "parts.loader"}}), "c.yaml")
+    assert job.fresh()[3] is parts.loader
+    assert job.title == "Linear, SGD, batch 10, cpu"
+    dataset = {"_target_": "parts.Transformed", "transform": {"_target_": "parts.negative"}}
+    assert min(drawn(dataset=dataset, batch_size=40)[0]) == -39
+
+
+def test_a_model_that_is_there_already_is_trained_from_its_start_each_time() -> None:
+    job = build_workload(config(model={"_target_": "parts.network"}), "c.yaml")
+    start = parts.network.weight.item()
+    for _ in range(2):
+        model, *_ = job.fresh()
+        assert model.weight.item() == start
+        model.weight.data += 1
+    assert parts.network.weight.item() == start
+
+
+def test_the_title_names_the_classes_that_were_made() -> None:
+    node = {"_target_": "parts.fixed"}
+    job = build_workload(config(model={"_target_": "parts.half_frozen"}, optimizer=node), "c.yaml")
+    job.fresh()
+    assert job.title == "Sequential, SGD, batch 8, cpu"
 
 
 def test_a_collate_fn_is_something_to_call() -> None:
