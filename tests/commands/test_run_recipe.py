@@ -39,7 +39,7 @@ def test_the_recipe_is_swept_and_named(project: Project, precision: str) -> None
     outcome = project.run("--json", *RECIPE, f"precision={precision}")
     assert outcome.code == 0, outcome
     suffix = "" if precision == "fp32" else f"{precision}, "
-    assert outcome.json["title"] == f"net, SGD, batch 32 x 2, {suffix}cpu"
+    assert outcome.json["title"] == f"Linear, SGD, batch 32 x 2, {suffix}cpu"
     assert outcome.json["config"]["train"]["accumulate"] == 2
     assert outcome.json["groups"] == [{"name": "default", "lr_scale": 1.0, "fixed_lr": None}]
 

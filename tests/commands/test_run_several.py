@@ -134,7 +134,7 @@ def test_jq_names_the_rates_of_one_config_and_of_several(folder: Path) -> None:
 def test_text_is_a_report_for_each_and_a_table(folder: Path) -> None:
     ran = process(arguments("good", "bad", flags=("-q",)), cwd=folder)
     assert ran.code == 2
-    assert ran.out.startswith("== good.yaml (1 of 2)\nnet, SGD, batch 64, cpu\nSuggested LR")
+    assert ran.out.startswith("== good.yaml (1 of 2)\nLinear, SGD, batch 64, cpu\nSuggested LR")
     assert "\n\n== bad.yaml (2 of 2)\n\nconfig " in ran.out
     good, bad = (line for line in ran.out.splitlines() if line.startswith(("good.yaml", "bad.yaml")))
     assert good.endswith("%   0")

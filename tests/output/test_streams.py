@@ -130,7 +130,7 @@ def test_stdout_that_cannot_be_written_is_said_and_the_record_kept(project: Proj
 def test_stdout_of_another_encoding_still_gets_the_json(project: Project) -> None:
     outcome = project.process("--json", "-q", env={"PYTHONIOENCODING": "ascii"})
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.json["title"] == "net, SGD, batch 64, cpu"
+    assert outcome.json["title"] == "Linear, SGD, batch 64, cpu"
 
 
 @pytest.mark.parametrize("encoding", ["latin1", "ascii"])

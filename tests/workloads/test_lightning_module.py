@@ -304,7 +304,7 @@ def test_a_lightning_module_is_swept_as_the_plain_training_is(project: Project) 
     outcome = project.run("--json")
     assert outcome.code == 0, outcome.err
     outcome.says("The CosineAnnealingLR of configure_optimizers is ignored")
-    assert outcome.json["title"] == "Lit, own optimizer, batch 64, cpu"
+    assert outcome.json["title"] == "Lit, SGD, batch 64, cpu"
     plain = (
         "model={_target_: own.net}",
         "loss={_target_: torch.nn.MSELoss}",
