@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def search_objects(
 
 
 def run_config(
-    path: str | os.PathLike[str],
+    config: str | os.PathLike[str] | Mapping[str, Any],
     overrides: Sequence[str] | Mapping[str, Any] = (),
     *,
     out: str | os.PathLike[str] | None = None,
@@ -162,7 +163,7 @@ def run_config(
     """Find the learning rate of a config, as `lrfind run` does; random generators and TF32 settings are put back.
 
     Args:
-        path: A YAML config, whose folder becomes importable.
+        config: A YAML config, whose folder becomes importable; or what one holds, a mapping or a DictConfig.
         overrides: `key=value` strings or a mapping, of dotted keys: {"optimizer.momentum": 0.95}.
         out: Folder to write record and plot to, under the names that `lrfind run` gives them; None writes nothing.
         progress: Whether to show a progress bar on stderr; None shows one on a terminal.
@@ -176,21 +177,24 @@ def run_config(
     from lrfind.pipeline import read_config, run  # loads the config machinery, which find_lr does without
 
     flags = {key: (key, value) for key, value in overrides.items()} if isinstance(overrides, Mapping) else {}
-    config = read_config(Path(path), () if isinstance(overrides, Mapping) else overrides, flags)
+    source = config if isinstance(config, Mapping) else Path(config)
+    name = source if isinstance(source, Path) else Path("config")
+    read = read_config(source, () if isinstance(overrides, Mapping) else overrides, flags)
     folder = Path(out) if out is not None and is_first() else None
     if folder:
         check_writable(folder, "make room there, or name another folder with out=")
     with contextlib.ExitStack() as stack:
         stack.callback(keep_rng())
-        if config.tf32 is not None:
+        if read.tf32 is not None:
             stack.callback(keep_tf32())
         observer = stack.enter_context(watched(progress, teller(on_note, CONFIG)))
-        answer = answer_of(run(config, str(path), observer))
+        result = run(read, str(name), observer)
+        answer = answer_of(result if isinstance(source, Path) else replace(result, source=None))
     if folder:
-        stem = folder / Path(path).stem
+        stem = folder / name.stem
         answer.save(record_path(stem))
-        if config.output.plot != "none":
-            answer.plot(f"{stem}.lrfind.{config.output.plot}")
+        if read.output.plot != "none":
+            answer.plot(f"{stem}.lrfind.{read.output.plot}")
     return answer
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrfind.analysis.seeds import median_run, pooled
-from lrfind.config.load import load_config
+from lrfind.config.load import IN_MEMORY, load_config
 from lrfind.config.schema import Config
 from lrfind.config.validate import check_targets
 from lrfind.observer import Observer
@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 
 
 def read_config(
-    path: Path, overrides: Sequence[str] = (), flags: Mapping[str, tuple[str, Any]] | None = None
+    source: Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    flags: Mapping[str, tuple[str, Any]] | None = None,
 ) -> Config:
-    """Return the config at `path`, after checking all that can be checked without building anything.
+    """Return a config, after checking all that can be checked without building anything.
 
     The arguments and errors are those of `load_config`, `read_launch` and `check_targets`.
     """
-    config = load_config(path, overrides, flags)
-    read_launch(config.parallel, config.train.world_size, str(path))
+    config, name = load_config(source, overrides, flags), str(source) if isinstance(source, Path) else IN_MEMORY
+    read_launch(config.parallel, config.train.world_size, name)
     with collector_paused():
-        return check_targets(config, str(path))
+        return check_targets(config, name)
 
 
 def run(config: Config, source: str, observer: Observer | None = None) -> Result:

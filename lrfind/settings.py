@@ -20,6 +20,13 @@ from lrfind.errors import ConfigError, Fault, MisfitError
 from lrfind.errors.setting_names import KEYS
 
 Schedule = Literal["constant", "cosine", "linear", "onecycle"]
+SHAPES: dict[str, Schedule] = {  # the functions behind the LambdaLRs of transformers among them
+    "OneCycle": "onecycle",
+    "osine": "cosine",
+    "inear": "linear",
+    "olynomial": "linear",
+}
+"""The shape of a schedule, by a part of the name of its scheduler."""
 """What a learning rate is for: a constant one, or the peak of a schedule that decays to 0."""
 Method = Literal["auto", "steepest", "descent_end", "valley", "minimum"]
 """How a learning rate is read from a curve."""
@@ -262,6 +269,11 @@ def _holds(value: Any, limit: Any) -> bool:
     if isinstance(limit, Ge):
         return bool(value >= limit.ge)
     return not isinstance(limit, Lt) or bool(value < limit.lt)
+
+
+def schedule_named(name: str) -> Schedule | None:
+    """Return the shape of a schedule by the name of its scheduler, or of the function of it; None if unknown."""
+    return next((shape for part, shape in SHAPES.items() if part in name), None)
 
 
 def range_of(kind: type[Any], limits: Any) -> str:

@@ -12,6 +12,7 @@ import typer
 from lrfind.check.text import as_document, as_markdown, as_text
 from lrfind.check.verdict import Verdict, baseline_rate, judge
 from lrfind.commands.options import (
+    ConfigName,
     CwdCopy,
     Device,
     Epochs,
@@ -38,7 +39,7 @@ from lrfind.commands.script_command import (
     script_of,
     search,
 )
-from lrfind.commands.training_run import checked_config, sweep
+from lrfind.commands.training_run import checked_config, config_named, sweep
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault
 from lrfind.output.files import check_writable
@@ -56,6 +57,7 @@ def check(
     config: Training = None,
     overrides: TrainingArgs = None,
     module: Module = None,
+    config_name: ConfigName = None,
     lr: Annotated[
         float | None, typer.Option(metavar="LR", help="The LR to judge; default: that of the script or the config.")
     ] = None,
@@ -90,6 +92,7 @@ def check(
     - `lrfind check configs/digits.yaml --lr 0.1 --format markdown >> "$GITHUB_STEP_SUMMARY"`
     - `lrfind check configs/digits.yaml --against main.lrfind.json --tolerance 2`
     """
+    config = config_named(config, config_name)
     script = script_of(config, module, overrides or ())
     flags = {
         "seed": ("--seed", seed),

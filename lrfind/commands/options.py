@@ -32,6 +32,9 @@ TrainingArgs = Annotated[
         metavar="[-- ARGS]|KEY=VALUE", help="Arguments of the script, or overrides: optimizer.momentum=0.95."
     ),
 ]
+ConfigName = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Of a Hydra project, the config in the folder CONFIG.")
+]
 TrainSteps = Annotated[str | None, typer.Option(metavar="N", help="Updates of the real training.")]
 Epochs = Annotated[str | None, typer.Option(metavar="N", help="Epochs of the real training, instead.")]
 ScheduleName = Annotated[

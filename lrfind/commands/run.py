@@ -11,6 +11,7 @@ import typer
 
 from lrfind.commands.finished_runs import failure
 from lrfind.commands.options import (
+    ConfigName,
     CwdCopy,
     Device,
     Epochs,
@@ -36,7 +37,7 @@ from lrfind.commands.script_command import (
     run_script,
     script_of,
 )
-from lrfind.commands.training_run import checked_config, exit_code, sweep
+from lrfind.commands.training_run import checked_config, config_named, exit_code, sweep
 from lrfind.commands.trial import show_trial
 from lrfind.commands.write_config import TunedConfig, tuned_config
 from lrfind.config.schema import Config
@@ -64,6 +65,7 @@ def run(
         ),
     ] = None,
     module: Module = None,
+    config_name: ConfigName = None,
     form: Annotated[Format, typer.Option("--format", help="What to print to stdout.")] = "text",
     as_json: Json = False,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of the record and the plot.")] = None,
@@ -145,6 +147,7 @@ def run(
         "--cwd-copy": cwd_copy,
     }
     look = Look(mark=mark)
+    config = config_named(config, config_name)
     script = script_of(config, module, overrides or ())
     if script is not None:
         refuse_options("lrfind run", {"--device": device, "--write-config": write_config, "--force": force}, IN_SCRIPT)

@@ -19,6 +19,14 @@ Flag = tuple[str, Any]
 """A flag of the command line that sets a config key, and its value."""
 
 
+def config_named(config: str | None, name: str | None) -> str | None:
+    """Return the path of a config that Hydra's `--config-name` names, in the folder `config` or beside that file."""
+    if config is None or name is None:
+        return config
+    folder = Path(config) if Path(config).is_dir() else Path(config).parent
+    return str(folder / (name if name.endswith(".yaml") else f"{name}.yaml"))
+
+
 def checked_config(path: Path, overrides: Sequence[str], flags: Mapping[str, Flag], *, quiet: bool = False) -> Config:
     """Return the config, after checking all that can be checked before a long run.
 

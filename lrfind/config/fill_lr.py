@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-from lrfind.config.load import find_checkpoint, parse, read_text
+from lrfind.config.document import parse, read_text
+from lrfind.config.load import find_checkpoint
 from lrfind.config.schema import Config
 from lrfind.config.targets import resolve, target_nodes
 from lrfind.config.validate import first_parameter, takes
@@ -104,6 +105,10 @@ def read_draft(path: Path, overrides: Sequence[str], config: Config, out: Path) 
             that place alone, or the config would lose what lies beside it.
     """
     with blamed_on(str(path)):
+        text = read_text(path)
+        if "defaults" in parse(text):
+            problem = "the config is composed of several files"
+            raise _misfit(problem, "drop the flag, and set optimizer.lr in the one that it stands in")
         if config.optimizer is None:
             problem = "the config has no optimizer to set lr of"
             raise _misfit(problem, "drop the flag, and set it in configure_optimizers")
@@ -111,7 +116,7 @@ def read_draft(path: Path, overrides: Sequence[str], config: Config, out: Path) 
         if not takes(resolve(target, "optimizer"), "lr"):
             problem = f"{target} takes no argument lr, so optimizer.lr does nothing"
             raise _misfit(problem, "give it one, or drop the flag")
-        draft = Draft(path, read_text(path), tuple(overrides), config)
+        draft = Draft(path, text, tuple(overrides), config)
         draft.filled(config.sweep.start_lr)
         if lost := list(_left_behind(draft, out)):
             problem = f"the config finds {', '.join(lost)} in its own folder, but {out} lies in another"

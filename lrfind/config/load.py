@@ -2,49 +2,64 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-import yaml
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 from pydantic import ValidationError
 
+from lrfind.config.compose import compose
+from lrfind.config.document import (
+    document_of_mapping,
+    document_of_text,
+    import_modules,
+    overridden,
+    read_text,
+    resolved_values,
+    set_values,
+)
+from lrfind.config.lightning_cli import in_keys_of_lrfind, is_of_lightning
 from lrfind.config.schema import Config
-from lrfind.errors import CONFIG, ConfigError, Fault, MisfitError, blamed_on, did_you_mean, first_line, short
+from lrfind.errors import CONFIG, ConfigError, Fault, MisfitError, blamed_on, did_you_mean, short
 from lrfind.settings import range_of
 
-_SHALLOW = "values that are not nested in themselves, nor a thousand levels deep"
+IN_MEMORY = "config"
+"""Name of a config that is no file."""
 
 
 def load_config(
-    path: Path, overrides: Sequence[str] = (), flags: Mapping[str, tuple[str, Any]] | None = None
+    source: Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    flags: Mapping[str, tuple[str, Any]] | None = None,
 ) -> Config:
-    """Read the config at `path`.
+    """Read a config.
 
     Args:
-        path: A YAML file. Its folder becomes importable, so that `_target_: my_model.Net` finds `my_model.py`
-            beside it, as it would for a script there.
-        overrides: `key=value` pairs with dotted keys, applied in order.
+        source: A YAML file. Its folder becomes importable, so that `_target_: my_model.Net` finds `my_model.py`
+            beside it, as it would for a script there. Or what such a file holds; then the working directory does.
+        overrides: `key=value` pairs with dotted keys, applied in order; `~key` takes a key away, and `+key=value` adds
+            one. Those of a config with a defaults list are Hydra's.
         flags: `{key: (flag, value)}` for values set by command-line flags, applied last; a fault in such a
             value is reported under the name of the flag.
 
     Raises:
         ConfigError: The file cannot be read, or any key or value in it is at fault.
     """
-    flags = flags or {}
+    flags, path = flags or {}, source if isinstance(source, Path) else Path(IN_MEMORY)
+    values = {key: value for key, (_, value) in flags.items()}
     with blamed_on(str(path)):
-        document = parse(read_text(path), overrides, {key: value for key, (_, value) in flags.items()})
+        document = document_of_text(read_text(path)) if isinstance(source, Path) else document_of_mapping(source)
+        composed = "defaults" in document and isinstance(source, Path)
+        document = compose(path, document.defaults, overrides) if composed else overridden(document, overrides)
+        set_values(document, values)
         make_importable(path)
-        try:
-            resolved = OmegaConf.to_container(document, resolve=True, throw_on_missing=True)
-        except OmegaConfBaseException as error:
-            key = getattr(error, "full_key", None) or ""
-            raise MisfitError(Fault(key, problem=first_line(error))) from error
+        import_modules(document)
+        lightning = is_of_lightning(document)
+        resolved = resolved_values(document, foreign=composed or lightning or isinstance(source, DictConfig))
+        resolved = in_keys_of_lrfind(resolved) if lightning else resolved
         return _place_checkpoint(validated(resolved, str(path), {key: flag for key, (flag, _) in flags.items()}), path)
 
 
@@ -67,79 +82,11 @@ def validated(document: Any, source: str, names: Mapping[str, str] | None = None
         raise faults from error
 
 
-def read_text(path: Path) -> str:
-    """Return the text of the config at `path`, line ends and byte order mark included.
-
-    Raises:
-        MisfitError: The file does not exist, or is not text.
-    """
-    try:
-        return path.read_bytes().decode()
-    except FileNotFoundError as error:
-        neighbours = {file.stem: file for file in path.parent.glob("*.y*ml")} if path.parent.is_dir() else {}
-        near = difflib.get_close_matches(path.stem, neighbours, n=1)
-        fix = f"did you mean {neighbours[near[0]]}?" if near else "check the path"
-        raise MisfitError(Fault(problem="no such file", fix=fix)) from error
-    except IsADirectoryError as error:
-        raise MisfitError(Fault(problem="is a folder", fix="name a YAML file")) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise MisfitError(Fault(problem=f"cannot be read as UTF-8 text: {error}")) from error
-
-
-def parse(text: str, overrides: Sequence[str] = (), flags: Mapping[str, Any] | None = None) -> DictConfig:
-    """Return the document in the text of a config, with overrides and then flags applied.
-
-    Raises:
-        MisfitError: The text is not a YAML mapping, or an override cannot be applied.
-    """
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        if not isinstance(root, yaml.MappingNode):
-            got = "an empty file" if root is None else f"a {type(root).__name__[:-4].lower()}"
-            raise MisfitError(Fault(expected="a mapping of config keys at the top", got=got))
-        if {"schema", "sweeps"} <= {key.value for key, _ in root.value if isinstance(key, yaml.ScalarNode)}:
-            raise MisfitError(Fault(expected="a config", got="a record", fix="name the config of its run"))
-        document = cast(DictConfig, OmegaConf.create(text))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise MisfitError(Fault(where, problem=f"not valid YAML: {error.problem}")) from error
-    except (yaml.YAMLError, OmegaConfBaseException) as error:
-        raise MisfitError(Fault(problem=f"not valid YAML: {first_line(error)}")) from error
-    except RecursionError as error:
-        raise MisfitError(Fault(expected=_SHALLOW, got="others")) from error
-    for override in overrides:
-        _apply(document, override)
-    for key, value in (flags or {}).items():
-        section = key.rpartition(".")[0]
-        if not section or section not in document or isinstance(document[section], DictConfig):
-            OmegaConf.update(document, key, value, force_add=True)  # else `validated` finds the section at fault
-    return document
-
-
-def _apply(document: DictConfig, override: str) -> None:
-    """Apply one `key=value` to a document."""
-    key, equals, value = override.partition("=")
-    if not (key and equals):
-        expected = "an override of the form key=value, such as sweep.num_iter=200"
-        raise MisfitError(Fault(override, expected=expected))
-    try:
-        document.merge_with_dotlist([override])
-    except yaml.MarkedYAMLError as error:
-        raise MisfitError(Fault(override, problem=f"cannot be applied: not valid YAML: {error.problem}")) from error
-    except RecursionError as error:
-        raise MisfitError(Fault(key, expected=_SHALLOW, got="others")) from error
-    except TypeError as error:  # OmegaConf cannot merge a mapping with anything else
-        raise MisfitError(Fault(key, expected="a mapping of keys", got=value)) from error
-    except (OmegaConfBaseException, ValueError) as error:
-        raise MisfitError(Fault(override, problem=f"cannot be applied: {first_line(error)}")) from error
-
-
 def make_importable(path: Path) -> None:
-    """Let `_target_: my_model.Net` find `my_model.py` beside the file at `path`."""
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    """Let `_target_: my_model.Net` find `my_model.py` beside the file at `path`, or in the working directory."""
+    for folder in (str(Path.cwd()), str(path.resolve().parent)):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
 
 
 def _place_checkpoint(config: Config, path: Path) -> Config:
@@ -225,4 +172,4 @@ def _nearest(location: tuple[int | str, ...]) -> str:
 def _keys(section: Any) -> list[str]:
     """Return the keys of a section; none for a plain value."""
     fields: dict[str, Any] = getattr(section, "model_fields", None) or getattr(section, "__dataclass_fields__", {})
-    return list(fields)
+    return [name for name in fields if name != "unused"]  # which lrfind writes itself

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from lrfind.errors import Fault, MisfitError, short
 from lrfind.settings import (
@@ -75,7 +76,7 @@ class DataConfig(Section):
     dataset: Node | None = None
     """The data set, map-style or iterable."""
     loader: Node | None = None
-    """Instead of a data set: a call that returns an iterable of mini-batches."""
+    """Instead of a data set: a call that returns an iterable of mini-batches, or a LightningDataModule."""
     batch_size: Count | None = None
     """Samples in a mini-batch of the data set; under torchrun, of every process."""
     num_workers: Natural = 0
@@ -244,6 +245,15 @@ class Config(Section):
     """Seconds after which no further probe begins; one that would last longer does not begin either."""
     analysis: AnalysisSettings = AnalysisSettings()
     output: OutputConfig = OutputConfig()
+    unused: list[str] = []
+    """Keys of another tool's config that count only where others refer to them; a note names them."""
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _data_by_one_node(cls, value: Any) -> Any:
+        """Take a node for data as that of a loader, or of a LightningDataModule."""
+        is_node = isinstance(value, str) or (isinstance(value, Mapping) and "_target_" in value)
+        return {"loader": value} if is_node else value
 
     @property
     def settings(self) -> Settings:

@@ -43,7 +43,7 @@ class FindLR(Search, TrainerCallback):
     """
 
     def __init__(self, trainer: Trainer | None = None, *, strict: bool = False, **search: Any) -> None:
-        super().__init__(strict=strict, options=search)
+        super().__init__(strict=strict, **search)
         self._trainer: Trainer | None = None
         if trainer is not None:
             self.attach(trainer)

@@ -62,12 +62,10 @@ class FindLR(Search, _Base):
 
     Args:
         strict: Whether to raise instead of warn.
-        search: Arguments of `lrfind.find_lr`, such as `seed`, `num_iter`, `probes`, `schedule`, `progress`.
+        seed: This and the others are arguments of `lrfind.find_lr`.
     """
 
-    def __init__(self, *, strict: bool = False, **search: Any) -> None:
-        super().__init__(strict=strict, options=search)
-        self._package = PACKAGES[0]
+    _package = PACKAGES[0]
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Search, unless no training follows or it resumes from a checkpoint."""

@@ -16,21 +16,12 @@ from lrfind.answer import Answer
 from lrfind.errors import PYTHON, Fault, Level, LrfindError, Note
 from lrfind.errors.setting_names import KEYS
 from lrfind.finder import find_lr, search_objects
+from lrfind.settings import Method, Schedule
 from lrfind.training.scheduler_peaks import peak_lrs, schedule_of
 from lrfind.training.snapshot import Snapshot
 from lrfind.training.step import Step
 from lrfind.workloads.from_objects import Objects
 
-OF_THE_TRAINER = (
-    *("step", "device", "precision", "scaler", "world_size"),
-    *("accumulate", "clip_grad_norm", "clip_grad_value", "on_note", "val_loader"),
-)
-"""Arguments of `find_lr` that the trainer decides."""
-OPTIONS = [
-    name
-    for name, parameter in inspect.signature(find_lr).parameters.items()
-    if parameter.kind is parameter.KEYWORD_ONLY and name not in OF_THE_TRAINER
-]
 DEFAULTS = {name: inspect.signature(find_lr).parameters[name].default for name in KEYS}
 """The settings of a search, as `find_lr` has them."""
 LR_NAMES = ("lr", "learning_rate")
@@ -68,7 +59,8 @@ class Search:
 
     Args:
         strict: Whether to raise instead of warn.
-        options: Arguments of `lrfind.find_lr`.
+        progress: Whether to show a progress bar on stderr; None shows one on a terminal.
+        seed: This and the others are arguments of `lrfind.find_lr`; None leaves them to the trainer, or at the default.
 
     Attributes:
         result: The answer of the last search, also if it refuses; None before a search.
@@ -76,11 +68,31 @@ class Search:
 
     result: Answer | None = None
 
-    def __init__(self, *, strict: bool, options: Mapping[str, Any]) -> None:
-        if unknown := [name for name in options if name not in OPTIONS]:
-            raise TypeError(f"FindLR: expected strict or one of {', '.join(OPTIONS)}; got {', '.join(unknown)}")
+    def __init__(
+        self,
+        *,
+        strict: bool = False,
+        progress: bool | None = False,
+        seed: int | None = None,
+        start_lr: float | None = None,
+        end_lr: float | None = None,
+        num_iter: int | None = None,
+        max_iter: int | None = None,
+        warmup_steps: int | None = None,
+        schedule: Schedule | None = None,
+        train_steps: int | None = None,
+        train_epochs: int | None = None,
+        probes: bool | None = None,
+        probe_steps: int | None = None,
+        max_probes: int | None = None,
+        refine: bool | None = None,
+        budget: int | None = None,
+        max_time: float | None = None,
+        method: Method | None = None,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name in KEYS and value is not None}
         self._strict = strict
-        self._options = {"progress": False, **options}
+        self._options = {"progress": progress, **given}
 
     def _log(self, text: str, level: Level = Level.INFO) -> None:
         """Write a line to the trainer's own log."""

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lrfind.errors import Fault, LrfindError
+from lrfind.settings import schedule_named
 from lrfind.training.groups import set_lr
 
 IN_GROUPS = ("lr", "initial_lr", "max_lr", "min_lr", "swa_lr")
@@ -17,13 +18,6 @@ PER_GROUP = ("base_lrs", "max_lrs", "min_lrs", "_last_lr")
 """Learning rates that they keep themselves, one for each group."""
 FLOORS = ("eta_min", "default_min_lr")
 """Learning rates that they keep for all groups."""
-SHAPES = (
-    ("OneCycle", "onecycle"),
-    ("osine", "cosine"),  # also the functions behind the LambdaLRs of transformers
-    ("inear", "linear"),
-    ("olynomial", "linear"),
-)
-"""The shape of a schedule, by a part of the name of its scheduler or of the function in a LambdaLR."""
 
 
 def peak_lrs(optimizer: Optimizer, schedulers: Sequence[Any]) -> list[float]:
@@ -78,9 +72,9 @@ def schedule_of(schedulers: Sequence[Any]) -> str:
     """
     for scheduler in reversed(list(_nested(schedulers))):
         for name in _names(scheduler):
-            for part, shape in SHAPES:
-                if part in name and not (name == "LinearLR" and scheduler.end_factor >= scheduler.start_factor):
-                    return shape
+            shape = schedule_named(name)
+            if shape and not (name == "LinearLR" and scheduler.end_factor >= scheduler.start_factor):
+                return shape
     return "constant"
 
 

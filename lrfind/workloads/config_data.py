@@ -25,6 +25,7 @@ from lrfind.training.minibatches import ALL, Share
 from lrfind.training.rng import keep_rng
 from lrfind.training.step import OnNote
 from lrfind.workloads.instantiate import called_later, instantiate
+from lrfind.workloads.lightning_module import is_data_module
 
 OF_THE_LOADER = ("num_workers", "multiprocessing_context", "pin_memory", "persistent_workers", "prefetch_factor")
 """Keys of `data` that a DataLoader takes as they are."""
@@ -34,8 +35,11 @@ def build_source(config: DataConfig) -> Any:
     """Return the user's own loader, or the data set."""
     if config.loader is not None:
         loader = instantiate("data.loader", config.loader)
+        if is_data_module(loader):
+            return loader
         if not isinstance(loader, Iterable):
-            raise UserCodeError(Fault("data.loader", expected="an iterable of mini-batches", got=type(loader).__name__))
+            expected, fix = "an iterable of mini-batches", "a data set goes to data.dataset, beside data.batch_size"
+            raise UserCodeError(Fault("data.loader", expected=expected, got=type(loader).__name__, fix=fix))
         return loader
     assert config.dataset is not None  # DataConfig makes sure of it
     dataset = instantiate("data.dataset", config.dataset)

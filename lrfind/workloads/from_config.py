@@ -36,6 +36,7 @@ from lrfind.training.sweepable import why_not_swept
 from lrfind.workloads import lightning_module
 from lrfind.workloads.config_data import build_collate, build_loader, build_sampler, build_source
 from lrfind.workloads.instantiate import called_later, instantiate
+from lrfind.workloads.lightning_module import is_data_module, loaders_of
 from lrfind.workloads.model_workload import Fresh, ModelWorkload
 from lrfind.workloads.preflight import check_model, check_optimizer
 
@@ -101,6 +102,11 @@ class ConfigWorkload(ModelWorkload):
 
     def _built(self, on_note: OnNote, *, hold_out: bool) -> Fresh:
         seed_everything(self.config.seed)
+        if unused := self.config.unused:
+            self.tell(
+                Note("These keys of the config count only where others refer to them: ", literal=", ".join(unused)),
+                on_note,
+            )
         model = self._model(on_note)
         step_module = self.processes.prepare(model) if self.processes else None
         optimizer = self._optimizer(model, on_note)
@@ -204,7 +210,8 @@ def build_workload(config: Config, source: str) -> ConfigWorkload:
         seed_everything(config.seed)
         with processes.in_turn(config.data.dataset) if processes else contextlib.nullcontext():
             data = build_source(config.data)
-            validation = instantiate("data.validation", config.data.validation) if config.data.validation else None
+            data, held_out = loaders_of(data) if is_data_module(data) else (data, None)
+            validation = instantiate("data.validation", config.data.validation) if config.data.validation else held_out
             check_validation(validation, None if config.data.dataset is None else 1)
     return ConfigWorkload(
         settings=config.settings,

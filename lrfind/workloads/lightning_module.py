@@ -50,6 +50,31 @@ def is_lightning(model: nn.Module) -> bool:
     return package_of(model) is not None
 
 
+def is_data_module(data: Any) -> bool:
+    """Tell whether `data` is a LightningDataModule."""
+    return all(callable(getattr(data, name, None)) for name in ("prepare_data", "setup", "train_dataloader"))
+
+
+def loaders_of(data: Any) -> tuple[Any, Any]:
+    """Return the train loader of a LightningDataModule, and its validation loader, None unless there is just one.
+
+    Raises:
+        UserCodeError: It has several train loaders.
+    """
+    name = type(data).__name__
+    with user_code(f"setting up {name}", key="data"), hushed():
+        data.prepare_data()
+        data.setup("fit")
+        train = data.train_dataloader()
+        held_out = data.val_dataloader() if _overrides(data, "val_dataloader", "LightningDataModule") else None
+    if isinstance(train, (list, tuple, dict)):
+        expected, got = f"one loader from {name}.train_dataloader", f"{len(train)}"
+        raise UserCodeError(Fault("data", expected=expected, got=got, fix="make one of them: ConcatDataset"))
+    if isinstance(held_out, (list, tuple)) and len(held_out) == 1:
+        held_out = held_out[0]
+    return train, None if isinstance(held_out, (list, tuple, dict)) else held_out
+
+
 def attach_trainer(model: Any, steps: int) -> None:
     """Give a LightningModule what its methods ask for in a training, and have it make its layers if it has not yet.
 
@@ -174,14 +199,15 @@ def _takes_index(model: Any) -> bool:
     return True
 
 
-def _overrides(model: nn.Module, name: str) -> bool:
-    return getattr(type(model), name, None) is not getattr(package_of(model).LightningModule, name, None)
+def _overrides(model: Any, name: str, kind: str = "LightningModule") -> bool:
+    base = getattr(package_of(model, kind), kind, None)
+    return getattr(type(model), name, None) is not getattr(base, name, None)
 
 
-def package_of(model: nn.Module) -> Any:
-    """Return the package that a LightningModule comes from; None if `model` is none."""
+def package_of(model: Any, kind: str = "LightningModule") -> Any:
+    """Return the package that a LightningModule, or another kind, comes from; None if `model` is none."""
     for name in PACKAGES:
-        base = getattr(sys.modules.get(name), "LightningModule", None)
+        base = getattr(sys.modules.get(name), kind, None)
         if base is not None and isinstance(model, base):
             return sys.modules[name]
     return None

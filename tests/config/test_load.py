@@ -161,6 +161,36 @@ def test_a_fault_in_a_flag_goes_by_the_name_of_the_flag(tmp_path: Path) -> None:
     assert set(faults(tmp_path, sweep__num_iter=("--num-iter", "5"))) == {"--num-iter"}
 
 
+def test_overrides_add_and_take_away_as_those_of_hydra_do(tmp_path: Path) -> None:
+    config = load(tmp_path, f"{MINIMAL}seed: 3\n", ("~seed", "+optimizer.momentum=0.9", "++sweep.num_iter=50"))
+    assert (config.seed, config.sweep.num_iter) == (0, 50)
+    assert config.optimizer == {"_target_": "torch.optim.SGD", "momentum": 0.9}
+    assert load(tmp_path, MINIMAL, ("~model.in_features=4",)).model == {
+        "_target_": "torch.nn.Linear",
+        "out_features": 1,
+    }
+    assert faults(tmp_path, MINIMAL, ("~modle",)) == {
+        "~modle": "expected a key that is there, got none; did you mean model?"
+    }
+    assert "known here: loader" in faults(tmp_path, MINIMAL, ("~data.workers",))["~data.workers"]
+
+
+def test_a_node_of_another_target_replaces_the_one_that_is_there(tmp_path: Path) -> None:
+    other = ("optimizer.momentum=0.9", "optimizer={_target_: torch.optim.Adam, lr: 1e-3}")
+    assert load(tmp_path, MINIMAL, other).optimizer == {"_target_": "torch.optim.Adam", "lr": 1e-3}
+    same = ("optimizer.momentum=0.9", "optimizer={_target_: torch.optim.SGD, lr: 1e-3}")
+    assert load(tmp_path, MINIMAL, same).optimizer == {"_target_": "torch.optim.SGD", "momentum": 0.9, "lr": 1e-3}
+    kept = ("optimizer.lr=0.1", "optimizer._target_=torch.optim.Adam")
+    assert load(tmp_path, MINIMAL, kept).optimizer == {"_target_": "torch.optim.Adam", "lr": 0.1}
+
+
+def test_variables_stand_in_a_section_of_their_own_or_begin_with_an_underscore(tmp_path: Path) -> None:
+    text = MINIMAL.replace("in_features: 4", "in_features: '${vars.width}', bias: '${_bias}'")
+    config = load(tmp_path, f"{text}vars: {{width: 8}}\n_bias: false\n", ("vars.width=6",))
+    assert config.model == {"_target_": "torch.nn.Linear", "in_features": 6, "bias": False, "out_features": 1}
+    assert config.unused == []
+
+
 @pytest.mark.parametrize("override", ["seed", "=3", ""])
 def test_an_override_is_a_key_and_a_value(tmp_path: Path, override: str) -> None:
     with pytest.raises(ConfigError, match="expected an override of the form key=value"):

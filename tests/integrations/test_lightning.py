@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
 import pickle
 import random
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import run_example
+from jsonargparse import ArgumentError, ArgumentParser
 from torch import Tensor, nn
 from torch.optim import lr_scheduler as schedulers
 from torch.utils.data import DataLoader, TensorDataset
@@ -416,8 +418,27 @@ def test_a_strategy_of_several_processes_is_not_searched() -> None:
 
 
 def test_an_unknown_option_is_refused_at_once() -> None:
-    with pytest.raises(TypeError, match=r"expected strict or one of seed, .*; got steps"):
-        FindLR(steps=3)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'steps'"):
+        FindLR(steps=3)  # type: ignore[call-arg]
+
+
+def test_its_options_are_those_of_find_lr_that_the_trainer_does_not_decide() -> None:
+    of_the_trainer = {"step", "device", "precision", "scaler", "world_size", "accumulate", "on_note", "val_loader"}
+    of_the_trainer |= {"clip_grad_norm", "clip_grad_value"}
+    parameters = inspect.signature(lrfind.find_lr).parameters.values()
+    known = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+    assert set(inspect.signature(FindLR).parameters) == known - of_the_trainer | {"strict"}
+
+
+def test_its_options_can_be_said_in_the_yaml_of_a_lightning_cli() -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--callback", type=PACKAGES[0].Callback)
+    options = {"num_iter": 30, "schedule": "cosine", "max_time": 2.5}
+    node = {"class_path": "lrfind.integrations.lightning.FindLR", "init_args": options}
+    made = parser.instantiate(parser.parse_object({"callback": node})).callback
+    assert made._options == {"progress": False, **options}
+    with pytest.raises(ArgumentError, match="num_itr"):
+        parser.parse_object({"callback": {**node, "init_args": {"num_itr": 30}}})
 
 
 @pytest.mark.filterwarnings("ignore:Starting from v1.9.0, `tensorboardX`", "ignore:The number of training batches .29.")

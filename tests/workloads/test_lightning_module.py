@@ -320,6 +320,35 @@ def test_its_report_says_where_the_learning_rate_goes(project: Project) -> None:
     assert "set in configure_optimizers" in outcome.out
 
 
+def test_the_data_may_be_a_data_module(project: Project) -> None:
+    plain = project.run("--json").json
+    project.config.write_text(CONFIG.replace("{dataset: {_target_: own.data}, batch_size: 64}", "lit.Data"))
+    ran = project.run("--json").json
+    assert ran["title"] == "Lit, SGD, batch 64, cpu"
+    assert ran["sweeps"][0]["losses"][:20] == pytest.approx(plain["sweeps"][0]["losses"][:20])
+    assert len(ran["probes"][0]["held_out"][0]["losses"]) == 8  # the batches of val_dataloader
+    outcome = project.run("data={_target_: lit.Data, loaders: 2}")
+    assert (outcome.code, outcome.out) == (1, "")
+    outcome.says("data: expected one loader from Data.train_dataloader, got 2; make one of them: ConcatDataset")
+
+
+def test_the_config_of_a_lightning_cli_is_run(project: Project) -> None:
+    project.config.write_text("""\
+seed_everything: 0
+trainer: {max_epochs: 60, accelerator: cpu, callbacks: null}
+model: {class_path: lit.Lit, init_args: {momentum: 0.5}}
+data: {class_path: lit.Data, init_args: {batch_size: 32}}
+ckpt_path: null
+sweep: {start_lr: 1e-5, num_iter: 60}
+output: {plot: none}
+""")
+    outcome = project.run("--json")
+    assert outcome.code == 0, outcome.err
+    outcome.says("These keys of the config count only where others refer to them: ckpt_path")
+    assert outcome.json["title"] == "Lit, SGD, batch 32, cpu"
+    assert outcome.json["settings"]["train"]["steps"] == 120
+
+
 def test_quiet_is_silent(project: Project) -> None:
     outcome = project.run("--quiet", "--format", "lr")
     assert (outcome.code, outcome.err) == (0, "")
