@@ -87,7 +87,9 @@ class FindLR(Search, _Base):
 
     def _find(self, trainer: Any, module: Any) -> None:
         if isinstance(trainer.train_dataloader, (list, tuple, dict)):
-            self._refuse("expected one train loader, got a collection of them; make one of them: ConcatDataset")
+            self._refuse(
+                "expected one train loader, got a collection of them; run the script without this callback: lrfind run SCRIPT.py"
+            )
             return
         if hooks := [name for name in idle_hooks(module) if name not in DONE_ALREADY]:
             self._note(f"{type(module).__name__}.{', '.join(hooks)} not run in the search")
@@ -112,19 +114,20 @@ def _hindrance(trainer: Any, module: Any) -> str | None:
     """Return why the training cannot be searched, and the way out; None if it can."""
     kind = type(trainer.strategy).__name__
     if trainer.world_size > 1 or not isinstance(trainer.strategy, package_of(module).strategies.SingleDeviceStrategy):
+        pieces = trainer.world_size * trainer.accumulate_grad_batches
         return (
             f"expected one process on one device, got {trainer.world_size} with {kind}; search once with "
-            f"Trainer(devices=1, strategy='auto', accumulate_grad_batches={trainer.world_size}) and set what it finds"
+            f"Trainer(devices=1, strategy='auto', accumulate_grad_batches={pieces}) and set what it finds"
         )
     if not module.automatic_optimization:
         return (
             f"expected automatic optimization, but {type(module).__name__} updates its weights within training_step; "
-            "use lrfind.find_lr with a step of your own"
+            "run the script without this callback: lrfind run SCRIPT.py"
         )
     if len(trainer.optimizers) != 1:
         return (
-            f"expected one optimizer, got {len(trainer.optimizers)}; use lrfind.find_lr for one after the other, "
-            "with a step of your own"
+            f"expected one optimizer, got {len(trainer.optimizers)}; run the script without this callback: "
+            "lrfind run SCRIPT.py"
         )
     return None
 

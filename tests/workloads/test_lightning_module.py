@@ -326,7 +326,7 @@ def test_the_data_may_be_a_data_module(project: Project) -> None:
     ran = project.run("--json").json
     assert ran["title"] == "Lit, SGD, batch 64, cpu"
     assert ran["sweeps"][0]["losses"][:20] == pytest.approx(plain["sweeps"][0]["losses"][:20])
-    assert len(ran["probes"][0]["held_out"][0]["losses"]) == 8  # the batches of val_dataloader
+    assert len(ran["probes"][0]["held_out"][0]) == 8  # the batches of val_dataloader
     outcome = project.run("data={_target_: lit.Data, loaders: 2}")
     assert (outcome.code, outcome.out) == (1, "")
     outcome.says("data: expected one loader from Data.train_dataloader, got 2; make one of them: ConcatDataset")
