@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from lrfind.config.document import parse, read_text
 from lrfind.config.load import find_checkpoint
+from lrfind.config.paths import paths_beside
 from lrfind.config.schema import Config
 from lrfind.config.targets import resolve, target_nodes
 from lrfind.config.validate import first_parameter, takes
@@ -139,6 +140,10 @@ def _left_behind(draft: Draft, out: Path) -> Iterator[str]:
         places = [] if spec is None else spec.submodule_search_locations or [spec.origin or ""]
         if here in [Path(place).resolve().parent for place in places]:
             yield f"the module {name}"
+    document = OmegaConf.to_container(parse(draft.text, draft.overrides))
+    for path in paths_beside(document, here):
+        if not (there / path).exists():
+            yield f"the path {path}"
     given = OmegaConf.select(parse(draft.text, draft.overrides), "train.checkpoint")
     if given is not None:
         file, file_there = find_checkpoint(given, draft.path), find_checkpoint(given, out)

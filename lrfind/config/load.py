@@ -22,6 +22,7 @@ from lrfind.config.document import (
     set_values,
 )
 from lrfind.config.lightning_cli import in_keys_of_lrfind, is_of_lightning
+from lrfind.config.paths import beside, with_paths
 from lrfind.config.schema import Config
 from lrfind.errors import CONFIG, ConfigError, Fault, MisfitError, blamed_on, did_you_mean, short
 from lrfind.settings import range_of
@@ -60,6 +61,7 @@ def load_config(
         lightning = is_of_lightning(document)
         resolved = resolved_values(document, foreign=composed or lightning or isinstance(source, DictConfig))
         resolved = in_keys_of_lrfind(resolved) if lightning else resolved
+        resolved = with_paths(resolved, beside(path.parent))
         return _place_checkpoint(validated(resolved, str(path), {key: flag for key, (flag, _) in flags.items()}), path)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lrfind.config.load import make_importable, validated, with_checkpoint
+from lrfind.config.paths import with_paths
 from lrfind.config.schema import Config
 from lrfind.config.validate import check_targets
 from lrfind.errors import ConfigError, Fault, short
@@ -35,6 +36,7 @@ def trusted_config(result: Result, name: str, place: Path, device: str | None = 
         ConfigError: The config of the record cannot be trained from, or not here.
     """
     document = {**result.config, **({} if device is None else {"device": device})}
+    document = with_paths(document, lambda given: _found_again(given, result, place))
     config = _found(validated(document, name, {"device": "--device"} if device else {}), result, name, place)
     read_launch(config.parallel, config.train.world_size, name)
     make_importable(place)
@@ -46,13 +48,23 @@ def _found(config: Config, result: Result, name: str, place: Path) -> Config:
     given = config.train.checkpoint
     if given is None or Path(given).is_file():
         return config
-    moved = place.parent / os.path.relpath(given, Path(result.source or "").parent)
+    moved = _moved(given, result, place)
     if not moved.is_file():
         fix = "put it there, or go to the folder of the run"
         raise ConfigError(
             name, [Fault("train.checkpoint", expected="a file", got=f"none at {given} or {moved}", fix=fix)]
         )
     return with_checkpoint(config, moved)
+
+
+def _found_again(given: str, result: Result, place: Path) -> str:
+    moved = _moved(given, result, place)
+    return str(moved) if moved.exists() and not Path(given).exists() else given
+
+
+def _moved(given: str, result: Result, place: Path) -> Path:
+    """Return a path of a record, at the same place relative to the config as when it was run."""
+    return place.parent / os.path.relpath(given, Path(result.source or "").parent)
 
 
 def differences(config: Config, result: Result) -> list[str]:
@@ -63,9 +75,9 @@ def differences(config: Config, result: Result) -> list[str]:
     )
     keys = [key for key in here if here[key] != there.get(key, here[key])]
     keys += [key for key in there if key not in here and there[key] is not None]
-    moved = "train.checkpoint"  # a path, which depends on where lrfind runs
-    if moved in keys and Path(str(here.get(moved))).name == Path(str(there.get(moved))).name:
-        keys.remove(moved)
+    # A path depends on where lrfind runs.
+    moved = [key for key in keys if Path(str(here.get(key))).name == Path(str(there.get(key))).name]
+    keys = [key for key in keys if key not in moved]
     return [f"{key} ({_said(here, key)} in the file, {_said(there, key)} in the record)" for key in keys]
 
 

@@ -87,9 +87,8 @@ class FindLR(Search, _Base):
 
     def _find(self, trainer: Any, module: Any) -> None:
         if isinstance(trainer.train_dataloader, (list, tuple, dict)):
-            self._refuse(
-                "expected one train loader, got a collection of them; run the script without this callback: lrfind run SCRIPT.py"
-            )
+            got = "expected one train loader, got a collection of them"
+            self._refuse(f"{got}; run the script without this callback: lrfind run SCRIPT.py")
             return
         if hooks := [name for name in idle_hooks(module) if name not in DONE_ALREADY]:
             self._note(f"{type(module).__name__}.{', '.join(hooks)} not run in the search")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from lrfind.config.load import load_config
 from lrfind.config.schema import Config
@@ -69,6 +70,35 @@ def test_interpolation_and_environment(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_folder_of_the_config_is_importable(tmp_path: Path) -> None:
     load(tmp_path)
     assert sys.path[0] == str(tmp_path)
+
+
+def test_a_path_is_relative_to_the_config_first_then_to_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = tmp_path / "conf"
+    (conf / "data").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for file in ("conf/train.csv", "train.csv", "other.csv", "conf/word"):
+        Path(file).write_text("")
+    arguments = {
+        "file": "train.csv",
+        "files": ["train.csv", "other.csv", "none.csv"],
+        "root": "data",
+        "name": "data",
+        "word": "word",
+        "url": "hf://a/b",
+        "absolute": str(tmp_path / "train.csv"),
+        "inner": {"_target_": "a.b", "nested": "./train.csv"},
+    }
+    expected = arguments | {
+        "file": "conf/train.csv",
+        "files": ["conf/train.csv", "other.csv", "none.csv"],
+        "root": "conf/data",
+        "inner": {"_target_": "a.b", "nested": "conf/train.csv"},
+    }
+    text = yaml.safe_dump(yaml.safe_load(MINIMAL) | {"data": {"loader": {"_target_": "a.b", **arguments}}})
+    (conf / "c.yaml").write_text(text)
+    assert load_config(Path("conf/c.yaml")).data.loader == {"_target_": "a.b", **expected}
 
 
 def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:

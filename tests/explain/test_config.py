@@ -56,6 +56,21 @@ def test_faults_in_the_config_of_a_record_are_those_of_a_config(project: Project
         trusted_config(result, "record", project.config, "gpu")
 
 
+def test_a_path_moves_with_its_config(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.add("def table(file): return data()")
+    (project.folder / "table.csv").write_text("")
+    overrides = ("data.dataset={_target_: own.table, file: table.csv}",)
+    result = recorded(project, *overrides)
+    assert result.config["data"]["dataset"]["file"] == str(project.folder / "table.csv")
+    monkeypatch.chdir(project.folder)
+    here = read_config(Path("train.yaml"), overrides)
+    assert here.data.dataset == {"_target_": "own.table", "file": "table.csv"}
+    assert differences(here, result) == []
+    (project.folder / "table.csv").rename(tmp_path / "table.csv")
+    found = trusted_config(result, "record", tmp_path / "train.yaml").data.dataset
+    assert found == {"_target_": "own.table", "file": str(tmp_path / "table.csv")}
+
+
 def test_a_checkpoint_moves_with_its_config(project: Project, tmp_path: Path) -> None:
     weights = project.folder / "weights.pt"
     torch.save({"weight": torch.ones(1, 3), "bias": torch.ones(1)}, weights)
