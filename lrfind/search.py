@@ -95,11 +95,10 @@ def sweep_until_evident(workload: Workload, observer: Observer) -> Measurements:
         KeyboardInterrupt: The user interrupted it before anything was measured.
     """
     measured = Measurements()
-    on_recycle = _once(observer.on_note, Note("The data ran out; starting over with its first batch."))
     steps = workload.settings.sweep.num_iter
     while True:
         try:
-            sweep = workload.train(workload.ladder(steps), observer, on_recycle)
+            sweep = workload.train(workload.ladder(steps), observer)
         except KeyboardInterrupt:
             sweep = Sweep(workload.settings.seed, (), (), StopReason.INTERRUPTED)
         except DataError:
@@ -206,17 +205,6 @@ def one_probe(
         workload.tell(Note(text), observer.on_note)
     seen = (tuple(looks.at), tuple(looks.losses), looks.shuffled) if looks else ()
     return Probe(lr, steps, sweep.losses, sweep.stop_reason, *seen), error
-
-
-def _once(tell: Callable[[Note], None], note: Note) -> Callable[[], None]:
-    told: list[Note] = []
-
-    def tell_once() -> None:
-        if not told:
-            told.append(note)
-            tell(note)
-
-    return tell_once
 
 
 class _Clock:

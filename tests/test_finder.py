@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import random
 import subprocess
 import sys
@@ -249,6 +250,11 @@ def line(count: int = 8, size: int = 16) -> list[tuple[Tensor, Tensor]]:
     return [(x, x.sum(1, keepdim=True)) for x in inputs]
 
 
+class Stream:
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return iter(line())
+
+
 def test_a_warm_up_that_stands_at_zero_keeps_the_ratios_of_its_groups() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1))
     groups = [{"params": model[0].parameters(), "lr": 0.01}, {"params": model[1].parameters(), "lr": 0.1}]
@@ -306,6 +312,16 @@ def test_a_model_with_a_loss_of_its_own_needs_no_other() -> None:
     assert lrfind.find_lr(model, line(), optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
 
 
+def test_numbers_that_are_not_finite_are_found_in_the_data() -> None:
+    model, optimizer = linear()
+    notes: list[str] = []
+    x, y = line(1)[0]
+    x[3, 2] = math.nan
+    answer = lrfind.find_lr(model, [(x, y)], nn.MSELoss(), optimizer, on_note=notes.append)
+    assert not answer
+    assert notes == ["A loss is not finite where the mini-batch itself holds such numbers: item 0 (column 2)"]
+
+
 def test_a_generator_is_swept_once_and_its_notes_are_told(caplog: pytest.LogCaptureFixture) -> None:
     model, optimizer = linear()
     notes: list[str] = []
@@ -315,6 +331,8 @@ def test_a_generator_is_swept_once_and_its_notes_are_told(caplog: pytest.LogCapt
     assert notes == ["The data cannot be read again, so no probe checks the sweep."]
     with caplog.at_level("INFO", logger="lrfind"):
         lrfind.find_lr(model, line(), nn.MSELoss(), optimizer)
+        assert caplog.messages == []  # a list of a known length starts over as a matter of course
+        lrfind.find_lr(model, Stream(), nn.MSELoss(), optimizer)
     assert caplog.messages == ["The data ran out; starting over with its first batch."]
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lrfind.errors import some
+
 
 def to_device(batch: Any, device: torch.device) -> Any:
     """Return `batch` with every tensor in it on `device`; pinned ones are copied without waiting.
@@ -68,3 +70,20 @@ def describe(value: Any) -> str:
         fields = (f"{field.name}: {describe(getattr(value, field.name, None))}" for field in dataclasses.fields(value))
         return f"{type(value).__name__}({', '.join(fields)})"
     return f"{type(value).__name__}"
+
+
+def not_finite(value: Any, name: str = "the batch") -> list[str]:
+    """Return where a batch holds numbers that are NaN or infinite: its parts, and of a table the columns."""
+    if isinstance(value, Tensor):
+        bad = ~torch.isfinite(value.detach()) if value.is_floating_point() and value.layout is torch.strided else None
+        if bad is None or not bad.any():
+            return []
+        columns = bad.any(0).nonzero().flatten().tolist() if bad.ndim == 2 else []
+        return [f"{name} (column {some([str(column) for column in columns])})" if columns else name]
+    if isinstance(value, Mapping):
+        parts = [(str(key), item) for key, item in value.items()]
+    elif is_dataclass(value):
+        parts = [(field.name, getattr(value, field.name, None)) for field in dataclasses.fields(value)]
+    else:
+        parts = [(f"item {at}", item) for at, item in enumerate(value)] if isinstance(value, (tuple, list)) else []
+    return [place for part, item in parts for place in not_finite(item, part)]

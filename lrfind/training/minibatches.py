@@ -98,6 +98,23 @@ def endless(loader: Iterable[Any], on_recycle: Callable[[], None] = lambda: None
             on_recycle()
 
 
+@dataclass(eq=False)
+class Latest:
+    """Mini-batches, the latest of which is kept.
+
+    Attributes:
+        batch: None before the first.
+    """
+
+    batches: Iterable[Any]
+    batch: Any = None
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self.batches:
+            self.batch = batch
+            yield batch
+
+
 def _enough(batches: Iterator[Any], at_least: int) -> Iterator[Any]:
     count = 0
     for batch in batches:

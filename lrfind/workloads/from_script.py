@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -80,7 +80,6 @@ class ScriptWorkload(Workload):
         self,
         lrs: Sequence[float],
         observer: Observer,
-        on_recycle: Callable[[], None] = lambda: None,
         held_out: Any = None,
     ) -> Sweep:
         """Run the script from its start, with one update per learning rate, and return the loss of every update.

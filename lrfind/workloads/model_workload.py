@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import math
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,10 +20,11 @@ from lrfind.observer import Observer
 from lrfind.records.facts import UNKNOWN_SIZE, UpdateSize
 from lrfind.records.types import Group, Sweep
 from lrfind.settings import Settings
+from lrfind.training.batch import not_finite
 from lrfind.training.distributed.process_group import ProcessGroup
 from lrfind.training.groups import describe_groups
 from lrfind.training.held_out import HeldOutLoss
-from lrfind.training.minibatches import endless
+from lrfind.training.minibatches import Latest, endless
 from lrfind.training.step import OnNote, Step
 from lrfind.training.sweep import run_sweep
 from lrfind.training.update import Recipe
@@ -96,7 +98,6 @@ class ModelWorkload(Workload, abc.ABC):
         self,
         lrs: Sequence[float],
         observer: Observer,
-        on_recycle: Callable[[], None] = lambda: None,
         held_out: HeldOutLoss | None = None,
     ) -> Sweep:
         """Train in this process, as any workload trains."""
@@ -104,9 +105,10 @@ class ModelWorkload(Workload, abc.ABC):
         with self.processes.faults_settled() if self.processes else contextlib.nullcontext():
             model, optimizer, step, batches = self.fresh(observer.on_note, hold_out=held_out is not None)
             settings = self.settings.sweep
-            return run_sweep(
+            latest = Latest(endless(batches, lambda: self._recycled(observer.on_note), self.recipe.accumulate))
+            sweep = run_sweep(
                 model,
-                endless(batches, on_recycle, self.recipe.accumulate),
+                latest,
                 step,
                 optimizer,
                 lrs,
@@ -119,6 +121,14 @@ class ModelWorkload(Workload, abc.ABC):
                 on_step=observer.on_step,
                 look=held_out.watch(model, step, self.device, self.recipe) if held_out else None,
             )
+        if sweep.losses and not math.isfinite(sweep.losses[-1]) and (places := not_finite(latest.batch)):
+            text = "A loss is not finite where the mini-batch itself holds such numbers: "
+            self.tell(Note(text, Level.WARNING, some(places)), observer.on_note)
+        return sweep
+
+    def _recycled(self, on_note: OnNote) -> None:
+        if self.epoch_batches is None:  # else it is no news
+            self.tell(Note("The data ran out; starting over with its first batch."), on_note)
 
     def looks(self, steps: int) -> HeldOutLoss | None:
         """Return what takes the losses on the held-out batches in a training of `steps`; None without any."""

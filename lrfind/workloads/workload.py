@@ -42,7 +42,6 @@ class Workload(abc.ABC):
         self,
         lrs: Sequence[float],
         observer: Observer,
-        on_recycle: Callable[[], None] = lambda: None,
         held_out: HeldOutLoss | None = None,
     ) -> Sweep:
         """Train from the start with one update per learning rate, and return the loss of every update.
@@ -50,7 +49,6 @@ class Workload(abc.ABC):
         Args:
             lrs: Learning rate of each update, shape `(n,)`.
             observer: Follows the training.
-            on_recycle: Called each time that the data starts over.
             held_out: Takes the losses on the held-out batches; None trains on all data.
 
         Raises:

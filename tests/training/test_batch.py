@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, defaultdict, namedtuple
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pack_sequence
 
-from lrfind.training.batch import describe, to_device
+from lrfind.training.batch import describe, not_finite, to_device
 
 X, Y = torch.ones(2, 3), torch.zeros(2, 1)
 META = torch.device("meta")
@@ -136,3 +137,12 @@ def test_a_batch_is_described_by_shapes_and_types() -> None:
         "tuple of 2 (a float32 tensor of shape (2, 3), {y: a int64 tensor of shape (2, 1)})"
     )
     assert describe(Closed(X, "a")) == "Closed(image: a float32 tensor of shape (2, 3), label: str, count: int)"
+
+
+def test_where_a_batch_is_not_finite() -> None:
+    good, bad = torch.ones(2, 3), torch.ones(2, 3)
+    bad[0, 1], bad[1, 2] = math.nan, math.inf
+    assert not_finite((good, torch.tensor([1, 2]), "text", None)) == []
+    assert not_finite(bad) == ["the batch (column 1, 2)"]
+    assert not_finite([good, bad]) == ["item 1 (column 1, 2)"]
+    assert not_finite({"image": bad.reshape(1, 2, 3), "label": bad[0]}) == ["image", "label"]
