@@ -215,8 +215,8 @@ class Config(Section):
     compile: bool = False
     """Whether to `torch.compile` the model."""
     parallel: Literal["ddp", "fsdp"] | None = None
-    """How the processes of torchrun train together: each with the whole model (DistributedDataParallel), or with a
-    shard of it (fully_shard)."""
+    """How the processes of torchrun train together: each with the whole model (DistributedDataParallel), as where it is
+    null, or with a shard of it (fully_shard)."""
     model: Node
     """The `torch.nn.Module` to train."""
     data: DataConfig

@@ -108,15 +108,19 @@ class ConfigWorkload(ModelWorkload):
                 on_note,
             )
         model = self._model(on_note)
+        name = type(model).__name__  # before FSDP makes another class of it
         step_module = self.processes.prepare(model) if self.processes else None
         optimizer = self._optimizer(model, on_note)
-        self._made = type(model).__name__, type(optimizer).__name__
+        self._made = name, type(optimizer).__name__
         step = self._step(model, on_note)
         share = self.processes.share if self.processes else Share(world=self.world_size)
         source = self._not_held_out if hold_out else self.data
         self._collate_fn = build_collate(self.config.data, self.data, lambda note: self.tell(note, on_note))
         self._batches = batches = build_loader(self.config, source, self.device, share, self._collate_fn)
         if self.processes and step_module is not None:
+            if self.config.parallel is None:
+                text = f"{self.processes.launch.size} processes run, which train together by parallel=ddp."
+                self.tell(Note(text), on_note)
             settings = self.config.data
             if own := [key for key in ("loader", "sampler", "batch_sampler") if getattr(settings, key) is not None]:
                 text = f"Every process reads data.{own[0]}: let it give each its own share, by RANK."
@@ -199,12 +203,12 @@ def build_workload(config: Config, source: str) -> ConfigWorkload:
         if fault := unsupported(config.precision, device):
             raise MisfitError(fault)
         allow_tf32(config.tf32)
-        if launch and config.parallel:
+        if launch:
             if config.parallel == "fsdp" and config.train.optimizer_state:
                 problem = "cannot be read into shards"
                 raise MisfitError(Fault("train.optimizer_state", problem=problem, fix="use parallel=ddp"))
             find_unused = config.train.find_unused_parameters
-            processes = join_process_group(config.parallel, launch, device, find_unused=find_unused)
+            processes = join_process_group(config.parallel or "ddp", launch, device, find_unused=find_unused)
     with processes.faults_settled() if processes else contextlib.nullcontext(), blamed_on(source):
         checkpoint = read_checkpoint(config.train.checkpoint) if config.train.checkpoint else None
         seed_everything(config.seed)

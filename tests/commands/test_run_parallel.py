@@ -85,7 +85,7 @@ def test_two_processes_make_the_curves_of_one_with_twice_the_batch(
 def test_one_process_that_stands_for_two_makes_their_curves(folder: Path, ddp: Outcome) -> None:
     simulated = run(command(*of(folder, "simulated", "train.world_size=2", *RECIPE))).json
     same(simulated, ddp.json)
-    assert simulated["title"] == "layers, SGD, batch 32 x 2 x 2 processes (in one), cpu"
+    assert simulated["title"] == "Sequential, SGD, batch 32 x 2 x 2 processes (in one), cpu"
     assert simulated["environment"]["effective_batch_size"] == 128
 
 
@@ -93,7 +93,7 @@ def test_the_first_process_alone_speaks_and_writes(folder: Path, ddp: Outcome) -
     assert record(folder, "ddp") == ddp.json  # stdout holds one document, strictly
     assert [file.name for file in (folder / "ddp").iterdir()] == ["train.lrfind.json"]
     assert ddp.err.count("wrote ") == 1
-    assert ddp.json["title"] == "layers, SGD, batch 32 x 2 x 2 processes (DDP), cpu"
+    assert ddp.json["title"] == "Sequential, SGD, batch 32 x 2 x 2 processes (DDP), cpu"
     assert ddp.json["environment"]["world_size"] == 2
     assert ddp.json["environment"]["effective_batch_size"] == 128
 
@@ -170,11 +170,10 @@ def test_a_parameter_without_a_part_names_the_way_out(folder: Path, unused_port:
     assert "".join(outcome.err for outcome in outcomes).count("set train.find_unused_parameters=true") == 1
 
 
-def test_torchrun_without_parallel_is_refused_by_one(folder: Path) -> None:
-    outcome = run(torchrun(of(folder, "null")))
-    assert outcome.err.count("parallel: expected ddp or fsdp, as WORLD_SIZE is 2, got null; set parallel: ddp") == 1
-    assert PACKAGE not in outcome.err
-    assert (outcome.code, outcome.json["status"], outcome.json["exit_code"]) == (1, "failed", 2)
+def test_torchrun_without_parallel_means_ddp(folder: Path) -> None:
+    outcome = run(torchrun(of(folder, "null", "sweep.num_iter=30", "probes.enabled=false", "sweep.max_iter=30")))
+    assert outcome.err.count("2 processes run, which train together by parallel=ddp.") == 1
+    assert outcome.json["title"] == "Sequential, SGD, batch 32 x 2 processes (DDP), cpu"
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def read_launch(
     """Return the place of this process, None if it trains alone.
 
     Args:
-        parallel: The key `parallel` of the config.
+        parallel: The key `parallel` of the config; None is ddp, if there are several processes.
         world_size: Its key `train.world_size`.
         source: Name of the config, for error messages.
         environ: The environment, in which torchrun leaves RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT.
@@ -70,9 +70,6 @@ def _misfit(parallel: str | None, world_size: int, environ: Mapping[str, str]) -
         return Fault("WORLD_SIZE", expected="the number of processes", got=repr(given), fix=fix)
     if size == 1:
         return None
-    if not parallel:
-        fix = "set parallel: ddp, or start one process"
-        return Fault("parallel", expected=f"ddp or fsdp, as WORLD_SIZE is {size}", got="null", fix=fix)
     if world_size not in (1, size):
         fix = f"drop it, or start {world_size} processes"
         return Fault("train.world_size", expected=f"the {size} processes that run", got=str(world_size), fix=fix)

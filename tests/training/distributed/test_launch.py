@@ -16,6 +16,7 @@ OF_TORCHRUN = {
 
 def test_a_process_knows_its_place() -> None:
     assert read_launch("ddp", 1, "c.yaml", OF_TORCHRUN) == Launch(rank=3, local_rank=1, size=4)
+    assert read_launch(None, 1, "c.yaml", OF_TORCHRUN) == Launch(rank=3, local_rank=1, size=4)
     assert read_launch("fsdp", 4, "c.yaml", OF_TORCHRUN) == Launch(rank=3, local_rank=1, size=4)
 
 
@@ -36,7 +37,6 @@ def test_the_first_process_speaks() -> None:
     ("parallel", "world_size", "changes", "words"),
     [
         ("ddp", 1, {"WORLD_SIZE": None}, "parallel: expected several processes, got one; start them with torchrun"),
-        (None, 1, {}, "parallel: expected ddp or fsdp, as WORLD_SIZE is 4, got null; set parallel: ddp"),
         ("ddp", 3, {}, "train.world_size: expected the 4 processes that run, got 3"),
         ("ddp", 1, {"WORLD_SIZE": "x"}, "WORLD_SIZE: expected the number of processes, got 'x'"),
         ("ddp", 1, {"WORLD_SIZE": "0"}, "WORLD_SIZE: expected the number of processes, got '0'"),
