@@ -77,6 +77,7 @@ def search(make: Callable[[], Workload], observer: Observer, words: Words = CONF
         analysis=analysis.in_words(words),
         probes=tuple(measured.probes),
         groups=workload.groups,
+        loop=workload.loop,
         title=workload.title,
         config={},
         settings=workload.settings.as_dict(),

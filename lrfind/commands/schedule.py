@@ -11,6 +11,7 @@ import typer
 from rich.console import RenderableType
 
 from lrfind.analysis.peak_lr import for_schedules
+from lrfind.analysis.recorded import for_length
 from lrfind.commands.options import PictureFolder, Quiet
 from lrfind.commands.record_files import load
 from lrfind.errors import ConfigError, ExitCode, Fault
@@ -49,8 +50,10 @@ def schedule(
 ) -> None:
     """Print a PyTorch LR scheduler for the suggested learning rate.
 
-    Prints Python code that runs as it stands: imports, the optimizer of the config, the scheduler, and a loop that
-    shows where `step()` is called. Without --scheduler, lists the schedulers and the LR that each takes.
+    Prints Python that trains as the record says: its loss, its optimizer with the parameter groups, its precision,
+    accumulation and clipping, and the scheduler; for Lightning and transformers what their Trainers take. What the
+    record does not hold is an argument. Without --scheduler, lists the schedulers and the LR that each takes. The LR is
+    for the length that is given: the longer, the lower.
 
     Exit codes: 0 printed, 2 usage fault or unreadable record, 3 the record suggests no LR and --lr says none.
 
@@ -65,13 +68,14 @@ def schedule(
     length = _length(epochs, steps_per_epoch, needed=bool(scheduler or as_json or plot != "none"))
     _check_lr(lr)
     source = load(record)
-    rates = learning_rates(source.result) if lr is None else learning_rates_given(lr, constant_range(source.result))
+    result = for_length(source.result, length.total) if length else source.result
+    rates = learning_rates(result) if lr is None else learning_rates_given(lr, constant_range(result))
     if rates is None:
-        tell(f"lrfind: no learning rate to schedule; say one with --lr: {source.result.analysis.message}")
+        tell(f"lrfind: no learning rate to schedule; say one with --lr: {result.analysis.message}")
         tell(f"lrfind: {help_line(REFUSALS)}")
         raise typer.Exit(ExitCode.NO_SUGGESTION)
     if lr is not None and not quiet:
-        _tell_if_outside(lr, scheduler, source.result)
+        _tell_if_outside(lr, scheduler, result)
     if plot != "none" and length is not None:
         check_writable(out)
         path = out / f"{source.name}.lrfind.{scheduler or 'schedules'}.{plot}"
@@ -79,9 +83,9 @@ def schedule(
         if not quiet:
             tell(f"wrote {path}")
     if scheduler is None:
-        _print_all(rates, length, source.result, as_json=as_json)
+        _print_all(rates, length, result, as_json=as_json)
     elif length is not None:
-        _print_one(scheduler, rates, length, source.result, as_json=as_json)
+        _print_one(scheduler, rates, length, result, as_json=as_json)
 
 
 def _known(name: str | None) -> str | None:

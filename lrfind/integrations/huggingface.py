@@ -139,6 +139,7 @@ def _training(trainer: Any) -> Training:
         _step(trainer),
         [trainer.lr_scheduler],
         settings,
+        "transformers",
     )
 
 

@@ -48,6 +48,7 @@ class Training:
         step: step(model, batch) -> loss, as the trainer makes it.
         schedulers: Of the learning rate.
         settings: Further arguments of `find_lr`, by name.
+        package: That of the trainer, where the model does not tell.
     """
 
     model: nn.Module
@@ -56,6 +57,7 @@ class Training:
     step: Step
     schedulers: Sequence[Any]
     settings: Mapping[str, Any]
+    package: str = ""
 
     @property
     def peak_lr(self) -> float:
@@ -130,7 +132,8 @@ class Search:
     def _answer(self, training: Training) -> Answer:
         given = {"schedule": schedule_of(training.schedulers), **training.settings, **self._options}
         settings = {name: given.get(name, default) for name, default in DEFAULTS.items()}
-        objects = Objects(training.model, training.loader, None, training.optimizer, training.step, given["scaler"])
+        parts = (training.model, training.loader, None, training.optimizer, training.step, given["scaler"])
+        objects = Objects(*parts, trainer=training.package)
         return search_objects(objects, settings, given["device"], given["progress"], self._tell)
 
     def _tell(self, note: Note) -> None:

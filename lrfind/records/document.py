@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from lrfind.errors import Fault, MisfitError, RecordError, short
-from lrfind.records.facts import ScriptFacts
+from lrfind.records.facts import LoopFacts, ScriptFacts
 from lrfind.records.types import (
     Candidate,
     Group,
@@ -125,6 +125,8 @@ class Record(BaseModel):
     """How it was swept, probed and read; empty in records of former versions."""
     script: ScriptFacts | None = None
     """The script that was run; null if none was."""
+    loop: LoopFacts | None = None
+    """What code that trains in the same way needs to know; null if that is unknown."""
     environment: _Environment
     """Versions, device and seed."""
     timing: dict[str, Amount]

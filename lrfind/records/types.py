@@ -11,7 +11,7 @@ from typing import Any
 
 from lrfind.errors.fault import Fault
 from lrfind.errors.setting_names import Words
-from lrfind.records.facts import ScriptFacts
+from lrfind.records.facts import LoopFacts, ScriptFacts
 from lrfind.records.values import (
     Amount,
     Count,
@@ -246,6 +246,7 @@ class Result:
         interrupted: Whether the user stopped the run early.
         settings: How it was swept, probed and read, as nested plain values; empty in records that lack it.
         script: The script that was run, and where it sets its learning rate; None if none was.
+        loop: What code that trains in the same way needs to know; None if that is unknown.
     """
 
     sweeps: tuple[Sweep, ...]
@@ -264,6 +265,7 @@ class Result:
     source: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     script: ScriptFacts | None = None
+    loop: LoopFacts | None = None
 
     @property
     def cut_short(self) -> bool:

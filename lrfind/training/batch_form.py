@@ -36,14 +36,18 @@ class BatchForm:
 
     Attributes:
         form: The call in words.
+        code: The call as Python, of `model` and `batch`.
         call: Returns the model's output on a batch.
         target: Returns the target of a batch; None if there is none for a loss of the config.
+        target_code: The target as Python, of `batch`.
         own: Whether a loss in the output is preferred.
     """
 
     form: str
+    code: str
     call: Call
     target: Callable[[Any], Any] | None = None
+    target_code: str = ""
     own: bool = False
 
 
@@ -58,11 +62,12 @@ def form_of(forward: Forward, batch: Any, loss: Loss | None) -> BatchForm:
     if isinstance(batch, (tuple, list)) and not isinstance(batch, PackedSequence):
         return _by_position(forward, batch) if loss is None else _with_target(forward, batch)
     if loss is None:
-        return BatchForm("model(batch)", _call, own=True)
+        return BatchForm("model(batch)", "model(batch)", _call, own=True)
     targets = [name for name in TARGETS if getattr(batch, name, None) is not None]
     if len(targets) != 1:
         raise unusable(batch, f"(x, y), a mapping, or an object with one of {', '.join(TARGETS)}")
-    return BatchForm(f"loss(model(batch), batch.{targets[0]})", _call, attrgetter(targets[0]))
+    target = f"batch.{targets[0]}"
+    return BatchForm(f"loss(model(batch), {target})", "model(batch)", _call, attrgetter(targets[0]), target)
 
 
 def _by_name(forward: Forward, batch: Any, loss: Loss | None) -> BatchForm:
@@ -77,11 +82,15 @@ def _by_name(forward: Forward, batch: Any, loss: Loss | None) -> BatchForm:
     def inputs(batch: Any) -> dict[str, Any]:
         return {name: value for name, value in _values(batch).items() if name not in apart}
 
-    form, feed = _spread(forward, inputs(batch) if apart else batch)
+    form, code, feed = _spread(forward, inputs(batch) if apart else batch)
+    items = "batch" if isinstance(batch, Mapping) else "vars(batch)"
+    rest = f"{{name: value for name, value in {items}.items() if name != {target!r}}}"
     return BatchForm(
         f"loss({form}, {target})" if apart else form,
+        code(rest if apart else "batch"),
         (lambda model, batch: feed(model, inputs(batch))) if apart else feed,
         (lambda batch: _values(batch)[target]) if target else None,
+        f"{items}[{target!r}]",
         own=not apart,
     )
 
@@ -89,13 +98,13 @@ def _by_name(forward: Forward, batch: Any, loss: Loss | None) -> BatchForm:
 def _by_position(forward: Forward, batch: Sequence[Any]) -> BatchForm:
     """Return the form of a tuple or a list that goes to the model whole, as no loss takes a target from it."""
     if len(batch) == 1:
-        form, feed = _spread(forward, batch[0])
-        return BatchForm(form, lambda model, batch: feed(model, batch[0]), own=True)
+        form, code, feed = _spread(forward, batch[0])
+        return BatchForm(form, code("batch[0]"), lambda model, batch: feed(model, batch[0]), own=True)
     samples = all(isinstance(item, Mapping) for item in batch)
     if forward.takes(len(batch)) and not (samples and forward.takes(1)):
-        return BatchForm(f"model({_listed(len(batch))})", _spread_call, own=True)
+        return BatchForm(f"model({_listed(len(batch))})", "model(*batch)", _spread_call, own=True)
     if samples and forward.takes(1):
-        return BatchForm("model(batch)", _call, own=True)
+        return BatchForm("model(batch)", "model(batch)", _call, own=True)
     fault = Fault("loss", expected="a loss for (x, y) batches", got="none", fix="add for example $mse_loss")
     hint = f"the batch was: {describe(batch)}, all of which goes to the model without a loss, but {forward}"
     raise UserCodeError(fault, hints=(hint,))
@@ -104,16 +113,21 @@ def _by_position(forward: Forward, batch: Sequence[Any]) -> BatchForm:
 def _with_target(forward: Forward, batch: Sequence[Any]) -> BatchForm:
     """Return the form of a tuple or a list one of whose items is the target of a loss."""
     at = _target_at(batch)
+    target = f"batch[{at}]"
     if len(batch) == 2:
-        form, feed = _spread(forward, batch[1 - at])
-        return BatchForm(f"loss({form}, y)", lambda model, batch: feed(model, batch[1 - at]), itemgetter(at))
+        form, code, feed = _spread(forward, batch[1 - at])
+        call = code(f"batch[{1 - at}]")
+        return BatchForm(
+            f"loss({form}, y)", call, lambda model, batch: feed(model, batch[1 - at]), itemgetter(at), target
+        )
     if len(batch) < 2 or not forward.takes(len(batch) - 1):
         raise unusable(batch, f"(x, y), or a target and as many inputs as the model takes ({forward})")
 
-    def call(model: nn.Module, batch: Sequence[Any]) -> Any:
+    def feed_rest(model: nn.Module, batch: Sequence[Any]) -> Any:
         return model(*batch[:at], *batch[at + 1 :])
 
-    return BatchForm(f"loss(model({_listed(len(batch) - 1)}), y)", call, itemgetter(at))
+    form, call = f"loss(model({_listed(len(batch) - 1)}), y)", f"model(*batch[:{at}], *batch[{at + 1}:])"
+    return BatchForm(form, call, feed_rest, itemgetter(at), target)
 
 
 def _target_at(batch: Sequence[Any]) -> int:
@@ -122,26 +136,27 @@ def _target_at(batch: Sequence[Any]) -> int:
     return named[0] if len(named) == 1 else len(batch) - 1
 
 
-def _spread(forward: Forward, x: Any) -> tuple[str, Call]:
-    """Return how the inputs reach the model, in words and as a call."""
+def _spread(forward: Forward, x: Any) -> tuple[str, Callable[[str], str], Call]:
+    """Return how the inputs reach the model: in words, as Python of the expression for the inputs, and as a call."""
+    whole: tuple[Callable[[str], str], Call] = "model({})".format, _call
     if isinstance(x, Mapping) or is_dataclass(x):
         names = list(_values(x))
+        values = "{}" if isinstance(x, Mapping) else "vars({})"
         if forward.takes(names=names):
             listed = ", ".join(f"{name}=..." for name in names)
-            return f"model({listed})", lambda model, x: model(**_values(x))
+            return f"model({listed})", f"model(**{values})".format, lambda model, x: model(**_values(x))
         if len(names) == 1 and forward.takes(1):
-            return f"model({names[0]})", lambda model, x: model(*_values(x).values())
+            return f"model({names[0]})", f"model(*{values}.values())".format, lambda m, x: m(*_values(x).values())
         if not forward.takes_one_only() or any(forward.names(name) for name in names):
             raise unusable(x, f"inputs by names that the model takes ({forward})")
-        listed = ", ".join(map(str, names))
-        return f"model({{{listed}}})", _call
+        return f"model({{{', '.join(map(str, names))}}})", *whole
     if isinstance(x, (tuple, list)) and not isinstance(x, PackedSequence):
         if forward.takes(len(x)):
-            return f"model({_listed(len(x))})", _spread_call
+            return f"model({_listed(len(x))})", "model(*{})".format, _spread_call
         if not forward.takes_one_only():
             raise unusable(x, f"as many inputs as the model takes ({forward})")
-        return f"model(({_listed(len(x))}))", _call
-    return "model(x)", _call
+        return f"model(({_listed(len(x))}))", *whole
+    return "model(x)", *whole
 
 
 def _call(model: nn.Module, x: Any) -> Any:

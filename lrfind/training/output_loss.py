@@ -12,18 +12,25 @@ from lrfind.errors import Fault, UserCodeError
 from lrfind.training.batch import describe
 
 
-def own_loss(output: Any) -> Callable[[Any], Tensor] | None:
-    """Return a function that reads the loss in outputs like this one; None if it holds none."""
+def own_loss(output: Any) -> tuple[Callable[[Any], Tensor], str] | None:
+    """Return how the loss is read in outputs like this one, as a function and as Python; None if it holds none."""
     if isinstance(output, Tensor):
-        return (lambda output: output) if output.ndim == 0 else None
+        return (lambda output: output, "{}") if output.ndim == 0 else None
     if isinstance(part(output, "loss"), Tensor):
-        return lambda output: part(output, "loss")
+        return lambda output: part(output, "loss"), part_code(output, "loss")
     if isinstance(output, Mapping):
         losses = _losses(output)
-        return _sum_of_losses if losses and all(loss.numel() == 1 for loss in losses) else None
+        whole = losses and all(loss.numel() == 1 for loss in losses)
+        code = "sum(value for value in {}.values() if getattr(value, 'requires_grad', False))"
+        return (_sum_of_losses, code) if whole else None
     if isinstance(output, (tuple, list)) and output and isinstance(output[0], Tensor) and output[0].ndim == 0:
-        return itemgetter(0)
+        return itemgetter(0), "{}[0]"
     return None
+
+
+def part_code(output: Any, name: str) -> str:
+    """Return `part` of outputs like this one as Python, with {} for the output."""
+    return f"{{}}[{name!r}]" if isinstance(output, Mapping) and not hasattr(output, name) else f"{{}}.{name}"
 
 
 def part(output: Any, name: str) -> Any:

@@ -50,6 +50,12 @@ def is_lightning(model: nn.Module) -> bool:
     return package_of(model) is not None
 
 
+def trainer_of(model: nn.Module) -> str:
+    """Return the package whose Trainer trains `model`; empty if it is no LightningModule."""
+    package = package_of(model)
+    return package.__name__ if package else ""
+
+
 def attach_trainer(model: Any, steps: int) -> None:
     """Give a LightningModule what its methods ask for in a training, and have it make its layers if it has not yet.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrfind.errors import Note
 from lrfind.observer import Observer
-from lrfind.records.facts import UNKNOWN_SIZE, UpdateSize
+from lrfind.records.facts import UNKNOWN_SIZE, LoopFacts, UpdateSize
 from lrfind.records.types import Group, Sweep
 from lrfind.settings import Settings
 from lrfind.training.ladder import ladder
@@ -65,6 +65,11 @@ class Workload(abc.ABC):
     @abc.abstractmethod
     def alone(self) -> bool:
         """Whether no other process trains with this one."""
+
+    @property
+    def loop(self) -> LoopFacts | None:
+        """What code that trains in the same way needs to know, after a training; None if that is unknown."""
+        return None
 
     @property
     @abc.abstractmethod
