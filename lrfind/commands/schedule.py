@@ -24,8 +24,9 @@ from lrfind.output.streams import print_result, tell
 from lrfind.output.table_style import plain_table
 from lrfind.records.types import Result
 from lrfind.schedule.code import code, document
-from lrfind.schedule.kinds import KINDS, Length, rate_of, set_up
+from lrfind.schedule.kinds import KINDS, rate_of, set_up
 from lrfind.schedule.learning_rates import LearningRates, constant_range, learning_rates, learning_rates_given
+from lrfind.schedule.scheduler import Length
 
 _WIDE = 110
 """Columns from which a table has room for the names of the classes."""

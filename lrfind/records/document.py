@@ -20,9 +20,8 @@ from lrfind.records.types import (
     Status,
     StopReason,
     Sweep,
-    not_rising,
 )
-from lrfind.records.values import Amount, Count, Flag, LearningRate, Loss, Share, Text
+from lrfind.records.values import Amount, Count, Flag, LearningRate, Loss, Share, Text, not_rising
 
 SCHEMA: Literal[1] = 1
 """Number of the JSON layout; a new layout that old readers would misread gets a higher one."""

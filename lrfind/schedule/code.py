@@ -9,9 +9,10 @@ from lrfind.output.curve import format_lr
 from lrfind.output.names import printable
 from lrfind.records.types import Result
 from lrfind.schedule.expressions import Imports
-from lrfind.schedule.kinds import KINDS, MODULE, Length, Node, Scheduler
+from lrfind.schedule.kinds import KINDS
 from lrfind.schedule.loop import loop_blocks
 from lrfind.schedule.parts import PER_GROUP
+from lrfind.schedule.scheduler import MODULE, Length, Node, Scheduler
 from lrfind.schedule.trainers import lightning_blocks, transformers_blocks
 from lrfind.schedule.training import Training, digits, training_of
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from lrfind.schedule.expressions import Imports, call, checked_loss
-from lrfind.schedule.kinds import Scheduler
 from lrfind.schedule.parts import group_blocks, lr_lines, optimizer_lines, scheduler_lines
+from lrfind.schedule.scheduler import Scheduler
 from lrfind.schedule.training import Training
 
 _MOVED = '''\

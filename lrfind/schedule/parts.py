@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrfind.schedule.expressions import Imports, call, expression, keywords
-from lrfind.schedule.kinds import MODULE, Node, Scheduler
+from lrfind.schedule.scheduler import MODULE, Node, Scheduler
 from lrfind.schedule.training import Training, digits
 
 _GROUPS = '''\

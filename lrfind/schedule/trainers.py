@@ -8,9 +8,9 @@ from typing import Any
 
 from lrfind.errors import Fault, RecordError
 from lrfind.schedule.expressions import Imports, keywords
-from lrfind.schedule.kinds import Node, Scheduler
 from lrfind.schedule.loop import indented, model_lines
 from lrfind.schedule.parts import group_blocks, lr_lines, optimizer_lines, scheduler_lines
+from lrfind.schedule.scheduler import Node, Scheduler
 from lrfind.schedule.training import Training
 
 _PRECISION = {"bf16": "bf16-mixed", "fp16": "16-mixed"}

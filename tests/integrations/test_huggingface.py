@@ -21,8 +21,9 @@ import lrfind
 from lrfind.errors import LrfindError, RecordError, UserCodeError
 from lrfind.integrations.huggingface import FindLR
 from lrfind.schedule.code import code
-from lrfind.schedule.kinds import KINDS, Length, set_up
+from lrfind.schedule.kinds import KINDS, set_up
 from lrfind.schedule.learning_rates import learning_rates_given
+from lrfind.schedule.scheduler import Length
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*pin_memory.*argument is set as true")]
 QUICK: dict[str, Any] = {"num_iter": 30, "probe_steps": 10}

@@ -24,8 +24,9 @@ from torch.utils.data import DataLoader, TensorDataset
 import lrfind
 from lrfind.errors import LrfindError, UserCodeError
 from lrfind.schedule.code import code
-from lrfind.schedule.kinds import Length, set_up
+from lrfind.schedule.kinds import set_up
 from lrfind.schedule.learning_rates import learning_rates_given
+from lrfind.schedule.scheduler import Length
 from lrfind.workloads import lightning_module as lightning
 
 with warnings.catch_warnings():

@@ -26,8 +26,9 @@ from lrfind.pipeline import read_config
 from lrfind.records.facts import LoopFacts, ScriptFacts
 from lrfind.records.types import Group, Result
 from lrfind.schedule.code import code, document
-from lrfind.schedule.kinds import KINDS, Length, set_up
+from lrfind.schedule.kinds import KINDS, set_up
 from lrfind.schedule.learning_rates import LearningRates, learning_rates_given
+from lrfind.schedule.scheduler import Length
 
 RATES = LearningRates({"constant": 0.04, "cosine": 0.08, "linear": 0.08, "onecycle": 0.079}, low=0.008, high=0.2)
 SGD = {"_target_": "torch.optim.SGD", "momentum": 0.9, "weight_decay": 5e-4, "lr": 1.0}

@@ -21,8 +21,9 @@ from lrfind.records.json_format import to_json, to_result
 from lrfind.records.read import parse
 from lrfind.records.types import Result
 from lrfind.schedule.code import code
-from lrfind.schedule.kinds import Length, Scheduler, set_up
+from lrfind.schedule.kinds import set_up
 from lrfind.schedule.learning_rates import learning_rates_given
+from lrfind.schedule.scheduler import Length, Scheduler
 from lrfind.training.minibatches import endless
 from lrfind.training.sweep import run_sweep
 from lrfind.workloads.from_config import ConfigWorkload, build_workload
