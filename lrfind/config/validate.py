@@ -18,7 +18,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from lrfind.config.schema import Config
-from lrfind.errors import ConfigError, Fault, did_you_mean, short, user_code
+from lrfind.errors import EXTRAS, ConfigError, Fault, did_you_mean, how_to_install, short, user_code
 
 HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
 """Keys of a node that steer Hydra's `instantiate` and are no arguments."""
@@ -101,6 +101,8 @@ def _is_module(path: str) -> bool:
 
 
 def _not_found(parent: Any, name: str, parent_path: str) -> str:
+    if name in EXTRAS and parent is None:
+        return f"{name} does not come with lrfind: {how_to_install(name)}"
     if parent is None:
         return f"there is no module {name}; install it, or put {name}.py beside the config"
     known = [known for known in dir(parent) if not known.startswith("_")]

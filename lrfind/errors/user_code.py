@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from lrfind.errors.extras import EXTRAS, how_to_install
 from lrfind.errors.fault import Fault
 from lrfind.errors.tree import LrfindError, UserCodeError
 
@@ -76,6 +77,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 def way_out(error: BaseException) -> str:
     """Return what to do about a known error whose message does not say it; "" for others."""
     kind, text = type(error), _said(error)
+    if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").split(".")[0]) in EXTRAS:
+        return f"{package} does not come with lrfind: {how_to_install(package)}"
     if is_out_of_memory(error):
         return (
             "out of memory: lower $batch_size, and raise $accumulate by the same factor for the same update; "
