@@ -23,6 +23,10 @@ def test_every_error_knows_its_exit_code() -> None:
     }
 
 
+def test_an_exit_code_as_text_is_its_number() -> None:
+    assert str(ExitCode.INTERRUPTED) == f"{ExitCode.INTERRUPTED}" == "130"
+
+
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
     assert errors.__doc__ is not None
     for error in LrfindError.__subclasses__():
