@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrfind.answer import Answer, answer_of
+from lrfind.answer import Found, Refused, answer_of
 from lrfind.errors import CONFIG, PYTHON, LrfindError
 from lrfind.errors.setting_names import KEYS
 from lrfind.output.files import check_writable, record_path
@@ -59,7 +59,7 @@ def find_lr(
     method: Method = DEFAULTS.analysis.method,
     progress: bool | None = None,
     on_note: Callable[[str], None] | None = None,
-) -> Answer:
+) -> Found | Refused:
     """Find the learning rate of a training, before it starts or in the middle of it.
 
     Runs what `lrfind run` runs: a range test (Smith 2015, arXiv 1506.01186, section 3.3) from the current state of
@@ -127,7 +127,7 @@ def find_lr(
 
 def search_objects(
     objects: Objects, arguments: Mapping[str, Any], device: Any, progress: bool | None, tell: Tell
-) -> Answer:
+) -> Found | Refused:
     """Search as `find_lr` does, for the callbacks of trainers.
 
     Args:
@@ -158,7 +158,7 @@ def run_config(
     out: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
     on_note: Callable[[str], None] | None = None,
-) -> Answer:
+) -> Found | Refused:
     """Find the learning rate of a config, as `lrfind run` does; random generators and TF32 settings are put back.
 
     Args:

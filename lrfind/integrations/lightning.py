@@ -35,6 +35,9 @@ def _packages() -> list[Any]:
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
+    from typing_extensions import Unpack
+
+    from lrfind.integrations.search import SearchOptions
 
     class _Base(Callback):
         pass
@@ -65,7 +68,7 @@ class FindLR(Search, _Base):
         search: Arguments of `lrfind.find_lr`, such as `seed`, `num_iter`, `probes`, `schedule`, `progress`.
     """
 
-    def __init__(self, *, strict: bool = False, **search: Any) -> None:
+    def __init__(self, *, strict: bool = False, **search: Unpack[SearchOptions]) -> None:
         super().__init__(strict=strict, options=search)
         self._package = PACKAGES[0]
 

@@ -7,30 +7,44 @@ import inspect
 import math
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import nn
 
-from lrfind.answer import Answer
+from lrfind.answer import Answer, Found, Refused
 from lrfind.errors import PYTHON, Fault, Level, LrfindError, Note
 from lrfind.errors.setting_names import KEYS
 from lrfind.finder import find_lr, search_objects
+from lrfind.settings import Method, Schedule
 from lrfind.training.scheduler_peaks import peak_lrs, schedule_of
 from lrfind.training.snapshot import Snapshot
 from lrfind.training.step import Step
 from lrfind.workloads.from_objects import Objects
 
-OF_THE_TRAINER = (
-    *("step", "device", "precision", "scaler", "world_size"),
-    *("accumulate", "clip_grad_norm", "clip_grad_value", "on_note", "val_loader"),
-)
-"""Arguments of `find_lr` that the trainer decides."""
-OPTIONS = [
-    name
-    for name, parameter in inspect.signature(find_lr).parameters.items()
-    if parameter.kind is parameter.KEYWORD_ONLY and name not in OF_THE_TRAINER
-]
+
+class SearchOptions(TypedDict, total=False):
+    """The arguments of `find_lr` that a callback takes: those that its trainer does not decide."""
+
+    seed: int
+    start_lr: float
+    end_lr: float
+    num_iter: int
+    max_iter: int
+    warmup_steps: int
+    schedule: Schedule
+    train_steps: int | None
+    train_epochs: int | None
+    probes: bool
+    probe_steps: int | None
+    max_probes: int
+    refine: bool
+    budget: int | None
+    max_time: float | None
+    method: Method
+    progress: bool | None
+
+
 DEFAULTS = {name: inspect.signature(find_lr).parameters[name].default for name in KEYS}
 """The settings of a search, as `find_lr` has them."""
 LR_NAMES = ("lr", "learning_rate")
@@ -78,9 +92,10 @@ class Search:
 
     result: Answer | None = None
 
-    def __init__(self, *, strict: bool, options: Mapping[str, Any]) -> None:
-        if unknown := [name for name in options if name not in OPTIONS]:
-            raise TypeError(f"FindLR: expected strict or one of {', '.join(OPTIONS)}; got {', '.join(unknown)}")
+    def __init__(self, *, strict: bool, options: SearchOptions) -> None:
+        if unknown := [name for name in options if name not in SearchOptions.__annotations__]:
+            known = ", ".join(SearchOptions.__annotations__)
+            raise TypeError(f"FindLR: expected strict or one of {known}; got {', '.join(unknown)}")
         self._strict = strict
         self._options = {"progress": False, **options}
 
@@ -122,14 +137,14 @@ class Search:
         if not result:
             self._refuse(result.message)
             return None
-        low, high = result.safe_range or (math.nan, math.nan)
+        low, high = result.safe_range
         self._note(
             f"the learning rate is {training.peak_lr:.3g} instead of {before:.3g} (safe range {low:.3g} to {high:.3g}, "
             f"confidence {result.confidence:.0%}). {result.message}"
         )
         return before, training.peak_lr
 
-    def _answer(self, training: Training) -> Answer:
+    def _answer(self, training: Training) -> Found | Refused:
         given = {"schedule": schedule_of(training.schedulers), **training.settings, **self._options}
         settings = {name: given.get(name, default) for name, default in DEFAULTS.items()}
         parts = (training.model, training.loader, None, training.optimizer, training.step, given["scaler"])
