@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from lrfind.answer import Found, Refused, answer_of
-from lrfind.errors import CONFIG, PYTHON, LrfindError
+from lrfind.errors import CONFIG, PYTHON, LrfindError, OutputError
 from lrfind.errors.setting_names import KEYS
-from lrfind.output.files import check_writable, record_path
+from lrfind.output.files import check_writable
 from lrfind.output.in_python import Tell, teller, watched
 from lrfind.search import search
 from lrfind.settings import Method, Precision, Schedule, Settings, settings_of
@@ -185,13 +186,17 @@ def run_config(
         if config.tf32 is not None:
             stack.callback(keep_tf32())
         observer = stack.enter_context(watched(progress, teller(on_note, CONFIG)))
-        answer = answer_of(run(config, str(path), observer))
-    if folder:
-        stem = folder / Path(path).stem
-        answer.save(record_path(stem))
-        if config.output.plot != "none":
-            answer.plot(f"{stem}.lrfind.{config.output.plot}")
-    return answer
+        files = None
+        if folder:
+            from lrfind.output.run_files import RunFiles  # loads pydantic, which find_lr does without
+
+            files = RunFiles(folder / Path(path).stem)
+            observer = replace(observer, on_measured=files.keep)
+        result = run(config, str(path), observer)
+    fault = files.save(result, config.output.plot)[1] if files else None
+    if fault:
+        raise OutputError(fault)
+    return answer_of(result)
 
 
 @contextlib.contextmanager

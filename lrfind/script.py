@@ -42,15 +42,18 @@ def search_script(
     """
     check_script(script)
     workload = ScriptWorkload(settings=settings, script=script, choice=choice, runner=runner)
+
+    def whole(result: Result) -> Result:
+        if workload.doubtful:
+            confidence = min(result.analysis.confidence, DOUBTFUL)
+            result = replace(result, analysis=replace(result.analysis, confidence=confidence))
+        return replace(result, source=script.source, script=workload.facts)
+
     try:
-        result = search(lambda: workload, observer, words)
+        return whole(search(lambda: workload, observer.of_whole(whole), words))
     except LrfindError as error:
         error.words = words
         raise
-    if workload.doubtful:
-        confidence = min(result.analysis.confidence, DOUBTFUL)
-        result = replace(result, analysis=replace(result.analysis, confidence=confidence))
-    return replace(result, source=script.source, script=workload.facts)
 
 
 def run_script(

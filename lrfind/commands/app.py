@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
 import importlib
-import os
 import signal
 import sys
 import time
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 import lrfind
-from lrfind.errors import ExitCode, LrfindError, StoppedError
+from lrfind.commands.own_exit import OwnExit
+from lrfind.errors import ExitCode, LrfindError, StoppedError, interrupts
 from lrfind.output.streams import flush, open_closed_streams, report_error, take_any_text, tell
-from lrfind.training.distributed.launch import is_first
+from lrfind.training.distributed.launch import is_alone, is_first
 
 COMMANDS = {
     "init": "Write a commented starter config that runs as it is, and the Python beside it.",
@@ -32,19 +30,6 @@ COMMANDS = {
 command is used: the help of all of them, with the first line of each, loads none."""
 
 
-class _Command(TyperCommand):
-    """A command whose help names no type beside a flag, which takes no value."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as interrupt:  # of which nothing is kept: who keeps something catches it before
-            raise StoppedError from interrupt
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        return _without_types_of_flags(super().get_params(ctx))
-
-
 class _LazyCommand(TyperCommand):
     """Stands for a subcommand until it is used."""
 
@@ -54,7 +39,8 @@ class _LazyCommand(TyperCommand):
 
 def _loaded(name: str) -> Any:
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
-    alone.command(name, cls=_Command)(getattr(importlib.import_module(f"lrfind.commands.{name}"), name))
+    kind = importlib.import_module("lrfind.commands.command").Command
+    alone.command(name, cls=kind)(getattr(importlib.import_module(f"lrfind.commands.{name}"), name))
     return typer.main.get_command(alone)
 
 
@@ -70,10 +56,11 @@ class _Group(TyperGroup):
         return list(COMMANDS)
 
     def get_params(self, ctx: Any) -> list[Any]:
-        return _without_types_of_flags(super().get_params(ctx))
+        return without_types_of_flags(super().get_params(ctx))
 
 
-def _without_types_of_flags(params: list[Any]) -> list[Any]:
+def without_types_of_flags(params: list[Any]) -> list[Any]:
+    """Return parameters whose help names no type beside a flag, which takes no value."""
     for param in params:
         if getattr(param, "is_flag", False):
             param.metavar = ""
@@ -112,6 +99,9 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: What stands behind `lrfind`; those of this process by default.
     """
     code = _main(arguments)
+    if interrupts.stopped() and code != ExitCode.INTERRUPTED:
+        tell("lrfind: interrupted after the measurement; what was said of it is whole")
+        code = ExitCode.INTERRUPTED
     if pipeline := sys.modules.get("lrfind.pipeline"):  # a run was made
         code = pipeline.agree_on_exit(code)
     return code
@@ -140,43 +130,23 @@ def _reported(error: LrfindError) -> ExitCode:
 
 
 def entry() -> None:
-    """Run `lrfind` as a process of its own.
+    """Run `lrfind` as a process of its own, and end that.
 
-    It ends without freeing torch's modules one by one, which would take as long as half of importing them.
+    It ends without freeing torch's modules one by one, which would take as long as half of importing them, and without
+    waiting for threads of the user's that never end.
     """
-    code: int = ExitCode.FAILED
-
-    def leave() -> None:
-        os._exit(code)
-
-    atexit.register(leave)  # registered first, so that it runs after the exit handlers of all that is imported
     open_closed_streams()
     take_any_text()
-    interrupt = _Interrupt() if is_first() else _leave_at_once  # the others have nothing to keep
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)  # a killed run keeps what it measured, as with Ctrl-C
+    interrupts.Forks()
+    own_exit = OwnExit()
+    if not is_alone():
+        interrupts.end_with_parent()  # torchrun may be killed, which it cannot tell
+    if not is_first():
+        for number in interrupts.END:  # this process has nothing to keep
+            signal.signal(number, lambda *_: interrupts.leave(ExitCode.INTERRUPTED))
     code = main()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the outcome stands
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in interrupts.END:
+        signal.signal(number, signal.SIG_IGN)  # the outcome stands
     flush(sys.stdout)
     flush(sys.stderr)
-
-
-def _leave_at_once(number: int, frame: FrameType | None) -> None:
-    os._exit(ExitCode.INTERRUPTED)
-
-
-class _Interrupt:
-    """Ends the sweep at the first signal, lets the result be saved at the second, and gives up at the third."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self._count += 1
-        if self._count == 1:
-            raise KeyboardInterrupt
-        if self._count == 2:
-            tell("lrfind: saving what was measured; once more to give that up")
-        else:
-            os._exit(ExitCode.INTERRUPTED)
+    own_exit.leave_in_order(code)

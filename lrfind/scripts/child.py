@@ -15,7 +15,6 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[2])  # until lrfind is imported, from where it was before
 
-import ctypes
 import gc
 import io
 import runpy
@@ -29,6 +28,7 @@ from typing import Any, NoReturn
 
 import torch
 
+from lrfind.errors.interrupts import Forks, end_with_parent
 from lrfind.errors.user_code import cause_of, way_out
 from lrfind.records.types import StopReason
 from lrfind.scripts.apply import Applier
@@ -42,7 +42,6 @@ from lrfind.training.rng import seed_everything
 
 STOP = signal.SIGUSR1
 """Asks the script to end as if its training were over."""
-PR_SET_PDEATHSIG = 1
 
 
 def main(job: Job) -> None:
@@ -64,12 +63,13 @@ def apply(job: Job, seen: Seen) -> None:
 
 def record(job: Job, seen: Seen, report: Report) -> NoReturn:
     """Run a script, tell its losses, and end the process."""
-    _die_with_parent()
+    end_with_parent(signal.SIGKILL)  # but on Linux, it ends at its next report
     recorder = Recorder(job, report, seen.made, Description(seen, measures=job.measures))
     watch_objects(seen)
     watch_steps(recorder)
     watch_losses(recorder, seen)
     os.register_at_fork(after_in_child=report.close)
+    Forks()
     _flush_before_leaving(report)
     threading.excepthook = _hush(threading.excepthook)
     signal.signal(STOP, lambda number, frame: _stop(recorder, frame))
@@ -158,12 +158,6 @@ def _cut(told: traceback.TracebackException | None) -> None:
     _cut(told.__context__)
 
 
-def _die_with_parent() -> None:
-    """Let Linux end this process with the one that started it; elsewhere it ends at its next report."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def _leave() -> NoReturn:
     """End the process after its exit handlers, without freeing torch's modules one by one."""
     try:
@@ -177,7 +171,7 @@ def _leave() -> NoReturn:
 if __name__ == "__main__":
     told = os.environ.pop(JOB)
     if told == SERVE:
-        _die_with_parent()
+        end_with_parent(signal.SIGKILL)
         torch.optim.SGD([torch.zeros(1, requires_grad=True)])  # the first optimizer imports a thousand modules
         gc.freeze()  # what is imported stays, in all forks
         serve(socket.socket(fileno=int(sys.argv[1])), main)

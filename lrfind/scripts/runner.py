@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from lrfind.errors import interrupts
 from lrfind.scripts.job import Job
 from lrfind.scripts.process import GRACE_SECONDS, Output, ScriptProcess, environment_of
 
@@ -95,7 +96,9 @@ class LoneRunner:
                         run.setup_seconds = time.monotonic() - started
                     if run.last:
                         break
+                    interrupts.check()
             except KeyboardInterrupt:
+                interrupts.hold()
                 run.interrupted = True
                 process.stop()
                 self._take_rest(process, run, on_loss)

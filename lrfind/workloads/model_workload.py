@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import lrfind
-from lrfind.errors import DataError, Fault, Level, Note, some
+from lrfind.errors import DataError, Fault, Level, Note, interrupts, some
 from lrfind.observer import Observer
 from lrfind.records.facts import UNKNOWN_SIZE, UpdateSize
 from lrfind.records.types import Group, Sweep
@@ -102,7 +102,8 @@ class ModelWorkload(Workload, abc.ABC):
         """Train in this process, as any workload trains."""
         observer.on_sweep(len(lrs))
         with self.processes.faults_settled() if self.processes else contextlib.nullcontext():
-            model, optimizer, step, batches = self.fresh(observer.on_note, hold_out=held_out is not None)
+            with interrupts.interruptible():
+                model, optimizer, step, batches = self.fresh(observer.on_note, hold_out=held_out is not None)
             settings = self.settings.sweep
             return run_sweep(
                 model,
