@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import signal
 import sys
 import time
@@ -13,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 import lrfind
 from lrfind.commands.own_exit import OwnExit
-from lrfind.errors import ExitCode, LrfindError, StoppedError, interrupts
+from lrfind.errors import ExitCode, Fault, LrfindError, OutputError, StoppedError, interrupts
 from lrfind.output.streams import flush, open_closed_streams, report_error, take_any_text, tell
 from lrfind.training.distributed.launch import is_alone, is_first
 
@@ -28,6 +30,10 @@ COMMANDS = {
 }
 """The subcommands in the order of the help. `lrfind.commands.NAME` holds the function NAME and is loaded when the
 command is used: the help of all of them, with the first line of each, loads none."""
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+"""Errors of writing, which name no file when it is stdout."""
 
 
 class _LazyCommand(TyperCommand):
@@ -111,15 +117,30 @@ def _main(arguments: list[str] | None) -> int:
     try:
         app(args=arguments, prog_name="lrfind")
     except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # of help or version; their reader has seen enough
+            return ExitCode.OK
         return leaving.code if isinstance(leaving.code, int) else ExitCode.FAILED
     except KeyboardInterrupt:  # before there was a command to interrupt
         return _reported(StoppedError())
     except LrfindError as error:
         return _reported(error)
-    except OSError as error:  # of help or version, which write to stdout themselves
-        tell(f"lrfind: cannot write to stdout: {error}")
-        return ExitCode.FAILED
+    except OSError as error:
+        return _reported(OutputError(_about(error)) if error.errno in FULL else LrfindError(_about(error)))
     return ExitCode.OK
+
+
+def _about(error: OSError) -> Fault:
+    """Return what an error of the system is about."""
+    problem = error.strerror or str(error)
+    if error.filename is not None:
+        return Fault(problem=f"{error.filename}: {problem}")
+    if error.errno in FULL:
+        return Fault(problem=f"cannot write to stdout: {problem}")
+    try:
+        os.getcwd()  # noqa: PTH109 - is asked for its error
+    except OSError:
+        return Fault(problem=f"the current folder has gone: {problem}", fix="go to another one")
+    return Fault(problem=str(error))
 
 
 def _reported(error: LrfindError) -> ExitCode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import Any
 
 from typer.core import TyperCommand
@@ -22,10 +23,12 @@ class Command(TyperCommand):
         """Call the function of the command.
 
         Raises:
+            OSError: The current folder has gone.
             StoppedError: It was interrupted, and nothing is kept: who keeps something catches the interrupt before.
         """
         try:
             with interrupts.interruptible():
+                os.getcwd()  # noqa: PTH109 - without one, a library of torch ends the process as it is loaded
                 return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
             interrupts.hold()

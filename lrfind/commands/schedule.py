@@ -19,7 +19,7 @@ from lrfind.output.curve import format_lr, format_range
 from lrfind.output.files import check_writable
 from lrfind.output.formats import PlotFormat, console_for_result, print_json, print_parts
 from lrfind.output.help_links import REFUSALS, help_line
-from lrfind.output.picture import save_picture
+from lrfind.output.picture import loading_matplotlib, save_picture
 from lrfind.output.streams import print_result, tell
 from lrfind.output.table_style import plain_table
 from lrfind.records.types import Result
@@ -135,7 +135,8 @@ def _tell_if_outside(lr: float, scheduler: str | None, result: Result) -> None:
 
 def _draw(name: str | None, rates: LearningRates, length: Length, path: Path) -> None:
     """Write the picture of one schedule, or of all."""
-    from lrfind.schedule.plot import schedule_figure, schedules_figure  # loads matplotlib
+    with loading_matplotlib():
+        from lrfind.schedule.plot import schedule_figure, schedules_figure  # only for a picture
 
     if name is None:
         picture = schedules_figure(rates, length)

@@ -58,8 +58,8 @@ def check_writable(folder: Path, way_out: str = WAY_OUT) -> None:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    # A name of our own: tempfile would leave the file readable by its owner only. It is random, as containers that share
-    # a folder have equal process ids; and what has it already, such as a link, is not opened.
+    # A name of our own: tempfile would leave the file readable by its owner only. It is random, as containers with the
+    # same folder have equal process ids; and what has it already, such as a link, is not opened.
     temporary = target.with_name(f".lrfind-{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:
