@@ -8,7 +8,7 @@ from pathlib import Path
 from lrfind.errors import LrfindError, OutputError
 from lrfind.output.files import record_path, write_atomically
 from lrfind.output.formats import save
-from lrfind.output.look import Look
+from lrfind.output.look import PLAIN, Look
 from lrfind.output.streams import tell
 from lrfind.records.json_format import to_json, to_result
 from lrfind.records.read import only, parse, read_text
@@ -38,7 +38,7 @@ class RunFiles:
                 write_atomically(record, (to_json(result) + "\n").encode())
                 self._kept = True
 
-    def save(self, result: Result, plot: str, look: Look) -> tuple[list[Path], str | None]:
+    def save(self, result: Result, plot: str, look: Look = PLAIN) -> tuple[list[Path], str | None]:
         """Write record and plot of the whole run; return the written files, and a fault that stopped it."""
         stem = self._stem(result)
         files, fault = save(result, stem, plot, look)
