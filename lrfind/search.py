@@ -191,13 +191,21 @@ def _limits(workload: Workload, swept: int) -> ProbeLimits:
         highest_lr=settings.sweep.end_lr,
         train_steps=min(filter(None, (settings.train.steps, workload.most_steps)), default=None),
         replacing_lr=workload.update_size.replacing_lr,
+        look_updates=workload.look_updates,
     )
 
 
 def _training(workload: Workload) -> Training:
     settings = workload.settings
     size = workload.update_size
-    return Training(settings.train.schedule, settings.train.steps, size.normalized, settings.sweep.end_lr, size.shrinks)
+    return Training(
+        settings.train.schedule,
+        settings.train.steps,
+        size.normalized,
+        settings.sweep.end_lr,
+        size.shrinks,
+        workload.unseen_steps,
+    )
 
 
 def _probe(workload: Workload, lr: float, steps: int, measured: Measurements, observer: Observer) -> Probe | None:

@@ -134,6 +134,7 @@ def _with_probes(analysis: Analysis, result: Result, schedule: Schedule) -> Anal
         normalized=result.environment.get("normalized_updates"),
         highest_lr=float(_section(settings, "sweep").get("end_lr", result.sweep.lrs[-1])),
         shrinks=result.environment.get("updates_shrink") or 0.0,
+        unseen_steps=result.environment.get("unseen_steps"),
     )
     return analysis_of_probes(analysis, result.probes, training)
 

@@ -55,6 +55,7 @@ class _Train(_Section):
 class _Environment(_Section):
     normalized_updates: bool | None = None
     updates_shrink: Amount | None = None
+    unseen_steps: Count | None = None
 
 
 class _Settings(_Section):

@@ -33,8 +33,10 @@ from lrfind.errors.user_code import cause_of, way_out
 from lrfind.records.types import StopReason
 from lrfind.scripts.apply import Applier
 from lrfind.scripts.describe import Description
-from lrfind.scripts.hooks import Seen, watch_losses, watch_objects, watch_steps
+from lrfind.scripts.feed import Feed
+from lrfind.scripts.hooks import Seen, keep_still, watch_losses, watch_objects, watch_steps
 from lrfind.scripts.job import JOB, SERVE, Job, Script, read_job
+from lrfind.scripts.looks import Looks
 from lrfind.scripts.recorder import Ended, Recorder
 from lrfind.scripts.report import Report
 from lrfind.scripts.server import serve
@@ -46,7 +48,8 @@ STOP = signal.SIGUSR1
 
 def main(job: Job) -> None:
     """Run a script: to its end at one learning rate, or for some updates whose losses are told."""
-    seen = Seen()
+    looks = Looks(job.held_out, len(job.warmup), job.seed) if job.held_out else None
+    seen = Seen(feed=Feed(looks))
     if job.reports is None:
         apply(job, seen)
     else:
@@ -64,10 +67,12 @@ def apply(job: Job, seen: Seen) -> None:
 def record(job: Job, seen: Seen, report: Report) -> NoReturn:
     """Run a script, tell its losses, and end the process."""
     end_with_parent(signal.SIGKILL)  # but on Linux, it ends at its next report
-    recorder = Recorder(job, report, seen.made, Description(seen, measures=job.measures))
+    recorder = Recorder(job, report, seen.made, seen.feed, Description(seen, measures=job.measures))
     watch_objects(seen)
     watch_steps(recorder)
     watch_losses(recorder, seen)
+    if job.held_out:
+        keep_still(lambda: not seen.feed.holds_out)
     os.register_at_fork(after_in_child=report.close)
     Forks()
     _flush_before_leaving(report)
