@@ -239,7 +239,7 @@ def as_a_script(recipe: Recipe) -> Iterator[None]:
     report = Report(os.open(os.devnull, os.O_WRONLY))
     job = Job(Script("train.py"), lrs=ladder(1e-9, 1e-6, recipe.steps + 1), describes=False)  # one step is left
     seen = Seen()
-    recorder = Recorder(job, report, seen.made, Description(seen, measures=False))
+    recorder = Recorder(job, report, seen.made, seen.feed, Description(seen, measures=False))
     kept = [(holder, name, getattr(holder, name)) for holder, name in WRAPPED]
     watch_objects(seen)
     handles = watch_steps(recorder)

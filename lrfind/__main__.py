@@ -1,16 +1,15 @@
 """`lrfind`, and `python -m lrfind`."""
 
-import sys
+import importlib
+
+from lrfind.errors import interrupts
 
 
 def main() -> None:
-    """Run the command; a Ctrl-C while it is still being loaded ends it as one in its first step does."""
-    try:
-        from lrfind.commands.app import entry
-    except KeyboardInterrupt:
-        sys.stderr.write("lrfind: interrupted before anything was measured\n")
-        sys.exit(130)
-    entry()
+    """Run the command; a signal while it is still being loaded waits for it."""
+    interrupts.install()
+    interrupts.hold()
+    importlib.import_module("lrfind.commands.app").entry()  # takes long enough to be interrupted
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lrfind.errors import Fault, LrfindError
 from lrfind.output.curve import headline
@@ -168,7 +168,29 @@ def _texts() -> Any:
     return as_text
 
 
-def answer_of(result: Result) -> Answer:
+class Found(Answer):
+    """An answer with a learning rate: what is left behind `if answer`, also for a type checker."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def suggested_lr(self) -> float: ...  # noqa: D102 - as above, but never None
+
+        @property
+        def safe_range(self) -> tuple[float, float]: ...  # noqa: D102
+
+    def __bool__(self) -> Literal[True]:
+        return True
+
+
+class Refused(Answer):
+    """An answer without a learning rate: `message` says why, and what to change."""
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+
+def answer_of(result: Result) -> Found | Refused:
     """Return a result as an answer.
 
     Raises:
@@ -176,10 +198,14 @@ def answer_of(result: Result) -> Answer:
     """
     if result.interrupted:
         raise KeyboardInterrupt
-    return Answer(**vars(result))
+    return _answer(result)
 
 
-def load(path: str | os.PathLike[str], *, updates_per_point: float | None = None) -> Answer:
+def _answer(result: Result) -> Found | Refused:
+    return (Found if result.analysis.status is Status.OK else Refused)(**vars(result))
+
+
+def load(path: str | os.PathLike[str], *, updates_per_point: float | None = None) -> Found | Refused:
     """Read a record: what `Answer.save` or `lrfind run` wrote. A curve from elsewhere is read as by `lrfind analyze`.
 
     Args:
@@ -195,4 +221,4 @@ def load(path: str | os.PathLike[str], *, updates_per_point: float | None = None
 
     name = str(path)
     content = only(parse(read_text(name), name), name)
-    return Answer(**vars(result_of(content, name, updates_per_point=updates_per_point)))
+    return _answer(result_of(content, name, updates_per_point=updates_per_point))

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrfind.answer import Answer, answer_of
-from lrfind.errors import CONFIG, PYTHON, LrfindError
+from lrfind.answer import Found, Refused, answer_of
+from lrfind.errors import CONFIG, PYTHON, LrfindError, OutputError
 from lrfind.errors.setting_names import KEYS
-from lrfind.output.files import check_writable, record_path
+from lrfind.output.files import check_writable
 from lrfind.output.in_python import Tell, teller, watched
 from lrfind.search import search
 from lrfind.settings import Method, Precision, Schedule, Settings, settings_of
@@ -60,7 +60,7 @@ def find_lr(
     method: Method = DEFAULTS.analysis.method,
     progress: bool | None = None,
     on_note: Callable[[str], None] | None = None,
-) -> Answer:
+) -> Found | Refused:
     """Find the learning rate of a training, before it starts or in the middle of it.
 
     Runs what `lrfind run` runs: a range test (Smith 2015, arXiv 1506.01186, section 3.3) from the current state of
@@ -128,7 +128,7 @@ def find_lr(
 
 def search_objects(
     objects: Objects, arguments: Mapping[str, Any], device: Any, progress: bool | None, tell: Tell
-) -> Answer:
+) -> Found | Refused:
     """Search as `find_lr` does, for the callbacks of trainers.
 
     Args:
@@ -159,7 +159,7 @@ def run_config(
     out: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
     on_note: Callable[[str], None] | None = None,
-) -> Answer:
+) -> Found | Refused:
     """Find the learning rate of a config, as `lrfind run` does; random generators and TF32 settings are put back.
 
     Args:
@@ -188,14 +188,19 @@ def run_config(
         if read.tf32 is not None:
             stack.callback(keep_tf32())
         observer = stack.enter_context(watched(progress, teller(on_note, CONFIG)))
+        files = None
+        if folder:
+            from lrfind.output.run_files import RunFiles  # loads pydantic, which find_lr does without
+
+            files = RunFiles(folder / name.stem)
+            observer = replace(observer, on_measured=files.keep)
         result = run(read, str(name), observer)
-        answer = answer_of(result if isinstance(source, Path) else replace(result, source=None))
-    if folder:
-        stem = folder / name.stem
-        answer.save(record_path(stem))
-        if read.output.plot != "none":
-            answer.plot(f"{stem}.lrfind.{read.output.plot}")
-    return answer
+    if not isinstance(source, Path):
+        result = replace(result, source=None)
+    fault = files.save(result, read.output.plot)[1] if files else None
+    if fault:
+        raise OutputError(fault)
+    return answer_of(result)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from lrfind.analysis.seeds import median_run, pooled
 from lrfind.config.load import IN_MEMORY, load_config
 from lrfind.config.schema import Config
 from lrfind.config.validate import check_targets
+from lrfind.errors import interrupts
 from lrfind.observer import Observer
 from lrfind.records.types import Repeat, Result
 from lrfind.search import search
@@ -35,6 +37,8 @@ def read_config(
     """
     config, name = load_config(source, overrides, flags), str(source) if isinstance(source, Path) else IN_MEMORY
     read_launch(config.parallel, config.train.world_size, name)
+    with collector_paused(), interrupts.held():  # an interrupt in the midst of its import makes torch abort
+        importlib.import_module("torch")
     with collector_paused():
         return check_targets(config, name)
 
@@ -57,24 +61,29 @@ def run(config: Config, source: str, observer: Observer | None = None) -> Result
     """
     observer = observer or Observer()
     first = _run_seed(config, source, observer)
-    more = [] if first.cut_short else list(_more_seeds(config, source, observer))
+    more = [] if first.cut_short else list(_more_seeds(config, source, observer, first))
     return _pooled([first, *filter(None, more)], interrupted=None in more) if more else first
 
 
 def _run_seed(config: Config, source: str, observer: Observer) -> Result:
-    result = search(lambda: build(config, source), observer)
-    return replace(result, source=source, config=config.model_dump(mode="json"))
+    def whole(result: Result) -> Result:
+        return replace(result, source=source, config=config.model_dump(mode="json"))
+
+    return whole(search(lambda: build(config, source), observer.of_whole(whole)))
 
 
-def _more_seeds(config: Config, source: str, observer: Observer) -> Iterator[Result | None]:
+def _more_seeds(config: Config, source: str, observer: Observer, first: Result) -> Iterator[Result | None]:
     """Run the seeds after the first one, until one is cut short; yield None for one stopped before any loss."""
+    done = [first]
+    pooling = observer.of_whole(lambda result: _pooled([*done, result], interrupted=True))
     for repeat in range(1, config.sweep.repeats):
         seed = (config.seed + repeat) % 2**32
         try:
-            result = _run_seed(config.model_copy(update={"seed": seed}), source, observer)
+            result = _run_seed(config.model_copy(update={"seed": seed}), source, pooling)
         except KeyboardInterrupt:
             yield None
             return
+        done.append(result)
         yield result
         if result.cut_short:
             return

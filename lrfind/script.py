@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lrfind.answer import Answer, answer_of
+from lrfind.answer import Found, Refused, answer_of
 from lrfind.errors import PYTHON, LrfindError, Words
 from lrfind.observer import Observer
 from lrfind.output.in_python import teller, watched
@@ -42,15 +42,18 @@ def search_script(
     """
     check_script(script)
     workload = ScriptWorkload(settings=settings, script=script, choice=choice, runner=runner)
+
+    def whole(result: Result) -> Result:
+        if workload.doubtful:
+            confidence = min(result.analysis.confidence, DOUBTFUL)
+            result = replace(result, analysis=replace(result.analysis, confidence=confidence))
+        return replace(result, source=script.source, script=workload.facts)
+
     try:
-        result = search(lambda: workload, observer, words)
+        return whole(search(lambda: workload, observer.of_whole(whole), words))
     except LrfindError as error:
         error.words = words
         raise
-    if workload.doubtful:
-        confidence = min(result.analysis.confidence, DOUBTFUL)
-        result = replace(result, analysis=replace(result.analysis, confidence=confidence))
-    return replace(result, source=script.source, script=workload.facts)
 
 
 def run_script(
@@ -65,7 +68,7 @@ def run_script(
     progress: bool | None = None,
     on_note: Callable[[str], None] | None = None,
     **settings: Any,
-) -> Answer:
+) -> Found | Refused:
     """Find the learning rate of a training script as it stands, as `lrfind run train.py` does.
 
     Every sweep and probe is the script run anew, in a process of its own; nothing of it runs in this one. Its learning

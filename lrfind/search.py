@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lrfind.analysis.probe_result import Training, analysis_of_probes
 from lrfind.analysis.probe_search import ProbeLimits, next_probe
 from lrfind.analysis.suggest import analyze, next_length
-from lrfind.errors import CONFIG, DataError, Level, LrfindError, Note, Words
+from lrfind.errors import CONFIG, DataError, Level, LrfindError, Note, Words, interrupts
 from lrfind.observer import Observer
 from lrfind.records.types import Analysis, Probe, Result, StopReason, Sweep
 from lrfind.settings import USUAL
@@ -32,12 +32,12 @@ class Measurements:
     def interrupted(self) -> bool:
         """Whether the user stopped the run."""
         ends = [*(sweep.stop_reason for sweep in self.sweeps), *(probe.stop_reason for probe in self.probes)]
-        return StopReason.INTERRUPTED in ends
+        return interrupts.stopped() or StopReason.INTERRUPTED in ends
 
     @property
     def cut_short(self) -> bool:
-        """Whether the last sweep ended early for a reason that is not in its losses."""
-        return self.sweeps[-1].stop_reason.cut_short
+        """Whether the last sweep ended early for a reason that is not in its losses, or the user stopped the run."""
+        return interrupts.stopped() or self.sweeps[-1].stop_reason.cut_short
 
     @property
     def best(self) -> int:
@@ -58,25 +58,41 @@ def search(make: Callable[[], Workload], observer: Observer, words: Words = CONF
         LrfindError: The training cannot be built, or its very first step fails.
         KeyboardInterrupt: The user interrupted it before anything was measured.
     """
+    interrupts.hold()
     clock = _Clock()
-    workload = make()
-    workload.count_epochs()
-    clock.lap("build_seconds")
-    if workload.settings.probing:
-        observer.on_search(workload.settings.most_updates)
-    measured = sweep_until_evident(workload, observer)
-    clock.lap("sweep_seconds")
-    used = measured.best
-    analysis = measured.analyses[used] if measured.cut_short else probe(workload, measured, observer, clock)
+    with interrupts.worker_deaths_held():
+        with interrupts.interruptible():
+            workload = make()
+            workload.count_epochs()
+        clock.lap("build_seconds")
+        if workload.settings.probing:
+            observer.on_search(workload.settings.most_updates)
+        measured = sweep_until_evident(workload, observer)
+        clock.lap("sweep_seconds")
+
+        def so_far(analysis: Analysis) -> None:
+            if observer.on_measured:
+                result = _result(workload, measured, analysis, clock, words)
+                observer.on_measured(replace(result, interrupted=True))
+
+        analysis = measured.analyses[measured.best]
+        so_far(analysis)
+        if not measured.cut_short:
+            analysis = probe(workload, measured, observer, clock, so_far)
     if measured.probes:
         clock.lap("probe_seconds")
+    return _result(workload, measured, analysis, clock, words)
+
+
+def _result(workload: Workload, measured: Measurements, analysis: Analysis, clock: _Clock, words: Words) -> Result:
     return Result(
         sweeps=tuple(measured.sweeps),
         smoothed=tuple(each.smoothed for each in measured.analyses),
-        used=used,
+        used=measured.best,
         analysis=analysis.in_words(words),
         probes=tuple(measured.probes),
         groups=workload.groups,
+        loop=workload.loop,
         title=workload.title,
         config={},
         settings=workload.settings.as_dict(),
@@ -100,6 +116,7 @@ def sweep_until_evident(workload: Workload, observer: Observer) -> Measurements:
         try:
             sweep = workload.train(workload.ladder(steps), observer)
         except KeyboardInterrupt:
+            interrupts.hold()
             sweep = Sweep(workload.settings.seed, (), (), StopReason.INTERRUPTED)
         except DataError:
             if not measured.sweeps:
@@ -132,8 +149,14 @@ def _measured_before(error: LrfindError, measured: Measurements) -> Sweep:
     return Sweep(measured.sweeps[0].seed, (), (), StopReason.FAILED)
 
 
-def probe(workload: Workload, measured: Measurements, observer: Observer, clock: _Clock) -> Analysis:
-    """Check the best sweep with probes, add them to `measured`, and return the analysis.
+def probe(
+    workload: Workload,
+    measured: Measurements,
+    observer: Observer,
+    clock: _Clock,
+    so_far: Callable[[Analysis], None] = lambda analysis: None,
+) -> Analysis:
+    """Check the best sweep with probes, add them to `measured`, and return the analysis; `so_far` is told each.
 
     If no probe can be made, for example because the data can be read only once, the analysis of the sweep stands.
     """
@@ -142,7 +165,7 @@ def probe(workload: Workload, measured: Measurements, observer: Observer, clock:
         return analysis
     limits = _limits(workload, len(analysis.smoothed))
     pace = clock.seconds["sweep_seconds"] / max(1, len(measured.sweeps[measured.best].losses))
-    while (following := next_probe(analysis, measured.probes, limits)) is not None:
+    while not interrupts.stopped() and (following := next_probe(analysis, measured.probes, limits)) is not None:
         lr, steps = following
         if workload.settings.max_time is not None and clock.elapsed + steps * pace > workload.settings.max_time:
             observer.on_note(Note("No time for another probe: $max_time is near."))
@@ -153,6 +176,7 @@ def probe(workload: Workload, measured: Measurements, observer: Observer, clock:
         measured.probes.extend([made] if made else [])
         if made is None or made.stop_reason.cut_short:
             break
+        so_far(analysis_of_probes(analysis, measured.probes, _training(workload)))
     return analysis_of_probes(analysis, measured.probes, _training(workload))
 
 
@@ -166,13 +190,21 @@ def _limits(workload: Workload, swept: int) -> ProbeLimits:
         highest_lr=settings.sweep.end_lr,
         train_steps=min(filter(None, (settings.train.steps, workload.most_steps)), default=None),
         replacing_lr=workload.update_size.replacing_lr,
+        look_updates=workload.look_updates,
     )
 
 
 def _training(workload: Workload) -> Training:
     settings = workload.settings
     size = workload.update_size
-    return Training(settings.train.schedule, settings.train.steps, size.normalized, settings.sweep.end_lr, size.shrinks)
+    return Training(
+        settings.train.schedule,
+        settings.train.steps,
+        size.normalized,
+        settings.sweep.end_lr,
+        size.shrinks,
+        workload.unseen_steps,
+    )
 
 
 def _probe(workload: Workload, lr: float, steps: int, measured: Measurements, observer: Observer) -> Probe | None:
@@ -193,9 +225,11 @@ def one_probe(
     """Train from the start at one learning rate; return what was measured, and the error that ended it, if any."""
     looks, error = None, None
     try:
-        looks = workload.looks(steps) if hold_out else None
+        with interrupts.interruptible():
+            looks = workload.looks(steps) if hold_out else None
         sweep = workload.train((lr,) * steps, replace(observer, on_sweep=observer.on_probe), held_out=looks)
     except KeyboardInterrupt:
+        interrupts.hold()
         return Probe(lr, steps, (), StopReason.INTERRUPTED), None
     except LrfindError as raised:
         reason = StopReason.DATA_ENDED if isinstance(raised, DataError) else StopReason.FAILED

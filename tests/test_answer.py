@@ -10,6 +10,7 @@ import torch
 from helpers import END_LR, example_result, example_sweep, refused_result
 
 from lrfind import Answer, load
+from lrfind.answer import Found, Refused, answer_of
 from lrfind.errors import LrfindError, OutputError, RecordError
 from lrfind.output.html import html
 from lrfind.output.look import Look
@@ -18,7 +19,7 @@ from lrfind.records.types import Group, Probe, Refusal, Result, Status, StopReas
 
 
 def answer(result: Result | None = None) -> Answer:
-    return Answer(**vars(result or example_result()))
+    return answer_of(result or example_result())
 
 
 def test_it_says_at_once_what_was_found() -> None:
@@ -29,6 +30,13 @@ def test_it_says_at_once_what_was_found() -> None:
     assert found.suggested_lrs["cosine"] == 2 * END_LR
     assert found.message.startswith("The loss falls")
     assert repr(found) == "Answer(suggested_lr=0.0063, safe_range=(0.002, 0.04), confidence=0.87)"
+
+
+def test_its_class_tells_a_type_checker_what_if_answer_does() -> None:
+    found, refused = answer_of(example_result()), answer_of(refused_result())
+    assert isinstance(found, Found)
+    assert isinstance(refused, Refused)
+    assert (bool(found), bool(refused)) == (True, False)
 
 
 def test_a_refusal_is_false_and_says_why() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,6 +22,10 @@ def test_every_error_knows_its_exit_code() -> None:
         "OutputError": ExitCode.USAGE,
         "StoppedError": ExitCode.INTERRUPTED,
     }
+
+
+def test_an_exit_code_as_text_is_its_number() -> None:
+    assert str(ExitCode.INTERRUPTED) == f"{ExitCode.INTERRUPTED}" == "130"
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
@@ -77,14 +80,9 @@ def test_an_error_that_cannot_say_itself_is_named() -> None:
         raise SpeechlessError
 
 
-def test_a_generator_that_is_left_early_is_closed() -> None:
-    def batches() -> Iterator[int]:
-        with user_code("loading"):
-            yield from (1, 2)
-
-    started = batches()
-    next(started)
-    started.close()
+def test_an_end_of_a_generator_that_code_of_the_user_raises_is_its_fault() -> None:
+    with pytest.raises(UserCodeError, match="loading failed: GeneratorExit"), user_code("loading"):
+        raise GeneratorExit
 
 
 def test_exit_called_by_the_users_code_is_a_fault_of_it() -> None:

@@ -235,7 +235,7 @@ def test_it_answers_as_the_command_does(digits: TensorDataset) -> None:
     assert answer.settings["sweep"]["end_lr"] == 10
     assert answer.environment["effective_batch_size"] == 64
     jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(json.loads(to_json(answer)))
-    assert lrfind.Answer(**vars(to_result(json.loads(to_json(answer)), "r.json"))) == answer
+    assert type(answer)(**vars(to_result(json.loads(to_json(answer)), "r.json"))) == answer
     assert reanalyze(answer).analysis.suggested_lr == pytest.approx(answer.suggested_lr)
 
 

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
-from cli import FIXTURES
+import pytest
+from cli import FIXTURES, Project
 
 
-def test_ctrl_c_while_the_command_is_loaded_shows_no_traceback() -> None:
+@pytest.mark.parametrize("module", ["lrfind.commands.app", "lrfind.commands.run", "torch.nn"])
+def test_ctrl_c_while_the_command_is_loaded_is_told(project: Project, module: str) -> None:
+    script = FIXTURES / "scripts" / "interrupted_while_loading.py"
     done = subprocess.run(
-        [sys.executable, FIXTURES / "scripts" / "interrupted_while_loading.py"], capture_output=True, text=True
+        [sys.executable, script, module, "run", project.config, "--json"], capture_output=True, text=True
     )
-    assert (done.returncode, done.stdout) == (130, "")
+    assert (done.returncode, json.loads(done.stdout)["exit_code"]) == (130, 130)
     assert done.stderr == "lrfind: interrupted before anything was measured\n"
 
 

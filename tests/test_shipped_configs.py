@@ -22,17 +22,22 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from printed import printed
 from sklearn.datasets import load_digits, load_sample_images
 from torchvision.datasets import CIFAR10
 
 from lrfind.errors import UserCodeError
 from lrfind.pipeline import read_config, run
 from lrfind.records.types import Status
+from lrfind.schedule.kinds import KINDS
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "configs").rglob("*.y*ml"))
+TEMPLATES = sorted((ROOT / "lrfind" / "templates").glob("*.yaml"))
+LARGE = {"cifar10_resnet18", "imagefolder_finetune", "detection", "finetune"}
+"""Configs whose updates take long."""
 
 every_config = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 
@@ -195,6 +200,25 @@ def test_sweeps(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         lowest = losses.index(min(losses))
         assert max(losses[lowest:]) > 1.2 * case.start_loss, "the range ends before the loss blows up"
         assert result.analysis.status is Status.OK, result.analysis.message
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+@pytest.mark.filterwarnings("ignore::FutureWarning:lightning")
+@pytest.mark.parametrize("file", [*FILES, *TEMPLATES], ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_the_code_of_every_schedule_trains_as_lrfind_does(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if (case := CASES.get(file.stem)) and case.write:
+        case.write(tmp_path / "data", monkeypatch)
+    small = ["device=cpu", f"data.batch_size={2 if file.stem in LARGE else 4}"]
+    small += ["model.weights=null"] * (file.stem in ("imagefolder_finetune", "finetune"))
+    # In the template, the batches come from a loader, in the size of its own.
+    training = printed(read_config(file, small[: 1 if file.stem == "custom" else None]), file)
+    for name in ("onecycle",) if file.stem in LARGE else KINDS:
+        training.check(name)
 
 
 def test_diabetes_without_scikit_learn_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,8 @@ class Training:
             record of a former version.
         highest_lr: No probe went beyond it.
         shrinks: The power of the steps made that its updates shrink with by themselves.
+        unseen_steps: Updates from its start that see no sample twice, if known: each of their losses is one on
+            held-out data.
     """
 
     schedule: Schedule
@@ -53,6 +55,7 @@ class Training:
     normalized: bool | None
     highest_lr: float
     shrinks: float = 0.0
+    unseen_steps: int | None = None
 
     def constant_lr(self, lr: float, steps: int) -> float:
         """Return the constant learning rate for this training from the best one for `steps` updates."""
@@ -133,7 +136,8 @@ def _confidence(probed: ProbeRound, vertex: float, analysis: Analysis, training:
     minimum = sweep_minimum(analysis)
     agrees = analysis.reason is None and minimum is not None and 1 / FAR <= vertex / minimum <= FAR
     reach = sum((training.steps or LONG) > times * probed.steps for times in REACHES)
-    known = training.steps is not None and bool(best.held_out)
+    held_out = bool(best.held_out) or best.steps <= (training.unseen_steps or 0)
+    known = training.steps is not None and held_out
     return min(SHARES[agrees][reach], 1.0 if known else UNKNOWN)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lrfind.analysis.landmarks import MARGIN, SIGNIFICANT
@@ -41,6 +41,7 @@ class ProbeLimits:
         highest_lr: No probe goes beyond it.
         train_steps: Updates of the real training, if known; no probe is longer.
         replacing_lr: The learning rate at which one update is as large as the weights, if known.
+        look_updates: Returns the updates that the held-out losses of a probe of so many cost.
     """
 
     budget: int
@@ -50,10 +51,21 @@ class ProbeLimits:
     highest_lr: float
     train_steps: int | None
     replacing_lr: float | None = None
+    look_updates: Callable[[int], int] = lambda steps: 0
 
     def length(self, updates: int) -> int:
         """Return the updates of each probe in a round that may cost so many."""
-        return min(updates // AROUND, self.train_steps or updates)
+        share = updates // AROUND
+        longest = min(share, self.train_steps or updates)
+        return next((steps for steps in range(longest, 0, -1) if self.cost(steps) <= share), 0)
+
+    def cost(self, steps: int) -> int:
+        """Return what a probe of so many updates costs, with those of its looks at held-out samples."""
+        return steps + self.look_updates(steps)
+
+    def spent(self, probes: Sequence[Probe]) -> int:
+        """Return what probes have cost."""
+        return sum(len(probe.losses) + (self.look_updates(probe.steps) if probe.held_out else 0) for probe in probes)
 
 
 def next_probe(analysis: Analysis, probes: Sequence[Probe], limits: ProbeLimits) -> tuple[float, int] | None:
@@ -70,12 +82,12 @@ def next_probe(analysis: Analysis, probes: Sequence[Probe], limits: ProbeLimits)
     start, landmarks = starting_lr(analysis, limits), analysis.landmarks
     if start is None or landmarks is None:
         return None
-    left = limits.budget - sum(len(probe.losses) for probe in probes)
+    left = limits.budget - limits.spent(probes)
     if not probes:
         steps = limits.steps or limits.length(_first_share(left, limits.first_round))
-        return (start, steps) if SHORTEST <= steps <= left else None
+        return (start, steps) if steps >= SHORTEST and limits.cost(steps) <= left else None
     latest = rounds(probes, landmarks, len(analysis.smoothed))[-1]
-    if left >= latest.steps and (lr := _next_lr(latest, limits, landmarks)) is not None:
+    if left >= limits.cost(latest.steps) and (lr := _next_lr(latest, limits, landmarks)) is not None:
         return lr, latest.steps
     longer = limits.length(left)
     if longer < LONGER * latest.steps:

@@ -95,6 +95,20 @@ def reanalyze(result: Result, method: Method | None = None, schedule: Schedule |
     )
 
 
+def for_length(result: Result, steps: int) -> Result:
+    """Return `result`, read again for a training of that many updates."""
+    if not result.probes:
+        return result  # a curve alone does not tell
+    changed = {"train": {"steps": steps}}
+    return reanalyze(
+        replace(
+            result,
+            config=_updated(result.config, changed) if result.config or not result.settings else {},
+            settings=_updated(result.settings, changed) if result.settings else {},
+        )
+    )
+
+
 def _updated(settings: Mapping[str, Any], changed: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     return {**settings, **{name: {**_section(settings, name), **values} for name, values in changed.items()}}
 
@@ -120,6 +134,7 @@ def _with_probes(analysis: Analysis, result: Result, schedule: Schedule) -> Anal
         normalized=result.environment.get("normalized_updates"),
         highest_lr=float(_section(settings, "sweep").get("end_lr", result.sweep.lrs[-1])),
         shrinks=result.environment.get("updates_shrink") or 0.0,
+        unseen_steps=result.environment.get("unseen_steps"),
     )
     return analysis_of_probes(analysis, result.probes, training)
 

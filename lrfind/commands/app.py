@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import atexit
+import errno
 import importlib
 import os
 import signal
 import sys
 import time
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 import lrfind
-from lrfind.errors import ExitCode, LrfindError, StoppedError
+from lrfind.commands.own_exit import OwnExit
+from lrfind.errors import ExitCode, Fault, LrfindError, OutputError, StoppedError, interrupts
 from lrfind.output.streams import flush, open_closed_streams, report_error, take_any_text, tell
-from lrfind.training.distributed.launch import is_first
+from lrfind.training.distributed.launch import is_alone, is_first
 
 COMMANDS = {
     "init": "Write a commented starter config that runs as it is, and the Python beside it.",
@@ -32,17 +32,8 @@ COMMANDS = {
 command is used: the help of all of them, with the first line of each, loads none."""
 
 
-class _Command(TyperCommand):
-    """A command whose help names no type beside a flag, which takes no value."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as interrupt:  # of which nothing is kept: who keeps something catches it before
-            raise StoppedError from interrupt
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        return _without_types_of_flags(super().get_params(ctx))
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+"""Errors of writing, which name no file when it is stdout."""
 
 
 class _LazyCommand(TyperCommand):
@@ -54,7 +45,8 @@ class _LazyCommand(TyperCommand):
 
 def _loaded(name: str) -> Any:
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
-    alone.command(name, cls=_Command)(getattr(importlib.import_module(f"lrfind.commands.{name}"), name))
+    kind = importlib.import_module("lrfind.commands.command").Command
+    alone.command(name, cls=kind)(getattr(importlib.import_module(f"lrfind.commands.{name}"), name))
     return typer.main.get_command(alone)
 
 
@@ -70,10 +62,11 @@ class _Group(TyperGroup):
         return list(COMMANDS)
 
     def get_params(self, ctx: Any) -> list[Any]:
-        return _without_types_of_flags(super().get_params(ctx))
+        return without_types_of_flags(super().get_params(ctx))
 
 
-def _without_types_of_flags(params: list[Any]) -> list[Any]:
+def without_types_of_flags(params: list[Any]) -> list[Any]:
+    """Return parameters whose help names no type beside a flag, which takes no value."""
     for param in params:
         if getattr(param, "is_flag", False):
             param.metavar = ""
@@ -112,6 +105,9 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: What stands behind `lrfind`; those of this process by default.
     """
     code = _main(arguments)
+    if interrupts.stopped() and code != ExitCode.INTERRUPTED:
+        tell("lrfind: interrupted after the measurement; what was said of it is whole")
+        code = ExitCode.INTERRUPTED
     if pipeline := sys.modules.get("lrfind.pipeline"):  # a run was made
         code = pipeline.agree_on_exit(code)
     return code
@@ -121,15 +117,30 @@ def _main(arguments: list[str] | None) -> int:
     try:
         app(args=arguments, prog_name="lrfind")
     except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # of help or version; their reader has seen enough
+            return ExitCode.OK
         return leaving.code if isinstance(leaving.code, int) else ExitCode.FAILED
     except KeyboardInterrupt:  # before there was a command to interrupt
         return _reported(StoppedError())
     except LrfindError as error:
         return _reported(error)
-    except OSError as error:  # of help or version, which write to stdout themselves
-        tell(f"lrfind: cannot write to stdout: {error}")
-        return ExitCode.FAILED
+    except OSError as error:
+        return _reported(OutputError(_about(error)) if error.errno in FULL else LrfindError(_about(error)))
     return ExitCode.OK
+
+
+def _about(error: OSError) -> Fault:
+    """Return what an error of the system is about."""
+    problem = error.strerror or str(error)
+    if error.filename is not None:
+        return Fault(problem=f"{error.filename}: {problem}")
+    if error.errno in FULL:
+        return Fault(problem=f"cannot write to stdout: {problem}")
+    try:
+        os.getcwd()  # noqa: PTH109 - is asked for its error
+    except OSError:
+        return Fault(problem=f"the current folder has gone: {problem}", fix="go to another one")
+    return Fault(problem=str(error))
 
 
 def _reported(error: LrfindError) -> ExitCode:
@@ -140,43 +151,23 @@ def _reported(error: LrfindError) -> ExitCode:
 
 
 def entry() -> None:
-    """Run `lrfind` as a process of its own.
+    """Run `lrfind` as a process of its own, and end that.
 
-    It ends without freeing torch's modules one by one, which would take as long as half of importing them.
+    It ends without freeing torch's modules one by one, which would take as long as half of importing them, and without
+    waiting for threads of the user's that never end.
     """
-    code: int = ExitCode.FAILED
-
-    def leave() -> None:
-        os._exit(code)
-
-    atexit.register(leave)  # registered first, so that it runs after the exit handlers of all that is imported
     open_closed_streams()
     take_any_text()
-    interrupt = _Interrupt() if is_first() else _leave_at_once  # the others have nothing to keep
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)  # a killed run keeps what it measured, as with Ctrl-C
+    interrupts.Forks()
+    own_exit = OwnExit()
+    if not is_alone():
+        interrupts.end_with_parent()  # torchrun may be killed, which it cannot tell
+    if not is_first():
+        for number in interrupts.END:  # this process has nothing to keep
+            signal.signal(number, lambda *_: interrupts.leave(ExitCode.INTERRUPTED))
     code = main()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the outcome stands
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in interrupts.END:
+        signal.signal(number, signal.SIG_IGN)  # the outcome stands
     flush(sys.stdout)
     flush(sys.stderr)
-
-
-def _leave_at_once(number: int, frame: FrameType | None) -> None:
-    os._exit(ExitCode.INTERRUPTED)
-
-
-class _Interrupt:
-    """Ends the sweep at the first signal, lets the result be saved at the second, and gives up at the third."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self._count += 1
-        if self._count == 1:
-            raise KeyboardInterrupt
-        if self._count == 2:
-            tell("lrfind: saving what was measured; once more to give that up")
-        else:
-            os._exit(ExitCode.INTERRUPTED)
+    own_exit.leave_in_order(code)

@@ -43,8 +43,9 @@ from lrfind.commands.training_run import checked_config, config_named, sweep
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault
 from lrfind.output.files import check_writable
-from lrfind.output.formats import console_for_result, one_format, print_json, save, tell_files
+from lrfind.output.formats import console_for_result, one_format, print_json, tell_files
 from lrfind.output.help_links import REFUSALS, help_line
+from lrfind.output.run_files import RunFiles
 from lrfind.output.streams import print_result, tell
 from lrfind.records.types import Result
 from lrfind.scripts.job import Script, check_script
@@ -119,11 +120,12 @@ def check(
     baseline = _baseline(against, tolerance, source)
     if out is not None and is_first():
         check_writable(out)
-    result, judged = checked()
+    kept = RunFiles(out / stem) if out is not None and is_first() else None
+    result, judged = checked(kept)
     verdict = judge(result, judged, baseline, tolerance)
     if not is_first():
         raise typer.Exit(verdict.exit_code)
-    files, fault = ([], None) if out is None else save(verdict.result, out / stem, plot)
+    files, fault = kept.save(verdict.result, plot) if kept else ([], None)
     _print(verdict, form, files, baseline)
     if not quiet:
         tell_files(files)
@@ -134,18 +136,20 @@ def check(
     raise typer.Exit(ExitCode.FAILED if fault else verdict.exit_code)
 
 
-def _checked_config(config: Config, source: str, lr: float | None, *, quiet: bool) -> tuple[Result, float | None]:
-    return sweep(config, source, quiet=quiet), lr
+def _checked_config(
+    config: Config, source: str, lr: float | None, files: RunFiles | None, *, quiet: bool
+) -> tuple[Result, float | None]:
+    return sweep(config, source, quiet=quiet, files=files), lr
 
 
 def _checked_script(
-    script: Script, options: ScriptOptions, lr: float | None, *, quiet: bool
+    script: Script, options: ScriptOptions, lr: float | None, files: RunFiles | None, *, quiet: bool
 ) -> tuple[Result, float | None]:
     """Return what a search of a script says, and the learning rate to judge: its own unless another one was given."""
     if lr is not None:
         _check_lr(script.source, "--lr", lr)
     check_script(script)
-    result = search(script, options, quiet=quiet)
+    result = search(script, options, quiet=quiet, files=files)
     return result, lr if lr is not None or result.script is None else result.script.lr
 
 

@@ -25,7 +25,7 @@ from lrfind.explain.trainings import train_at
 from lrfind.explain.types import Explanation, Outcome
 from lrfind.output.files import check_writable
 from lrfind.output.formats import PlotFormat, console_for_result, print_json, print_parts
-from lrfind.output.picture import save_picture
+from lrfind.output.picture import loading_matplotlib, save_picture
 from lrfind.output.progress import watched
 from lrfind.output.streams import console_for_people, stdout_for_result, tell
 from lrfind.pipeline import build
@@ -207,10 +207,11 @@ def _show(explained: Explanation, path: Path, plot: PlotFormat, *, as_json: bool
     """Draw the picture at `path` and print the report; return why the picture could not be written."""
     fault = None
     if plot != "none":
-        from lrfind.explain.plot import explanation_figure  # loads matplotlib
-
         try:
-            save_picture(explanation_figure(explained), path)
+            with loading_matplotlib():
+                from lrfind.explain.plot import explanation_figure  # only for a picture
+
+                save_picture(explanation_figure(explained), path)
         except OutputError as error:
             fault = str(error)
     if as_json:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 import lrfind
-from lrfind.errors import ConfigError, Fault
+from lrfind.errors import ConfigError, Fault, how_to_install
 from lrfind.output.files import check_writable, write_atomically
 from lrfind.output.streams import print_result, tell
 
@@ -22,8 +22,8 @@ WAY_OUT = "make room there, or name a FILE in another folder"
 
 Template = Literal["cnn", "mlp", "huggingface", "lightning", "finetune", "custom"]
 """The starter configs: `<name>.yaml` in the folder of the templates, and `<name>_model.py` beside it."""
-NEEDS = {"huggingface": "transformers", "lightning": "lightning"}
-"""The package that a template needs and lrfind does not install."""
+NEEDS = {"huggingface": "transformers", "lightning": "lightning", "finetune": "torchvision"}
+"""The package that a template needs and lrfind does not install by itself."""
 
 
 def init(
@@ -109,5 +109,5 @@ def _tell_next(template: Template, config: Path, module: Path) -> None:
     tell(f"wrote the template {template}: your settings go to {config}, your code to {module}")
     package = NEEDS.get(template)
     if package and importlib.util.find_spec(package) is None:
-        tell(f"{package} is not installed; first: pip install {package}")
+        tell(f"{package} is not installed; first: {how_to_install(package)}")
     tell(f"Next: lrfind run {shlex.quote(str(config))}")

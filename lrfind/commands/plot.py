@@ -19,7 +19,7 @@ from lrfind.output.curve import format_lr, format_range, meant_for, schedule_of
 from lrfind.output.formats import console_for_result, print_json, print_parts
 from lrfind.output.look import Look, Theme
 from lrfind.output.names import unique
-from lrfind.output.picture import picture_bytes, save_picture
+from lrfind.output.picture import loading_matplotlib, picture_bytes, save_picture
 from lrfind.output.streams import print_bytes, tell
 from lrfind.output.table_style import plain_table
 from lrfind.output.terminal_plot import sketch
@@ -111,10 +111,11 @@ def _beside(sources: Sequence[RecordFile]) -> Path:
 
 def _draw(results: Mapping[str, Result], path: Path, look: Look) -> None:
     """Write the picture of the results to a file, or to stdout as PNG."""
-    from lrfind.output import compare, plot  # load matplotlib, which a sketch in the terminal does without
+    with loading_matplotlib():
+        from lrfind.output import compare, plot  # a sketch in the terminal does without
 
-    first, *others = results.values()
-    picture = compare.comparison(results, look) if others else plot.figure(first, look)
+        first, *others = results.values()
+        picture = compare.comparison(results, look) if others else plot.figure(first, look)
     if path == Path(STDOUT):
         print_bytes(picture_bytes(picture, "png"))
     else:

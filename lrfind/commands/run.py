@@ -37,18 +37,18 @@ from lrfind.commands.script_command import (
     run_script,
     script_of,
 )
-from lrfind.commands.training_run import checked_config, config_named, exit_code, sweep
+from lrfind.commands.training_run import checked_config, config_named, exit_code, sweep, tell_interrupt
 from lrfind.commands.trial import show_trial
 from lrfind.commands.write_config import TunedConfig, tuned_config
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, OutputError, StoppedError
 from lrfind.output.files import check_writable
-from lrfind.output.formats import Format, one_format, save, show
+from lrfind.output.formats import Format, one_format, show
 from lrfind.output.look import Look
+from lrfind.output.run_files import RunFiles
 from lrfind.output.streams import print_result, stdout_for_result, tell
 from lrfind.pipeline import try_out
 from lrfind.records.json_format import dumps, to_json
-from lrfind.records.types import StopReason
 from lrfind.training.distributed.launch import is_alone, is_first
 
 KeepDocument = Callable[[str], None]
@@ -205,7 +205,7 @@ def _outcome_kept(file: Path | None, source: str, form: Format) -> Iterator[Keep
         error = raised if isinstance(raised, LrfindError) else StoppedError()
         document = dumps(failure(source, error.exit_code, str(error)), line=True)
         keep(document)
-        if form == "json" and is_first():
+        if form == "json" and is_first() and error is raised:
             with contextlib.suppress(OutputError):  # the first fault counts
                 print_result(document)
         raise
@@ -228,16 +228,15 @@ def _run(
     *,
     quiet: bool,
 ) -> ExitCode:
-    result = sweep(config, str(path), quiet=quiet)
-    if not is_first():
+    kept = RunFiles(Path(config.output.dir) / path.stem) if is_first() else None
+    result = sweep(config, str(path), quiet=quiet, files=kept)
+    if kept is None:
         return exit_code(result)
     keep(to_json(result))
-    files, fault = save(result, Path(config.output.dir) / path.stem, config.output.plot, look)
+    files, fault = kept.save(result, config.output.plot, look)
     written, not_written = tuned.write(result, quiet=quiet) if tuned else ([], None)
     files += written
-    last = result.sweeps[-1]
-    if last.stop_reason is StopReason.INTERRUPTED and not quiet:
-        tell(f"lrfind: interrupted after {len(last.losses)} steps; what was measured is kept")
+    tell_interrupt(result, quiet=quiet)
     show(result, form, files, look, quiet=quiet)
     faults = list(filter(None, (fault, not_written)))
     for each in faults:

@@ -16,7 +16,7 @@ from typing import Any
 from lrfind.commands.finished_runs import FinishedRun, failure, table, worst
 from lrfind.commands.training_run import Flag
 from lrfind.config.load import load_config
-from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError
+from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, interrupts
 from lrfind.output.curve import format_lr
 from lrfind.output.files import record_path
 from lrfind.output.formats import Format, print_parts
@@ -129,7 +129,7 @@ class _Child:
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> _Child:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in interrupts.END:
             self._handlers[number] = signal.signal(number, self._stop)
         return self
 
@@ -140,14 +140,15 @@ class _Child:
     def run(self, arguments: Sequence[str], form: Format) -> int:
         """Run `lrfind`, which shares stdout only if it prints text, and return its exit code, or minus its signal."""
         stdout = None if form == "text" else subprocess.DEVNULL
-        with subprocess.Popen([*_command(), *arguments], stdout=stdout) as self._process:
+        own_end = interrupts.end_with_parent
+        with subprocess.Popen([*_command(), *arguments], stdout=stdout, preexec_fn=own_end) as self._process:
             if self.stopped:  # just before there was a process to tell
                 self._process.terminate()
             return self._process.wait()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopped = True
-        if self._process is not None and (number == signal.SIGTERM or not _from_terminal()):
+        if self._process is not None and (number != signal.SIGINT or not _from_terminal()):
             self._process.send_signal(number)
 
 
@@ -174,7 +175,7 @@ def _finished(config: str, ended: int, file: Path) -> FinishedRun:
         document = None
     if document is not None and ended in set(ExitCode):
         return FinishedRun(config, ExitCode(ended), document)
-    stopped = ended in (-signal.SIGINT, -signal.SIGTERM, ExitCode.INTERRUPTED)
+    stopped = ended == ExitCode.INTERRUPTED or -ended in interrupts.END
     code = ExitCode.INTERRUPTED if stopped else ExitCode.FAILED
     how = f"was ended by {signal.Signals(-ended).name}" if ended < 0 else f"ended with exit code {ended}"
     problem = f"the process {how}" + " before it could say why" * (document is None)

@@ -11,6 +11,7 @@ import typer
 from rich.console import RenderableType
 
 from lrfind.analysis.peak_lr import for_schedules
+from lrfind.analysis.recorded import for_length
 from lrfind.commands.options import PictureFolder, Quiet
 from lrfind.commands.record_files import load
 from lrfind.errors import ConfigError, ExitCode, Fault
@@ -18,13 +19,14 @@ from lrfind.output.curve import format_lr, format_range
 from lrfind.output.files import check_writable
 from lrfind.output.formats import PlotFormat, console_for_result, print_json, print_parts
 from lrfind.output.help_links import REFUSALS, help_line
-from lrfind.output.picture import save_picture
+from lrfind.output.picture import loading_matplotlib, save_picture
 from lrfind.output.streams import print_result, tell
 from lrfind.output.table_style import plain_table
 from lrfind.records.types import Result
 from lrfind.schedule.code import code, document
-from lrfind.schedule.kinds import KINDS, Length, rate_of, set_up
+from lrfind.schedule.kinds import KINDS, rate_of, set_up
 from lrfind.schedule.learning_rates import LearningRates, constant_range, learning_rates, learning_rates_given
+from lrfind.schedule.scheduler import Length
 
 _WIDE = 110
 """Columns from which a table has room for the names of the classes."""
@@ -49,8 +51,10 @@ def schedule(
 ) -> None:
     """Print a PyTorch LR scheduler for the suggested learning rate.
 
-    Prints Python code that runs as it stands: imports, the optimizer of the config, the scheduler, and a loop that
-    shows where `step()` is called. Without --scheduler, lists the schedulers and the LR that each takes.
+    Prints Python that trains as the record says: its loss, its optimizer with the parameter groups, its precision,
+    accumulation and clipping, and the scheduler; for Lightning and transformers what their Trainers take. What the
+    record does not hold is an argument. Without --scheduler, lists the schedulers and the LR that each takes. The LR is
+    for the length that is given: the longer, the lower.
 
     Exit codes: 0 printed, 2 usage fault or unreadable record, 3 the record suggests no LR and --lr says none.
 
@@ -65,13 +69,14 @@ def schedule(
     length = _length(epochs, steps_per_epoch, needed=bool(scheduler or as_json or plot != "none"))
     _check_lr(lr)
     source = load(record)
-    rates = learning_rates(source.result) if lr is None else learning_rates_given(lr, constant_range(source.result))
+    result = for_length(source.result, length.total) if length else source.result
+    rates = learning_rates(result) if lr is None else learning_rates_given(lr, constant_range(result))
     if rates is None:
-        tell(f"lrfind: no learning rate to schedule; say one with --lr: {source.result.analysis.message}")
+        tell(f"lrfind: no learning rate to schedule; say one with --lr: {result.analysis.message}")
         tell(f"lrfind: {help_line(REFUSALS)}")
         raise typer.Exit(ExitCode.NO_SUGGESTION)
     if lr is not None and not quiet:
-        _tell_if_outside(lr, scheduler, source.result)
+        _tell_if_outside(lr, scheduler, result)
     if plot != "none" and length is not None:
         check_writable(out)
         path = out / f"{source.name}.lrfind.{scheduler or 'schedules'}.{plot}"
@@ -79,9 +84,9 @@ def schedule(
         if not quiet:
             tell(f"wrote {path}")
     if scheduler is None:
-        _print_all(rates, length, source.result, as_json=as_json)
+        _print_all(rates, length, result, as_json=as_json)
     elif length is not None:
-        _print_one(scheduler, rates, length, source.result, as_json=as_json)
+        _print_one(scheduler, rates, length, result, as_json=as_json)
 
 
 def _known(name: str | None) -> str | None:
@@ -130,7 +135,8 @@ def _tell_if_outside(lr: float, scheduler: str | None, result: Result) -> None:
 
 def _draw(name: str | None, rates: LearningRates, length: Length, path: Path) -> None:
     """Write the picture of one schedule, or of all."""
-    from lrfind.schedule.plot import schedule_figure, schedules_figure  # loads matplotlib
+    with loading_matplotlib():
+        from lrfind.schedule.plot import schedule_figure, schedules_figure  # only for a picture
 
     if name is None:
         picture = schedules_figure(rates, length)

@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 import typer
 
-from lrfind.commands.training_run import Flag, exit_code
+from lrfind.commands.training_run import Flag, exit_code, tell_interrupt
 from lrfind.commands.trial import show_trial
-from lrfind.errors import SCRIPT, ConfigError, ExitCode, Fault, LrfindError
+from lrfind.errors import SCRIPT, ConfigError, ExitCode, Fault, LrfindError, interrupts
 from lrfind.errors.setting_names import KEYS
 from lrfind.observer import Observer
 from lrfind.output.files import check_writable
-from lrfind.output.formats import Format, PlotFormat, save, show
+from lrfind.output.formats import Format, PlotFormat, show
 from lrfind.output.look import Look
 from lrfind.output.progress import watched
+from lrfind.output.run_files import RunFiles
 from lrfind.output.script_output import ScriptOutput
 from lrfind.output.streams import console_for_people, tell
 from lrfind.records.types import Result
@@ -119,14 +120,15 @@ def needed(target: str | None, command: str) -> str:
     return target
 
 
-def search(script: Script, options: ScriptOptions, *, quiet: bool) -> Result:
-    """Search the learning rate of a script, and show people how it goes."""
+def search(script: Script, options: ScriptOptions, *, quiet: bool, files: RunFiles | None = None) -> Result:
+    """Search the learning rate of a script, show people how it goes, and keep what was measured in `files`."""
     settings = options.settings()
     people = console_for_people()
     output = ScriptOutput(people, quiet=quiet)
     try:
         runner = script_runner(script, output, options)
         with watched(people, quiet=quiet, words=SCRIPT) as observer:
+            observer = replace(observer, on_measured=files.keep) if files else observer
             return search_script(script, settings, options.choice(), runner, observer, SCRIPT)
     except LrfindError:
         if output.hidden:
@@ -142,7 +144,10 @@ def script_runner(script: Script, output: ScriptOutput, options: ScriptOptions) 
     """
     if is_alone():
         return LoneRunner(output, options.copies)
-    from lrfind.scripts.ranks import join_ranks  # loads torch, which only the processes of the script need otherwise
+    with interrupts.held():
+        from lrfind.scripts.ranks import (
+            join_ranks,  # loads torch, which only the processes of the script need otherwise
+        )
 
     launch = read_launch("ddp", 1, script.source)
     assert launch is not None  # as there are several
@@ -187,14 +192,16 @@ def run_script(
     folder = Path(out or ".")
     if is_first():
         check_writable(folder)
-    result = search(script, options, quiet=quiet)
+    kept = RunFiles(folder / script.stem)
+    result = search(script, options, quiet=quiet, files=kept)
     code = exit_code(result)
-    files, fault = save(result, folder / script.stem, plot or "png", look)
+    files, fault = kept.save(result, plot or "png", look)
+    tell_interrupt(result, quiet=quiet)
     show(result, form, files, look, quiet=quiet)
     if fault:
         tell(f"lrfind: {fault}")
         return ExitCode.FAILED
-    if options.apply and code is ExitCode.OK and result.analysis.suggested_lr is not None:
+    if options.apply and code is ExitCode.OK and not interrupts.stopped() and result.analysis.suggested_lr is not None:
         if form != "text":
             os.dup2(2, 1)  # stdout holds the result, and nothing else
         if (ranks := sys.modules.get("lrfind.scripts.ranks")) and ranks.Ranks.leading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from lrfind.config.schema import Config
 from lrfind.errors import ExitCode
 from lrfind.output.formats import suggestion_exit_code
 from lrfind.output.progress import loading, watched
-from lrfind.output.streams import console_for_people, stdout_for_result
+from lrfind.output.run_files import RunFiles
+from lrfind.output.streams import console_for_people, stdout_for_result, tell
 from lrfind.pipeline import read_config, run
 from lrfind.records.types import Result
 from lrfind.training.distributed.launch import is_first
@@ -41,11 +43,11 @@ def checked_config(path: Path, overrides: Sequence[str], flags: Mapping[str, Fla
         return read_config(path, overrides, given)
 
 
-def sweep(config: Config, source: str, *, quiet: bool) -> Result:
-    """Run the pipeline, and show people how it goes."""
+def sweep(config: Config, source: str, *, quiet: bool, files: RunFiles | None = None) -> Result:
+    """Run the pipeline, show people how it goes, and keep what it has measured in `files`."""
     people = console_for_people()
     with stdout_for_result(), watched(people, quiet=quiet or not is_first()) as observer:
-        return run(config, source, observer)
+        return run(config, source, replace(observer, on_measured=files.keep) if files else observer)
 
 
 def exit_code(result: Result) -> ExitCode:
@@ -55,3 +57,10 @@ def exit_code(result: Result) -> ExitCode:
     if result.error is not None:
         return ExitCode.FAILED
     return suggestion_exit_code(result)
+
+
+def tell_interrupt(result: Result, *, quiet: bool) -> None:
+    """Say on stderr that a run was interrupted, and after how many updates."""
+    if result.interrupted and not quiet:
+        updates = sum(len(each.losses) for each in result.sweeps) + sum(len(each.losses) for each in result.probes)
+        tell(f"lrfind: interrupted after {updates} steps; what was measured is kept")

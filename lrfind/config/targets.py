@@ -11,7 +11,7 @@ import pkgutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lrfind.errors import user_code
+from lrfind.errors import EXTRAS, how_to_install, user_code
 
 HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
 """Keys of a node that steer Hydra's `instantiate` and are no arguments."""
@@ -56,6 +56,8 @@ def _is_module(path: str) -> bool:
 
 
 def _not_found(parent: Any, name: str, parent_path: str) -> str:
+    if name in EXTRAS and parent is None:
+        return f"{name} does not come with lrfind: {how_to_install(name)}"
     if parent is None:
         return f"there is no module {name}; install it, or put {name}.py beside the config"
     known = [known for known in dir(parent) if not known.startswith("_")]

@@ -12,6 +12,7 @@ A `Fault` says what was expected, what was got, and the way out; a `Note` is wor
 rendered once, in the `Words` of who reads them: config keys, flags, or the arguments of a Python function.
 """
 
+from lrfind.errors.extras import EXTRAS, how_to_install
 from lrfind.errors.fault import Fault, Level, MisfitError, Note, did_you_mean, first_line, short, some
 from lrfind.errors.setting_names import CONFIG, PYTHON, SCRIPT, Words
 from lrfind.errors.tree import (
@@ -29,6 +30,7 @@ from lrfind.errors.user_code import is_out_of_memory, user_code
 
 __all__ = [
     "CONFIG",
+    "EXTRAS",
     "PYTHON",
     "SCRIPT",
     "ConfigError",
@@ -47,6 +49,7 @@ __all__ = [
     "blamed_on",
     "did_you_mean",
     "first_line",
+    "how_to_install",
     "is_out_of_memory",
     "short",
     "some",

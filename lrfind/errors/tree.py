@@ -14,6 +14,8 @@ from lrfind.errors.setting_names import CONFIG, Words
 class ExitCode(enum.IntEnum):
     """Exit codes of the `lrfind` command."""
 
+    __str__ = int.__repr__  # as from Python 3.11 on: the processes of torchrun send each other theirs as text
+
     OK = 0
     """A learning rate is suggested."""
     FAILED = 1

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
+from lrfind.errors import interrupts
+from lrfind.errors.extras import EXTRAS, how_to_install
 from lrfind.errors.fault import Fault
 from lrfind.errors.tree import LrfindError, UserCodeError
 
@@ -17,6 +21,7 @@ LIBRARIES = (
     *("torch", "torchvision", "transformers", "lightning", "pytorch_lightning"),
 )
 """Packages whose frames do not show the user's fault."""
+WORKER_DIED = "a DataLoader worker died: was it out of memory? $no_workers shows its error"
 
 
 @contextlib.contextmanager
@@ -30,20 +35,42 @@ def user_code(doing: str, hints: Callable[[], Sequence[str]] = tuple, key: str =
         key: The setting whose value is the code, by its config key; "" if none is.
         docs: The page that helps if the code does not fit the arguments it is called with.
     """
+    process = os.getpid()
     try:
         yield
-    except (LrfindError, KeyboardInterrupt, GeneratorExit):  # the last is how Python closes a generator
-        raise
-    except SystemExit as leaving:
-        fault = Fault(key, problem=f"{doing} failed: it called exit({leaving.code!r})")
-        raise UserCodeError(fault, user_traceback=_user_frames(leaving)) from leaving
     except BaseException as error:  # a panic of an extension in Rust, or a cancelled task, is no Exception
-        cause, of_worker = cause_of(error)
-        frames = of_worker or _user_frames(error)
-        unfit = isinstance(error, (AttributeError, KeyError, TypeError, ValueError))
-        fault = Fault(key, problem=f"{doing} failed: {cause}", docs=docs if unfit else "")
-        lines = [line for line in (*hints(), way_out(error)) if line]
-        raise UserCodeError(fault, user_traceback=frames, hints=lines) from error
+        if os.getpid() != process:
+            _end_fork(error)
+        if isinstance(error, (LrfindError, KeyboardInterrupt)):
+            raise
+        raise _as_fault(error, doing, hints, key, docs) from error
+    if os.getpid() != process:
+        _end_fork(None)
+
+
+def _end_fork(error: BaseException | None) -> NoReturn:
+    """End a process that code of the user's has forked, and that has come back to lrfind: what it does is not its."""
+    if error is not None and not isinstance(error, SystemExit):
+        traceback.print_exception(error)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    status = error.code if isinstance(error, SystemExit) else None if error is None else 1
+    interrupts.leave(status if isinstance(status, int) else int(status is not None))
+
+
+def _as_fault(
+    error: BaseException, doing: str, hints: Callable[[], Sequence[str]], key: str, docs: str
+) -> UserCodeError:
+    if isinstance(error, SystemExit):
+        fault = Fault(key, problem=f"{doing} failed: it called exit({error.code!r})")
+        return UserCodeError(fault, user_traceback=_user_frames(error))
+    cause, of_worker = cause_of(error)
+    frames = of_worker or ("" if _is_worker_death(error) else _user_frames(error))  # torch raises it anywhere
+    unfit = isinstance(error, (AttributeError, KeyError, TypeError, ValueError))
+    fault = Fault(key, problem=f"{doing} failed: {cause}", docs=docs if unfit else "")
+    lines = [line for line in (*hints(), way_out(error)) if line]
+    return UserCodeError(fault, user_traceback=frames, hints=lines)
 
 
 def cause_of(error: BaseException) -> tuple[str, str]:
@@ -73,16 +100,27 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
+def _is_worker_death(error: BaseException) -> bool:
+    """Tell whether a worker process of a DataLoader has died: torch says so, or the exchange with it fails."""
+    if isinstance(error, (ConnectionError, EOFError, FileNotFoundError)):
+        frames = traceback.extract_tb(error.__traceback__)
+        return any("multiprocessing" in Path(frame.filename).parts for frame in frames)
+    text = _said(error)
+    return "DataLoader worker" in text and ("exited unexpectedly" in text or "killed by signal" in text)
+
+
 def way_out(error: BaseException) -> str:
     """Return what to do about a known error whose message does not say it; "" for others."""
     kind, text = type(error), _said(error)
+    if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").split(".")[0]) in EXTRAS:
+        return f"{package} does not come with lrfind: {how_to_install(package)}"
     if is_out_of_memory(error):
         return (
             "out of memory: lower $batch_size, and raise $accumulate by the same factor for the same update; "
             "or use a smaller model"
         )
-    if "DataLoader worker" in text and ("exited unexpectedly" in text or "killed by signal" in text):
-        return "a worker process died, usually for lack of memory; $no_workers shows the cause"
+    if _is_worker_death(error):
+        return WORKER_DIED
     if "NoneType" in text and any("in collate" in part for part in (text, *traceback.format_tb(error.__traceback__))):
         return "the data set returns None for some samples: drop them in it, or with $collate_fn"
     if text.startswith("default_collate"):

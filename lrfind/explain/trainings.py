@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from lrfind.errors import interrupts
 from lrfind.observer import Observer
 from lrfind.records.types import Probe, StopReason
 from lrfind.search import one_probe
@@ -36,13 +37,17 @@ def train_at(
         KeyboardInterrupt: The user interrupted it before anything was measured.
     """
     observer = observer or Observer()
-    workload = make()
+    interrupts.hold()
+    with interrupts.interruptible():
+        workload = make()
     trainings: list[Training] = []
     for lr in lrs:
         probe, error = _train(workload, lr, steps, observer, needed=not trainings)
         trainings.append((probe, error))
         reason = probe.stop_reason
         # Processes that train together part at a fault; one that trains alone goes on with the next learning rate.
+        if interrupts.stopped() and not reason.cut_short:
+            reason = StopReason.INTERRUPTED
         if reason.cut_short and (error is None or not workload.alone or reason is StopReason.DATA_ENDED):
             trainings += [(Probe(rest, steps, (), reason), None) for rest in lrs[len(trainings) :]]
             break

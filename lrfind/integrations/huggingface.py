@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback
@@ -12,6 +12,11 @@ from transformers.utils import logging
 from lrfind.errors import Level
 from lrfind.integrations.search import Search, Training, attributes_kept, replace_lr, without_autocast
 from lrfind.training.step import Step
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from lrfind.integrations.search import SearchOptions
 
 LOG = logging.get_logger("transformers.lrfind")  # at the level that TrainingArguments(log_level=...) sets
 
@@ -42,8 +47,10 @@ class FindLR(Search, TrainerCallback):
         TypeError: `trainer` is not a `transformers.Trainer`, or `find_lr` has no such argument.
     """
 
-    def __init__(self, trainer: Trainer | None = None, *, strict: bool = False, **search: Any) -> None:
-        super().__init__(strict=strict, **search)
+    def __init__(
+        self, trainer: Trainer | None = None, *, strict: bool = False, **search: Unpack[SearchOptions]
+    ) -> None:
+        super().__init__(strict=strict, options=search)
         self._trainer: Trainer | None = None
         if trainer is not None:
             self.attach(trainer)
@@ -139,6 +146,7 @@ def _training(trainer: Any) -> Training:
         _step(trainer),
         [trainer.lr_scheduler],
         settings,
+        "transformers",
     )
 
 

@@ -35,6 +35,9 @@ def _packages() -> list[Any]:
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
+    from typing_extensions import Unpack
+
+    from lrfind.integrations.search import SearchOptions
 
     class _Base(Callback):
         pass
@@ -62,10 +65,12 @@ class FindLR(Search, _Base):
 
     Args:
         strict: Whether to raise instead of warn.
-        seed: This and the others are arguments of `lrfind.find_lr`.
+        search: Arguments of `lrfind.find_lr`, such as `seed`, `num_iter`, `probes`, `schedule`, `progress`.
     """
 
-    _package = PACKAGES[0]
+    def __init__(self, *, strict: bool = False, **search: Unpack[SearchOptions]) -> None:
+        super().__init__(strict=strict, options=search)
+        self._package = PACKAGES[0]
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Search, unless no training follows or it resumes from a checkpoint."""

@@ -7,12 +7,12 @@ import inspect
 import math
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import nn
 
-from lrfind.answer import Answer
+from lrfind.answer import Answer, Found, Refused
 from lrfind.errors import PYTHON, Fault, Level, LrfindError, Note
 from lrfind.errors.setting_names import KEYS
 from lrfind.finder import find_lr, search_objects
@@ -21,6 +21,29 @@ from lrfind.training.scheduler_peaks import peak_lrs, schedule_of
 from lrfind.training.snapshot import Snapshot
 from lrfind.training.step import Step
 from lrfind.workloads.from_objects import Objects
+
+
+class SearchOptions(TypedDict, total=False):
+    """The arguments of `find_lr` that a callback takes: those that its trainer does not decide."""
+
+    seed: int
+    start_lr: float
+    end_lr: float
+    num_iter: int
+    max_iter: int
+    warmup_steps: int
+    schedule: Schedule
+    train_steps: int | None
+    train_epochs: int | None
+    probes: bool
+    probe_steps: int | None
+    max_probes: int
+    refine: bool
+    budget: int | None
+    max_time: float | None
+    method: Method
+    progress: bool | None
+
 
 DEFAULTS = {name: inspect.signature(find_lr).parameters[name].default for name in KEYS}
 """The settings of a search, as `find_lr` has them."""
@@ -39,6 +62,7 @@ class Training:
         step: step(model, batch) -> loss, as the trainer makes it.
         schedulers: Of the learning rate.
         settings: Further arguments of `find_lr`, by name.
+        package: That of the trainer, where the model does not tell.
     """
 
     model: nn.Module
@@ -47,6 +71,7 @@ class Training:
     step: Step
     schedulers: Sequence[Any]
     settings: Mapping[str, Any]
+    package: str = ""
 
     @property
     def peak_lr(self) -> float:
@@ -59,8 +84,7 @@ class Search:
 
     Args:
         strict: Whether to raise instead of warn.
-        progress: Whether to show a progress bar on stderr; None shows one on a terminal.
-        seed: This and the others are arguments of `lrfind.find_lr`; None leaves them to the trainer, or at the default.
+        options: Arguments of `lrfind.find_lr`.
 
     Attributes:
         result: The answer of the last search, also if it refuses; None before a search.
@@ -68,31 +92,12 @@ class Search:
 
     result: Answer | None = None
 
-    def __init__(
-        self,
-        *,
-        strict: bool = False,
-        progress: bool | None = False,
-        seed: int | None = None,
-        start_lr: float | None = None,
-        end_lr: float | None = None,
-        num_iter: int | None = None,
-        max_iter: int | None = None,
-        warmup_steps: int | None = None,
-        schedule: Schedule | None = None,
-        train_steps: int | None = None,
-        train_epochs: int | None = None,
-        probes: bool | None = None,
-        probe_steps: int | None = None,
-        max_probes: int | None = None,
-        refine: bool | None = None,
-        budget: int | None = None,
-        max_time: float | None = None,
-        method: Method | None = None,
-    ) -> None:
-        given = {name: value for name, value in locals().items() if name in KEYS and value is not None}
+    def __init__(self, *, strict: bool, options: SearchOptions) -> None:
+        if unknown := [name for name in options if name not in SearchOptions.__annotations__]:
+            known = ", ".join(SearchOptions.__annotations__)
+            raise TypeError(f"FindLR: expected strict or one of {known}; got {', '.join(unknown)}")
         self._strict = strict
-        self._options = {"progress": progress, **given}
+        self._options = {"progress": False, **options}
 
     def _log(self, text: str, level: Level = Level.INFO) -> None:
         """Write a line to the trainer's own log."""
@@ -132,17 +137,18 @@ class Search:
         if not result:
             self._refuse(result.message)
             return None
-        low, high = result.safe_range or (math.nan, math.nan)
+        low, high = result.safe_range
         self._note(
             f"the learning rate is {training.peak_lr:.3g} instead of {before:.3g} (safe range {low:.3g} to {high:.3g}, "
             f"confidence {result.confidence:.0%}). {result.message}"
         )
         return before, training.peak_lr
 
-    def _answer(self, training: Training) -> Answer:
+    def _answer(self, training: Training) -> Found | Refused:
         given = {"schedule": schedule_of(training.schedulers), **training.settings, **self._options}
         settings = {name: given.get(name, default) for name, default in DEFAULTS.items()}
-        objects = Objects(training.model, training.loader, None, training.optimizer, training.step, given["scaler"])
+        parts = (training.model, training.loader, None, training.optimizer, training.step, given["scaler"])
+        objects = Objects(*parts, trainer=training.package)
         return search_objects(objects, settings, given["device"], given["progress"], self._tell)
 
     def _tell(self, note: Note) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,10 +58,11 @@ def check_writable(folder: Path, way_out: str = WAY_OUT) -> None:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    # A name of our own rather than tempfile's: that one would leave the file readable by its owner only.
-    temporary = target.with_name(f".lrfind-{os.getpid()}.tmp")
+    # A name of our own: tempfile would leave the file readable by its owner only. It is random, as containers with the
+    # same folder have equal process ids; and what has it already, such as a link, is not opened.
+    temporary = target.with_name(f".lrfind-{uuid.uuid4().hex}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # a full disk or quota may show only here, and must before the old file goes

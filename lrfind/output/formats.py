@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -13,9 +14,9 @@ from lrfind.output.curve import format_lr
 from lrfind.output.drawing import drawn
 from lrfind.output.files import record_path, write_atomically
 from lrfind.output.look import PLAIN, Look
-from lrfind.output.picture import save_picture
+from lrfind.output.picture import loading_matplotlib, save_picture
 from lrfind.output.report import report
-from lrfind.output.streams import print_result, tell
+from lrfind.output.streams import console_on, print_result, tell
 from lrfind.records.json_format import dumps, to_json
 from lrfind.records.types import Result, Status
 
@@ -47,7 +48,8 @@ def save(
             files.append(document)
         if plot != "none":
             picture = stem.with_name(f"{stem.name}.lrfind.{plot}")
-            save_picture(drawn(result, look), picture)
+            with loading_matplotlib():
+                save_picture(drawn(result, look), picture)
             files.append(picture)
     except OutputError as error:
         return files, str(error)
@@ -93,7 +95,7 @@ def print_parts(*parts: RenderableType) -> None:
 
 def console_for_result() -> Console:
     """Return a console whose output is captured and printed as the result."""
-    return Console(emoji=False, markup=False, highlight=False)
+    return console_on(sys.stdout)
 
 
 def suggestion_exit_code(result: Result) -> ExitCode:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrfind.errors import Fault, OutputError
+from lrfind.errors import Fault, LrfindError, OutputError, first_line
 from lrfind.output.curve import lr_ticks, tick_labels
 from lrfind.output.files import WAY_OUT, write_atomically
 from lrfind.output.look import Theme
@@ -54,6 +55,26 @@ def own_settings(theme: Theme = "light") -> Iterator[None]:
         # A character that the font lacks is drawn as a box; nothing that a user could do about it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         yield
+
+
+@contextlib.contextmanager
+def loading_matplotlib() -> Iterator[None]:
+    """Let the enclosed code load matplotlib and draw, without a backend, which the environment may name wrongly.
+
+    Raises:
+        OutputError: matplotlib is missing, or fails on its settings, its fonts or its cache.
+    """
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        yield
+    except LrfindError:
+        raise
+    except Exception as error:
+        problem = f"cannot draw the picture: {type(error).__name__}: {first_line(error)}"
+        raise OutputError(Fault(problem=problem, fix="does `import matplotlib` work? or add --plot none")) from error
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
 
 
 def save_picture(picture: Figure, path: Path, way_out: str = WAY_OUT) -> None:

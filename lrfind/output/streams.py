@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import TextIO
+from typing import IO, Any, TextIO, cast
 
 from rich.console import Console
 
@@ -77,8 +77,8 @@ def _written(write: Callable[[], object]) -> bool:
 
 def tell(text: str) -> None:
     """Print a line for people to stderr, if there is anyone left to read it."""
-    with contextlib.suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
+    if sys.stderr is not None:
+        print(text, file=cast("IO[str]", Unfailing(sys.stderr)), flush=True)
 
 
 def report_error(error: LrfindError) -> None:
@@ -97,21 +97,46 @@ def report_error(error: LrfindError) -> None:
         tell(f"lrfind: {help_line(page)}")
 
 
+class Unfailing:
+    """A text stream that takes what is written as far as it can: its reader may have gone, its disk may be full.
+
+    Args:
+        stream: The stream; it may lack methods, as those do that some libraries put in the place of stderr.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush it."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def console_on(stream: TextIO) -> Console:
+    """Return a console of plain text on a stream, which does not fail with that."""
+    return Console(file=cast("IO[str]", Unfailing(stream)), emoji=False, markup=False, highlight=False)
+
+
 def console_for_people() -> Console:
-    """Return a console on stderr that goes silent, rather than ending the process, when its reader has gone."""
-
-    class PeopleConsole(Console):
-        def on_broken_pipe(self) -> None:
-            _send_to_nowhere(2)
-
-    return PeopleConsole(stderr=True, emoji=False, markup=False, highlight=False)
+    """Return a console on stderr."""
+    return console_on(sys.stderr)
 
 
 def flush(stream: TextIO) -> None:
     """Flush a stream, or what is left of it into nowhere if its reader has gone."""
     try:
         stream.flush()
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
         _send_to_nowhere(1 if stream is sys.stdout else 2)
 
 

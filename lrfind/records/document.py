@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from lrfind.errors import Fault, MisfitError, RecordError, short
-from lrfind.records.facts import ScriptFacts
+from lrfind.records.facts import LoopFacts, ScriptFacts
 from lrfind.records.types import (
     Candidate,
     Group,
@@ -20,9 +20,8 @@ from lrfind.records.types import (
     Status,
     StopReason,
     Sweep,
-    not_rising,
 )
-from lrfind.records.values import Amount, Count, Flag, LearningRate, Loss, Share, Text
+from lrfind.records.values import Amount, Count, Flag, LearningRate, Loss, Share, Text, not_rising
 
 SCHEMA: Literal[1] = 1
 """Number of the JSON layout; a new layout that old readers would misread gets a higher one."""
@@ -56,6 +55,7 @@ class _Train(_Section):
 class _Environment(_Section):
     normalized_updates: bool | None = None
     updates_shrink: Amount | None = None
+    unseen_steps: Count | None = None
 
 
 class _Settings(_Section):
@@ -125,6 +125,8 @@ class Record(BaseModel):
     """How it was swept, probed and read; empty in records of former versions."""
     script: ScriptFacts | None = None
     """The script that was run; null if none was."""
+    loop: LoopFacts | None = None
+    """What code that trains in the same way needs to know; null if that is unknown."""
     environment: _Environment
     """Versions, device and seed."""
     timing: dict[str, Amount]

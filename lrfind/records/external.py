@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 from lrfind.errors import Fault, MisfitError, RecordError, short
 from lrfind.records.read import Content
-from lrfind.records.types import StopReason, Sweep, not_rising
+from lrfind.records.types import StopReason, Sweep
+from lrfind.records.values import not_rising
 
 Tool = Literal["torch-lr-finder", "ignite", "lightning"]
 """A finder whose history holds a running average of the losses, by its own default."""

@@ -1,8 +1,9 @@
-"""What a training has told of itself: the size of its updates, and of a script where it sets its learning rate."""
+"""What a training has told of itself: the size of its updates, its loop, and of a script where it sets its LR."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from lrfind.records.values import Amount, Described, Flag, Natural, Text
 
@@ -26,6 +27,22 @@ class UpdateSize:
 
 
 UNKNOWN_SIZE = UpdateSize()
+
+
+@dataclass(frozen=True)
+class LoopFacts(Described):
+    """What code that trains in the same way needs to know beside the config."""
+
+    trainer: Text = ""
+    """The package of the Trainer that runs the loop: lightning.pytorch, pytorch_lightning or transformers."""
+    optimizer_of: Literal["", "parameters", "model"] = ""
+    """What the optimizer of the config is called with; empty if the training brings one that is made."""
+    takes_lr: Flag = True
+    """Whether that call takes a learning rate."""
+    has_mode: Flag = False
+    """Whether the optimizer has a training mode, which it must be put into."""
+    loss: Text = ""
+    """The loss of a mini-batch as Python, of `model`, `loss` and `batch`; empty if a step of the user's returns it."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from lrfind.records.types import Analysis, Result, Sweep
 
 _OF_ANALYSIS = [field.name for field in dataclasses.fields(Analysis) if field.name != "smoothed"]
 _OF_SWEEP = [field.name for field in dataclasses.fields(Sweep)]
-_OF_RESULT = ("title", "error", "interrupted", "source", "probes", "groups", "repeats", "script")
+_OF_RESULT = ("title", "error", "interrupted", "source", "probes", "groups", "repeats", "script", "loop")
 
 _LATER = {"held_out_steps": (), "held_out": (), "shuffled": (), "updates_per_point": 1.0}
 """Fields that the first records lacked, and what these mean by that; with this value they are not written."""
@@ -34,8 +34,9 @@ def to_json(result: Result, *, line: bool = False) -> str:
     for name, field in Record.model_fields.items():
         holder = result.analysis if name in _OF_ANALYSIS else result
         document[field.alias or name] = computed[name] if name in computed else getattr(holder, name)
-    if result.script is None:  # the first records lacked it
-        del document["script"]
+    for name in ("script", "loop"):  # the first records lacked them
+        if document[name] is None:
+            del document[name]
     return dumps(document, line=line)
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import enum
 import math
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lrfind.errors.fault import Fault
 from lrfind.errors.setting_names import Words
-from lrfind.records.facts import ScriptFacts
+from lrfind.records.facts import LoopFacts, ScriptFacts
 from lrfind.records.values import (
     Amount,
     Count,
@@ -24,7 +22,6 @@ from lrfind.records.values import (
     Share,
     Text,
     Updates,
-    is_lr,
 )
 
 
@@ -104,9 +101,8 @@ class Probe(Described):
     held_out: tuple[tuple[Loss, ...], ...] = ()
     """Losses on the held-out batches, in evaluation mode, shape `(k, batches)`; the same batches for all probes."""
     shuffled: tuple[Loss, ...] = ()
-    """Losses on the held-out batches after the last update, when each target comes with the inputs of another sample,
-    shape `(batches,)`. A model that has learned nothing but a constant prediction does no worse on them. Empty where
-    the inputs of a batch are unknown."""
+    """Losses on the held-out batches after the last update, each target with the inputs of another sample, shape
+    `(batches,)`: no worse if only a constant was learned. Empty where the inputs of a batch are unknown."""
 
     @property
     def end_loss(self) -> float:
@@ -246,6 +242,7 @@ class Result:
         interrupted: Whether the user stopped the run early.
         settings: How it was swept, probed and read, as nested plain values; empty in records that lack it.
         script: The script that was run, and where it sets its learning rate; None if none was.
+        loop: What code that trains in the same way needs to know; None if that is unknown.
     """
 
     sweeps: tuple[Sweep, ...]
@@ -264,6 +261,7 @@ class Result:
     source: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     script: ScriptFacts | None = None
+    loop: LoopFacts | None = None
 
     @property
     def cut_short(self) -> bool:
@@ -286,15 +284,3 @@ class Result:
     def sweep(self) -> Sweep:
         """The sweep that the suggestion comes from."""
         return self.sweeps[self.used]
-
-
-def not_rising(lrs: Sequence[float]) -> Fault | None:
-    """Return what is wrong with learning rates that do not rise; None if they do."""
-    before = 0.0
-    for number, lr in enumerate(lrs, 1):
-        if not (before < lr and is_lr(lr)):
-            got = f"{lr:g}{f' after {before:g}' if before else ''} as number {number}"
-            expected = "learning rates above 0 that rise from one to the next"
-            return Fault(expected=expected, got=got, fix="keep the rows of one sweep, in its order")
-        before = lr
-    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -82,3 +82,15 @@ Natural = Annotated[int, Ge(0), Checked("a whole number, 0 or above", lambda val
 Seed = Natural
 Text = Annotated[str, Checked("a text", lambda value: isinstance(value, str))]
 Flag = Annotated[bool, Checked("true or false", lambda value: isinstance(value, bool))]
+
+
+def not_rising(lrs: Sequence[float]) -> Fault | None:
+    """Return what is wrong with learning rates that do not rise; None if they do."""
+    before = 0.0
+    for number, lr in enumerate(lrs, 1):
+        if not (before < lr and is_lr(lr)):
+            got = f"{lr:g}{f' after {before:g}' if before else ''} as number {number}"
+            expected = "learning rates above 0 that rise from one to the next"
+            return Fault(expected=expected, got=got, fix="keep the rows of one sweep, in its order")
+        before = lr
+    return None

@@ -8,11 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
 
 from lrfind.schedule.learning_rates import LearningRates
-
-MODULE = "torch.optim.lr_scheduler"
+from lrfind.schedule.scheduler import Length, Node, Scheduler
 
 WARMUP_SHARE = 0.05
 """Share of the updates over which a warm-up climbs."""
@@ -31,44 +29,6 @@ DROP = 0.1
 
 
 @dataclass(frozen=True)
-class Length:
-    """How long a training is: `epochs` times `steps` updates of the weights."""
-
-    epochs: int
-    steps: int
-
-    @property
-    def total(self) -> int:
-        """All updates."""
-        return self.epochs * self.steps
-
-
-@dataclass(frozen=True)
-class Node:
-    """A scheduler to be built: its class in `MODULE`, and its arguments beside the optimizer, nodes among them."""
-
-    name: str
-    arguments: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Scheduler:
-    """A scheduler set up for a training.
-
-    Attributes:
-        node: What to build.
-        per: After what `step()` is called.
-        lr: The learning rate that the optimizer is built with.
-        at: The learning rate of an update, by its index from 0.
-    """
-
-    node: Node
-    per: Literal["update", "epoch"]
-    lr: float
-    at: Callable[[int], float]
-
-
-@dataclass(frozen=True)
 class Kind:
     """A way to schedule.
 
@@ -77,12 +37,14 @@ class Kind:
         rate: Which learning rate it takes: a key of `LearningRates.suggested`, or `range`.
         note: What it does and what it is for.
         set_up: Builds it.
+        after: What follows in a training that goes on after its end; empty if nothing new.
     """
 
     scheduler: str
     rate: str
     note: str
     set_up: Callable[[float, LearningRates, Length], Scheduler]
+    after: str = ""
 
 
 def set_up(name: str, rates: LearningRates, length: Length) -> Scheduler:
@@ -106,12 +68,19 @@ def _constant(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     return Scheduler(Node("ConstantLR", {"factor": 1.0}), "update", lr, lambda step: lr)
 
 
-def _warmup_steps(length: Length) -> int:
-    return max(1, round(WARMUP_SHARE * length.total))
+def _share(share: float, length: Length) -> int:
+    return max(1, round(share * length.total))
+
+
+def _share_code(share: float) -> str:
+    return f"max(1, round({share} * total))"
 
 
 def _climb(steps: int) -> Node:
-    return Node("LinearLR", {"start_factor": WARMUP_START, "total_iters": steps})
+    return Node("LinearLR", {"start_factor": WARMUP_START, "total_iters": steps}, {"total_iters": "warmup"})
+
+
+_CLIMB = {"warmup": _share_code(WARMUP_SHARE)}
 
 
 def _climbing(lr: float, step: int, steps: int) -> float:
@@ -119,32 +88,35 @@ def _climbing(lr: float, step: int, steps: int) -> float:
 
 
 def _warmup(lr: float, rates: LearningRates, length: Length) -> Scheduler:
-    steps = _warmup_steps(length)
-    return Scheduler(_climb(steps), "update", lr, lambda step: _climbing(lr, step, steps))
+    steps = _share(WARMUP_SHARE, length)
+    return Scheduler(_climb(steps), "update", lr, lambda step: _climbing(lr, step, steps), _CLIMB)
 
 
 def _warmup_cosine(lr: float, rates: LearningRates, length: Length) -> Scheduler:
-    first = _warmup_steps(length)
+    first = _share(WARMUP_SHARE, length)
     rest = max(1, length.total - first)
-    parts = [_climb(first), Node("CosineAnnealingLR", {"T_max": rest})]
+    parts = [_climb(first), Node("CosineAnnealingLR", {"T_max": rest}, {"T_max": "max(1, total - warmup)"})]
     return Scheduler(
-        Node("SequentialLR", {"schedulers": parts, "milestones": [first]}),
+        Node("SequentialLR", {"schedulers": parts, "milestones": [first]}, {"milestones": "[warmup]"}),
         "update",
         lr,
         lambda step: _climbing(lr, step, first) if step < first else lr * _half_cosine((step - first) / rest),
+        _CLIMB,
     )
 
 
 def _wsd(lr: float, rates: LearningRates, length: Length) -> Scheduler:
-    first, last = _warmup_steps(length), max(1, round(COOLDOWN_SHARE * length.total))
+    first, last = _share(WARMUP_SHARE, length), _share(COOLDOWN_SHARE, length)
     start = max(length.total - last, first + 1)
-    decay = Node("LinearLR", {"start_factor": 1.0, "end_factor": 0.0, "total_iters": last})
-    parts = [_climb(first), Node("ConstantLR", {"factor": 1.0}), decay]
+    decay = {"start_factor": 1.0, "end_factor": 0.0, "total_iters": last}
+    parts = [_climb(first), Node("ConstantLR", {"factor": 1.0}), Node("LinearLR", decay, {"total_iters": "cooldown"})]
+    milestones = {"milestones": "[warmup, max(total - cooldown, warmup + 1)]"}
     return Scheduler(
-        Node("SequentialLR", {"schedulers": parts, "milestones": [first, start]}),
+        Node("SequentialLR", {"schedulers": parts, "milestones": [first, start]}, milestones),
         "update",
         lr,
         lambda step: _climbing(lr, step, first) if step < start else lr * max(1 - (step - start) / last, 0.0),
+        {**_CLIMB, "cooldown": _share_code(COOLDOWN_SHARE)},
     )
 
 
@@ -154,9 +126,8 @@ def _half_cosine(share: float) -> float:
 
 def _cosine(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     total = length.total
-    return Scheduler(
-        Node("CosineAnnealingLR", {"T_max": total}), "update", lr, lambda step: lr * _half_cosine(step / total)
-    )
+    node = Node("CosineAnnealingLR", {"T_max": total}, {"T_max": "total"})
+    return Scheduler(node, "update", lr, lambda step: lr * _half_cosine(step / total))
 
 
 def _cosine_restarts(lr: float, rates: LearningRates, length: Length) -> Scheduler:
@@ -169,25 +140,28 @@ def _cosine_restarts(lr: float, rates: LearningRates, length: Length) -> Schedul
             start, cycle = start + cycle, 2 * cycle
         return lr * _half_cosine((step - start) / cycle)
 
-    return Scheduler(Node("CosineAnnealingWarmRestarts", {"T_0": first, "T_mult": 2}), "update", lr, at)
+    node = Node("CosineAnnealingWarmRestarts", {"T_0": first, "T_mult": 2}, {"T_0": "-(-total // 7)"})
+    return Scheduler(node, "update", lr, at)
 
 
 def _linear(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     total = length.total
-    node = Node("LinearLR", {"start_factor": 1.0, "end_factor": 0.0, "total_iters": total})
+    arguments = {"start_factor": 1.0, "end_factor": 0.0, "total_iters": total}
+    node = Node("LinearLR", arguments, {"total_iters": "total"})
     return Scheduler(node, "update", lr, lambda step: lr * (1 - step / total))
 
 
 def _polynomial(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     total = length.total
-    node = Node("PolynomialLR", {"total_iters": total, "power": POWER})
+    node = Node("PolynomialLR", {"total_iters": total, "power": POWER}, {"total_iters": "total"})
     return Scheduler(node, "update", lr, lambda step: lr * (1 - step / total) ** POWER)
 
 
 def _onecycle(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     total, rise = length.total, 0.3
     # The learning rate was found with the momentum of the config, so that is not cycled.
-    node = Node("OneCycleLR", {"max_lr": lr, "total_steps": total, "pct_start": rise, "cycle_momentum": False})
+    arguments = {"max_lr": lr, "total_steps": total, "pct_start": rise, "cycle_momentum": False}
+    node = Node("OneCycleLR", arguments, {"total_steps": "total"})
     first, last = lr / 25, lr / 25 / 1e4
     top = rise * total - 1
 
@@ -202,7 +176,8 @@ def _onecycle(lr: float, rates: LearningRates, length: Length) -> Scheduler:
 def _cyclic(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     cycles = max(1, round(length.epochs / (2 * HALF_CYCLE)))
     up, low = math.ceil(length.total / (2 * cycles)), rounded(rates.low)
-    node = Node("CyclicLR", {"base_lr": low, "max_lr": lr, "step_size_up": up, "cycle_momentum": False})
+    arguments = {"base_lr": low, "max_lr": lr, "step_size_up": up, "cycle_momentum": False}
+    node = Node("CyclicLR", arguments, {"step_size_up": f"-(-total // {2 * cycles})"})
     return Scheduler(node, "update", low, lambda step: low + (lr - low) * (1 - abs(step % (2 * up) / up - 1)))
 
 
@@ -221,10 +196,9 @@ def _multistep(lr: float, rates: LearningRates, length: Length) -> Scheduler:
 
 
 def _exponential(lr: float, rates: LearningRates, length: Length) -> Scheduler:
-    gamma = float(f"{LAST_SHARE ** (1 / length.epochs):.6g}")
-    return Scheduler(
-        Node("ExponentialLR", {"gamma": gamma}), "epoch", lr, lambda step: lr * gamma ** (step // length.steps)
-    )
+    gamma = LAST_SHARE ** (1 / length.total)
+    node = Node("ExponentialLR", {"gamma": gamma}, {"gamma": f"{LAST_SHARE} ** (1 / total)"})
+    return Scheduler(node, "update", lr, lambda step: lr * gamma**step)
 
 
 def stalls_at(epochs: int) -> int:
@@ -241,24 +215,53 @@ def _plateau(lr: float, rates: LearningRates, length: Length) -> Scheduler:
     )
 
 
+_RISES, _STAYS, _FALLS = (f"the learning rate {what}" for what in ("rises again", "stays at 0", "falls on"))
 KINDS: dict[str, Kind] = {
     "constant": Kind("ConstantLR", "constant", "no schedule; safe to stop at any time", _constant),
     "warmup": Kind("LinearLR", "constant", "climbs over the first 5 %, then stays", _warmup),
-    "wsd": Kind("SequentialLR", "constant", "warm-up, stay, decay over the last 20 %: for an open end", _wsd),
-    "onecycle": Kind("OneCycleLR", "onecycle", "up and down once: few epochs, fast convergence", _onecycle),
-    "cosine": Kind("CosineAnnealingLR", "cosine", "down to 0 along half a cosine: the common default", _cosine),
+    "wsd": Kind(
+        "SequentialLR",
+        "constant",
+        "warm-up, stay, decay over the last 20 %: for an open end",
+        _wsd,
+        _STAYS,
+    ),
+    "onecycle": Kind(
+        "OneCycleLR", "onecycle", "up and down once: few epochs, fast convergence", _onecycle, "OneCycleLR raises"
+    ),
+    "cosine": Kind(
+        "CosineAnnealingLR",
+        "cosine",
+        "down to 0 along half a cosine: the common default",
+        _cosine,
+        _RISES,
+    ),
     "warmup-cosine": Kind(
-        "SequentialLR", "cosine", "the same after a warm-up: transformers, large batches", _warmup_cosine
+        "SequentialLR",
+        "cosine",
+        "the same after a warm-up: transformers, large batches",
+        _warmup_cosine,
+        _RISES,
     ),
     "cosine-restarts": Kind(
-        "CosineAnnealingWarmRestarts", "cosine", "three cosines, each twice as long: for snapshots", _cosine_restarts
+        "CosineAnnealingWarmRestarts",
+        "cosine",
+        "three cosines, each twice as long: for snapshots",
+        _cosine_restarts,
+        "a longer cosine begins",
     ),
-    "linear": Kind("LinearLR", "linear", "down to 0 in a line: fine-tuning", _linear),
-    "polynomial": Kind("PolynomialLR", "linear", "nearly a line, down to 0: segmentation", _polynomial),
-    "exponential": Kind("ExponentialLR", "linear", "down to 1 % by the same factor each epoch", _exponential),
-    "step": Kind("StepLR", "constant", "a tenth after each third of the epochs", _step),
+    "linear": Kind("LinearLR", "linear", "down to 0 in a line: fine-tuning", _linear, _STAYS),
+    "polynomial": Kind("PolynomialLR", "linear", "nearly a line, down to 0: segmentation", _polynomial, _STAYS),
+    "exponential": Kind(
+        "ExponentialLR",
+        "linear",
+        "down to 1 % by the same factor each update",
+        _exponential,
+        _FALLS,
+    ),
+    "step": Kind("StepLR", "constant", "a tenth after each third of the epochs", _step, _FALLS),
     "multistep": Kind("MultiStepLR", "constant", "a tenth at half and at three quarters: ResNets", _multistep),
     "plateau": Kind("ReduceLROnPlateau", "constant", "a tenth whenever the validation loss stalls", _plateau),
-    "cyclic": Kind("CyclicLR", "range", "up and down the safe range, as Smith (2015)", _cyclic),
+    "cyclic": Kind("CyclicLR", "range", "up and down the safe range, as Smith (2015)", _cyclic, "further cycles"),
 }
 """Every schedule, by its name on the command line."""

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from lrfind.output import layout
 from lrfind.output.curve import even_ticks, format_lr, tick_labels
 from lrfind.output.picture import BLUE, own_settings, plain
-from lrfind.schedule.kinds import KINDS, Length, Scheduler, set_up
+from lrfind.schedule.kinds import KINDS, set_up
 from lrfind.schedule.learning_rates import LearningRates
+from lrfind.schedule.scheduler import Length, Scheduler
 
 _POINTS = 2000
 _COLUMNS, _ROW = 3, 1.7

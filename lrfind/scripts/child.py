@@ -15,7 +15,6 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).parents[2])  # until lrfind is imported, from where it was before
 
-import ctypes
 import gc
 import io
 import runpy
@@ -29,12 +28,15 @@ from typing import Any, NoReturn
 
 import torch
 
+from lrfind.errors.interrupts import Forks, end_with_parent
 from lrfind.errors.user_code import cause_of, way_out
 from lrfind.records.types import StopReason
 from lrfind.scripts.apply import Applier
 from lrfind.scripts.describe import Description
-from lrfind.scripts.hooks import Seen, watch_losses, watch_objects, watch_steps
+from lrfind.scripts.feed import Feed
+from lrfind.scripts.hooks import Seen, keep_still, watch_losses, watch_objects, watch_steps
 from lrfind.scripts.job import JOB, SERVE, Job, Script, read_job
+from lrfind.scripts.looks import Looks
 from lrfind.scripts.recorder import Ended, Recorder
 from lrfind.scripts.report import Report
 from lrfind.scripts.server import serve
@@ -42,12 +44,12 @@ from lrfind.training.rng import seed_everything
 
 STOP = signal.SIGUSR1
 """Asks the script to end as if its training were over."""
-PR_SET_PDEATHSIG = 1
 
 
 def main(job: Job) -> None:
     """Run a script: to its end at one learning rate, or for some updates whose losses are told."""
-    seen = Seen()
+    looks = Looks(job.held_out, len(job.warmup), job.seed) if job.held_out else None
+    seen = Seen(feed=Feed(looks))
     if job.reports is None:
         apply(job, seen)
     else:
@@ -64,12 +66,15 @@ def apply(job: Job, seen: Seen) -> None:
 
 def record(job: Job, seen: Seen, report: Report) -> NoReturn:
     """Run a script, tell its losses, and end the process."""
-    _die_with_parent()
-    recorder = Recorder(job, report, seen.made, Description(seen, measures=job.measures))
+    end_with_parent(signal.SIGKILL)  # but on Linux, it ends at its next report
+    recorder = Recorder(job, report, seen.made, seen.feed, Description(seen, measures=job.measures))
     watch_objects(seen)
     watch_steps(recorder)
     watch_losses(recorder, seen)
+    if job.held_out:
+        keep_still(lambda: not seen.feed.holds_out)
     os.register_at_fork(after_in_child=report.close)
+    Forks()
     _flush_before_leaving(report)
     threading.excepthook = _hush(threading.excepthook)
     signal.signal(STOP, lambda number, frame: _stop(recorder, frame))
@@ -158,12 +163,6 @@ def _cut(told: traceback.TracebackException | None) -> None:
     _cut(told.__context__)
 
 
-def _die_with_parent() -> None:
-    """Let Linux end this process with the one that started it; elsewhere it ends at its next report."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def _leave() -> NoReturn:
     """End the process after its exit handlers, without freeing torch's modules one by one."""
     try:
@@ -177,7 +176,7 @@ def _leave() -> NoReturn:
 if __name__ == "__main__":
     told = os.environ.pop(JOB)
     if told == SERVE:
-        _die_with_parent()
+        end_with_parent(signal.SIGKILL)
         torch.optim.SGD([torch.zeros(1, requires_grad=True)])  # the first optimizer imports a thousand modules
         gc.freeze()  # what is imported stays, in all forks
         serve(socket.socket(fileno=int(sys.argv[1])), main)

@@ -16,6 +16,7 @@ from torch import nn
 
 from lrfind.records.facts import UNKNOWN_SIZE
 from lrfind.scripts.hooks import Seen
+from lrfind.scripts.looks import held_out_samples
 from lrfind.scripts.loops import repetitions
 from lrfind.scripts.losses import BackwardLosses
 from lrfind.scripts.optimizers import StepRates
@@ -24,7 +25,7 @@ from lrfind.scripts.schedules import length_of, peak_of
 from lrfind.scripts.trainers import planned, schedule_planned
 from lrfind.training.rng import keep_rng
 from lrfind.training.scheduler_peaks import schedule_of
-from lrfind.training.update_size import update_size
+from lrfind.training.update_size import keeps_still, update_size
 
 WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module")
 """Where DistributedDataParallel, torch.compile and FSDP keep the model of the script."""
@@ -47,6 +48,7 @@ class Description:
         self._repetitions: dict[Any, int | None] = {}
         self._lead: Any = None
         self._first_lr: float | None = None
+        self._keeps_still = False
 
     def at_loss(self, site: Site, frame: FrameType | None) -> None:
         """Read the loops around the backward pass at a place of the script."""
@@ -77,11 +79,12 @@ class Description:
         if self._measures:
             with self._seen.made.paused():
                 size = update_size(optimizer, (each for each in parameters if each.requires_grad))
+                self._keeps_still = keeps_still(optimizer)
         return {
             "model": models,
             "optimizer": type(optimizer).__name__,
             "groups": [[name, scale] for name, scale in zip(_names(optimizer), rates.scales, strict=True)],
-            "batch_size": self._seen.loader.batch_size if self._seen.loader else None,
+            "batch_size": self._seen.feed.loader.batch_size if self._seen.feed.loader else None,
             "device": str(device),
             "peak_lr": peak,
             "argument": argument,
@@ -102,18 +105,22 @@ class Description:
             },
         }
 
-    def plan(self, updates: int, losses: BackwardLosses, optimizers: Sequence[tuple[Any, StepRates]]) -> dict[str, Any]:
+    def plan(
+        self, updates: int, losses: BackwardLosses, optimizers: Sequence[tuple[Any, StepRates]], *, others: bool
+    ) -> dict[str, Any]:
         """Return the length and the schedule of the training, and what makes one update.
 
         Args:
             updates: Those made so far.
             losses: Those of an update.
             optimizers: Those that step in an update, and what sets their learning rates.
+            others: Whether others step as well, which are not swept.
         """
+        feed = self._seen.feed
         schedulers = [scheduler for scheduler, _ in self._schedulers]
         site, backwards = next(iter(losses.calls.items()), (None, 1))
         loops = self._repetitions.get(site)
-        length = self._seen.loader.length if self._seen.loader else None
+        length = feed.loader.length if feed.loader else None
         per_epoch = length // backwards if length else None
         scheduled = length_of(schedulers, max(1, updates), per_epoch)
         named = [each for each in losses.calls if each in losses.names]
@@ -125,7 +132,19 @@ class Description:
             "moves_lr": not (schedulers or self._schedule) and self._lead.param_groups[0]["lr"] != self._first_lr,
             "losses": [{"name": losses.names[each], "calls": losses.calls[each]} for each in named],
             "several": self._several(optimizers) if len(optimizers) > 1 else {},
+            "unseen": per_epoch if feed.known and feed.loader and feed.loader.samples else None,
+            "held_out": {} if others or len(optimizers) > 1 or not self._keeps_still else self._held_out(),
         }
+
+    def _held_out(self) -> dict[str, int]:
+        """Return where samples can be held out of the training; empty if none can."""
+        feed = self._seen.feed
+        loader = feed.loader
+        if not (feed.known and loader and loader.samples and loader.batch_size and feed.batches):
+            return {}
+        if not held_out_samples(loader.samples, loader.batch_size, feed.batches, seed=0):
+            return {}
+        return {"loader": loader.number, "batches": feed.batches}
 
     def _several(self, optimizers: Sequence[tuple[Any, StepRates]]) -> dict[str, Any]:
         """Return models, classes and groups of optimizers that make one update together."""

@@ -17,9 +17,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ChainedScheduler, LRScheduler, SequentialLR
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 from torch.utils.hooks import RemovableHandle
 
 from lrfind.scripts.fastai import MODULE, watch_fastai
+from lrfind.scripts.feed import Feed
 from lrfind.scripts.optimizers import MadeOptimizers
 from lrfind.scripts.places import Place, caller, place_of
 
@@ -30,6 +32,7 @@ WRAPPED = (
     (SequentialLR, "__init__"),
     (ChainedScheduler, "__init__"),
     (DataLoader, "__iter__"),
+    (_BaseDataLoaderIter, "__next__"),
     (torch.autograd, "backward"),
     (torch.amp.GradScaler, "scale"),
     (torch.amp.GradScaler, "step"),
@@ -62,19 +65,6 @@ class Losses(Steps, Protocol):
         """Make the step of an optimizer that a GradScaler may skip."""
 
 
-@dataclass(frozen=True)
-class Loader:
-    """A DataLoader, which may not outlive the loop over it.
-
-    Attributes:
-        batch_size: Samples in a mini-batch, if known.
-        length: Mini-batches in an epoch, if known.
-    """
-
-    batch_size: int | None
-    length: int | None
-
-
 @dataclass
 class Seen:
     """What a script has made.
@@ -82,13 +72,13 @@ class Seen:
     Attributes:
         made: Its optimizers.
         schedulers: Its learning-rate schedulers, in the order made, and where.
-        loader: The DataLoader that it iterates over, the latest one; None without one.
+        feed: Its DataLoaders, and what becomes of their batches.
         options: The numbers among the options that argparse has read, given or by default, by their flags.
     """
 
     made: MadeOptimizers = field(default_factory=MadeOptimizers)
     schedulers: list[tuple[ReferenceType[Any], Place]] = field(default_factory=list)
-    loader: Loader | None = None
+    feed: Feed = field(default_factory=Feed)
     options: dict[str, float] = field(default_factory=dict)
 
     def schedulers_of(self, optimizer: Any) -> list[tuple[Any, Place]]:
@@ -109,9 +99,8 @@ def watch_objects(seen: Seen) -> None:
         seen.schedulers.append((ref(self), place_of(caller())))
         return original(self, *args, **options)
 
-    def before_iteration(original: Callable[..., Any], self: Any) -> Any:
-        seen.loader = _loader(self)
-        return original(self)
+    def iterate(original: Callable[..., Any], self: Any) -> Any:
+        return seen.feed.iterate(self, original)
 
     def after_options(original: Callable[..., Any], self: Any, *args: Any, **options: Any) -> Any:
         namespace, rest = original(self, *args, **options)
@@ -126,7 +115,7 @@ def watch_objects(seen: Seen) -> None:
     _wrap(Optimizer, "add_param_group", after_group)
     for kind in (LRScheduler, SequentialLR, ChainedScheduler):  # the last two do not call the first
         _wrap(kind, "__init__", after_scheduler)
-    _wrap(DataLoader, "__iter__", before_iteration)
+    _wrap(DataLoader, "__iter__", iterate)
 
 
 def watch_steps(steps: Steps) -> tuple[RemovableHandle, RemovableHandle]:
@@ -164,25 +153,56 @@ def watch_losses(losses: Losses, seen: Seen) -> None:
             return original(self, optimizer, *args, **options)
         return losses.scaled_step(optimizer, lambda: original(self, optimizer, *args, **options))
 
+    def fetch(original: Callable[..., Any], self: Any) -> Any:
+        return seen.feed.fetch(self, original)
+
+    _wrap(_BaseDataLoaderIter, "__next__", fetch)
     _wrap(torch.autograd, "backward", backward)
     _wrap(torch.amp.GradScaler, "scale", scale)
     _wrap(torch.amp.GradScaler, "step", step)
     os.register_at_fork(after_in_child=lambda: setattr(losses, "active", False))
 
 
+def keep_still(changes: Callable[[], bool]) -> tuple[RemovableHandle, RemovableHandle]:
+    """Let optimizers change nothing in some steps: they find no gradients, as for parameters that were not used.
+
+    Args:
+        changes: Tells whether a step is to change the weights, once the gradients of its update are known.
+    """
+    kept: list[tuple[Tensor, Tensor]] = []
+
+    def take_away(optimizer: Any) -> None:
+        if not changes():
+            for parameter in (each for group in optimizer.param_groups for each in group["params"]):
+                if parameter.grad is not None:
+                    kept.append((parameter, parameter.grad))
+                    parameter.grad = None
+
+    def before(optimizer: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        closure = args[1] if len(args) > 1 else options.get("closure")
+        if closure is None:
+            take_away(optimizer)
+            return None
+
+        def evaluate() -> Any:
+            loss = closure()  # computes the gradients
+            take_away(optimizer)
+            return loss
+
+        return (args[0], evaluate, *args[2:]), {name: options[name] for name in options if name != "closure"}
+
+    def after(optimizer: Any, args: Any, options: Any) -> None:
+        for parameter, gradient in kept:  # the script may look at them
+            parameter.grad = gradient
+        kept.clear()
+
+    return register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)
+
+
 def _is_of(scheduler: Any, optimizer: Any) -> bool:
     """Tell whether a scheduler is of an optimizer, or of a wrapper around it, such as that of Accelerate."""
     own = getattr(scheduler, "optimizer", None)
     return own is optimizer or getattr(own, "optimizer", None) is optimizer
-
-
-def _loader(loader: Any) -> Loader:
-    size = getattr(loader, "batch_size", None) or getattr(getattr(loader, "batch_sampler", None), "batch_size", None)
-    try:
-        length = len(loader)
-    except Exception:  # of a stream, or of whatever class the script has there
-        length = None
-    return Loader(size if isinstance(size, int) else None, length)
 
 
 def _wrap(holder: Any, name: str, around: Callable[..., Any]) -> None:

@@ -87,6 +87,25 @@ def check_script(script: Script) -> None:
         raise ConfigError(script.target, [fault])
 
 
+LOOK_UPDATES = 4
+"""Updates of a look at held-out samples, each of other ones: the fewest whose scatter says something."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What a training holds out, and when it looks at the loss on that.
+
+    Attributes:
+        loader: Number of the DataLoader whose samples are held out, from 0 in the order in which they are used.
+        batches: Batches of an update.
+        at: Recorded updates before each look.
+    """
+
+    loader: int
+    batches: int
+    at: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Job:
     """One run of a script.
@@ -104,6 +123,7 @@ class Job:
         decides: Whether the process itself ends then; if not, who reads its losses does.
         describes: Whether to say what is trained, which takes a moment.
         measures: Whether to measure the size of the updates of its optimizer.
+        held_out: What to hold out of the training; None trains on all data.
         reports: The end of the pipe to tell what is measured; None for `apply`.
     """
 
@@ -119,6 +139,7 @@ class Job:
     decides: bool = True
     describes: bool = True
     measures: bool = True
+    held_out: HeldOut | None = None
     reports: int | None = None
 
     def to_json(self) -> str:
@@ -139,4 +160,6 @@ def read_job(text: str, reports: int | None = None) -> Job:
     document["script"] = Script(script["target"], tuple(script["args"]), script["is_module"])
     for name in ("lrs", "warmup"):
         document[name] = tuple(document[name])
+    if held_out := document["held_out"]:
+        document["held_out"] = HeldOut(held_out["loader"], held_out["batches"], tuple(held_out["at"]))
     return Job(**{**document, "reports": reports})

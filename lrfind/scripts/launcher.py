@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -18,10 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lrfind.errors import Fault, LrfindError
+from lrfind.errors import Fault, LrfindError, interrupts
 from lrfind.scripts.job import JOB, SERVE, Job
 
 CHILD = Path(__file__).with_name("child.py")
+POLL_SECONDS = 0.1
 _servers: dict[int, Server] = {}
 """Of this process, by the seed of their hashes, which Python takes as it starts."""
 
@@ -100,6 +102,12 @@ def start(job: Job, environment: Mapping[str, str], folder: Path, reports: int, 
     try:
         request = {"job": job.to_json(), "environment": dict(environment), "folder": str(folder)}
         server.ask(request, [reports, output, theirs])
+        while not select.select([ending], [], [], POLL_SECONDS)[0]:  # it is importing torch
+            interrupts.check()
+    except KeyboardInterrupt:
+        server.process.kill()  # and what it may have forked with it
+        os.close(ending)
+        raise
     finally:
         os.close(theirs)
     pid = os.read(ending, 16)

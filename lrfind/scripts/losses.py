@@ -45,17 +45,21 @@ class BackwardLosses:
         self._passed_over: list[tuple[Site, Loss]] = []
         self._of_update: list[tuple[Site, Loss]] = []
 
-    def begin(self, tensors: Any, gradients: Any, frame: FrameType | None) -> None:
-        """Take the loss of a backward pass that begins, unless that is within another, as of a checkpoint."""
+    def begin(self, tensors: Any, gradients: Any, frame: FrameType | None) -> bool:
+        """Take the loss of a backward pass that begins, unless that is within another, as of a checkpoint.
+
+        Return whether it is the first loss of a mini-batch: that at the place where the first of all was.
+        """
         self._depth += 1
         if self._depth > 1:
-            return
+            return False
         site = self._sites.of(frame)
         if site not in self.names:
             self.names[site] = loss_name(site.file, site.line) if site.file else "loss"
             self._on_place(site, frame)
         if self._chosen is None or self._chosen in (self.names[site], str(site.line)):
             self._pending.append((site, _value(tensors, gradients)))
+        return site is next(iter(self.names))
 
     def end(self) -> None:
         """Note that a backward pass has ended."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
+from lrfind.errors import interrupts
 from lrfind.scripts.job import JOB, Job, Script
 from lrfind.scripts.launcher import CHILD, start
 from lrfind.scripts.report import read_losses
@@ -161,7 +162,6 @@ def become(script: Script, lr: float, optimizer: str | None) -> NoReturn:
     job = Job(script, "apply", lr=lr, optimizer=optimizer)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    for number in (signal.SIGINT, signal.SIGTERM):  # what is ignored would stay so
-        signal.signal(number, signal.SIG_DFL)
+    interrupts.uninstall()
     command = [sys.executable, str(CHILD), script.target, *script.args]  # for lists of processes: its job is said apart
     os.execve(sys.executable, command, {**os.environ, JOB: job.to_json()})

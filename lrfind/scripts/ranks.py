@@ -20,7 +20,7 @@ from torch.distributed import DistError
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from lrfind.errors import ConfigError, ExitCode, Fault, first_line
+from lrfind.errors import ConfigError, ExitCode, Fault, first_line, interrupts
 from lrfind.scripts.job import Job, read_job
 from lrfind.scripts.process import Output, ScriptProcess, become, environment_of
 from lrfind.scripts.report import read_losses, told_losses
@@ -69,6 +69,7 @@ class Ranks:
             with self.process(job, port) as process:
                 training.follow(process)
         except KeyboardInterrupt:
+            interrupts.hold()
             training.run.interrupted = True
         self.store.set(f"stop/{number}", "")
         return training.run
@@ -100,7 +101,7 @@ class Ranks:
         Args:
             job: Says which script, for the last order.
         """
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in interrupts.END:
             signal.signal(number, signal.default_int_handler)  # so that the script ends with this process
         try:
             while True:
@@ -169,9 +170,11 @@ class _Training:
                 run.setup_seconds = time.monotonic() - started
             if self._over(self._look()):
                 break
+            interrupts.check()
         if not run.last and not self._trace.stopped:
             self._ends.setdefault(0, {"last": {}, "exit_code": process.exit_code})
         while not self._over(self._look()):
+            interrupts.check()
             time.sleep(POLL_SECONDS)
         self._conclude()
         self._ranks.store.set(f"stop/{self._number}", "")

@@ -15,6 +15,7 @@ from typing import Any
 from lrfind.errors import Fault
 from lrfind.records.types import StopReason
 from lrfind.scripts.describe import Description
+from lrfind.scripts.feed import Feed
 from lrfind.scripts.job import Job
 from lrfind.scripts.losses import BackwardLosses, Loss
 from lrfind.scripts.optimizers import MadeOptimizers, StepRates, overflowed
@@ -45,19 +46,20 @@ class Recorder:
         updates: Those that were made, with those before the first recorded one.
     """
 
-    def __init__(self, job: Job, report: Report, made: MadeOptimizers, description: Description) -> None:
+    def __init__(self, job: Job, report: Report, made: MadeOptimizers, feed: Feed, description: Description) -> None:
         """Make a recorder.
 
         Args:
             job: What to train.
             report: Is told the losses.
             made: The optimizers that the script makes.
+            feed: What becomes of its mini-batches.
             description: Reads what is trained, if the job wants that.
         """
         self.active = True
         self.ended = False
         self.updates = 0
-        self._job, self._report, self._made, self._description = job, report, made, description
+        self._job, self._report, self._made, self._feed, self._description = job, report, made, feed, description
         self._lrs: Sequence[float] = (*job.warmup, *job.lrs)
         self._trace = Trace(job.seed, job.lrs, StopRule() if job.stops else None, report.loss)
         self._reader: LossReader | None = None
@@ -81,7 +83,8 @@ class Recorder:
         """Take the loss of a backward pass; return whether `end_backward` must follow."""
         if not self.active or self.ended:
             return False
-        self._losses.begin(tensors, gradients, frame)
+        if self._losses.begin(tensors, gradients, frame):
+            self._feed.use()
         return True
 
     def end_backward(self) -> None:
@@ -102,7 +105,7 @@ class Recorder:
             self._close()
         self._depth += 1
         if rates:
-            rates.set(self._lrs[self.updates])
+            rates.set(self._lrs[min(self.updates, len(self._lrs) - 1)])  # a look may follow the last
 
     def after_step(self, optimizer: Any) -> None:
         """Put back the learning rates of an optimizer that has stepped; that may end the update.
@@ -121,7 +124,7 @@ class Recorder:
         self._steps += 1
         if rates is None:
             self._losses.pass_over()
-        elif overflowed(optimizer):
+        elif overflowed(optimizer) and not self._feed.holds_out:
             self._skip()
         else:
             self._count(optimizer)
@@ -133,7 +136,7 @@ class Recorder:
         if self.active and self._steps == before:
             self._check_end()
             if self._rates_of(optimizer):
-                self._skip()
+                self._count(optimizer) if self._feed.holds_out else self._skip()
         return result
 
     def finish(self) -> None:
@@ -187,11 +190,13 @@ class Recorder:
         Which ones there are shows after the first update.
         """
         self._skips = 0
+        self._feed.step()
         if self._succeeds(optimizer):
             self.end(StopReason.DATA_ENDED)
         self._losses.take()
         self._stepped.add(id(optimizer))
-        if (self.updates or len(self._lrs) == 1) and len(self._stepped) == len(self._members):
+        shown = self.updates or self._feed.looks or len(self._lrs) == 1
+        if shown and len(self._stepped) == len(self._members):
             self._close()
 
     def _succeeds(self, optimizer: Any) -> bool:
@@ -208,6 +213,7 @@ class Recorder:
         A loss that is not finite counts all the same: no scale is small enough for it.
         """
         loss = self._losses.drop()
+        self._feed.skip()
         self._skips += 1
         value = 0.0 if loss is None else float(loss)  # waits for the device, but only after a skip
         if not math.isfinite(value) or self._skips >= MAX_SKIPS:
@@ -226,14 +232,16 @@ class Recorder:
             self._record(loss)
 
     def _record(self, loss: Loss) -> None:
-        """Take the loss of an update, and go on to the next learning rate."""
+        """Take the loss of an update, and go on to the next learning rate unless it is one of a look."""
         self._stepped = set()
-        self.updates += 1
-        if self.updates > len(self._job.warmup):
-            self._take(self._read(loss))
+        looks, count = self._feed.looks, len(self._lrs)
+        if not (looks and looks.take(loss, self.updates, last=self.updates == count)):
+            self.updates += 1
+            if self.updates > len(self._job.warmup):
+                self._take(self._read(loss))
         if self.updates == PATIENCE and self._job.describes:
             self._report.tell(plan=self._plan())
-        if self._trace.stopped or self.updates == len(self._lrs):
+        if self._trace.stopped or (self.updates == count and (not looks or looks.over)):
             self.end(StopReason.COMPLETED)
 
     def _read(self, loss: Loss) -> list[float]:
@@ -268,12 +276,14 @@ class Recorder:
             backwards=len(self._losses.names),
             others=self.others,
             child_seconds=sum(os.times()[2:4]),
+            **(self._feed.looks.told() if self._feed.looks else {}),
         )
         raise Ended
 
     def _plan(self) -> dict[str, Any]:
         rates = [(each, self._rates[id(each)][1]) for each in self._members]
-        return self._description.plan(self.updates, self._losses, [(each, own) for each, own in rates if own])
+        swept = [(each, own) for each, own in rates if own]
+        return self._description.plan(self.updates, self._losses, swept, others=bool(self.others))
 
     def refuse(self, fault: Fault) -> None:
         """End the training because it cannot be swept.

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from lrfind.errors import interrupts
 from lrfind.scripts.job import Job
 from lrfind.scripts.process import GRACE_SECONDS, Output, ScriptProcess, environment_of
+from lrfind.scripts.report import read_losses
 
 OnLoss = Callable[[int, float], None]
 """on_loss(index, loss), called for each loss as it becomes known."""
@@ -26,6 +28,8 @@ class Run:
 
     Attributes:
         losses: Of its updates.
+        held_out_steps: Updates before each look at held-out samples.
+        held_out: The losses of each look.
         trained: What it trains, told before its first update.
         plan: How long it trains, and with which schedule, told after some updates.
         last: How it ended: `end`, `error`, `exit` or `refusal`; empty if its process ended without a word.
@@ -43,11 +47,15 @@ class Run:
     setup_seconds: float | None = None
     exit_code: int = 0
     interrupted: bool = False
+    held_out_steps: list[int] = field(default_factory=list)
+    held_out: list[list[float]] = field(default_factory=list)
 
     def take(self, message: Mapping[str, Any]) -> list[float]:
         """Take what a process tells, and return the losses in it."""
         self.trained = message.get("trained", self.trained)
         self.plan = message.get("plan", self.plan)
+        self.held_out_steps = message.get("held_out_steps", self.held_out_steps)
+        self.held_out = [read_losses(look) for look in message["held_out"]] if "held_out" in message else self.held_out
         if any(name in message for name in LAST):
             self.last = dict(message)
         return list(message.get("losses", ()))
@@ -95,7 +103,9 @@ class LoneRunner:
                         run.setup_seconds = time.monotonic() - started
                     if run.last:
                         break
+                    interrupts.check()
             except KeyboardInterrupt:
+                interrupts.hold()
                 run.interrupted = True
                 process.stop()
                 self._take_rest(process, run, on_loss)

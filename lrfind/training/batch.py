@@ -38,7 +38,10 @@ def _moved_mapping(batch: Mapping[Any, Any], device: torch.device) -> Mapping[An
     moved = {key: to_device(value, device) for key, value in batch.items()}
     if type(batch) is dict or not isinstance(batch, MutableMapping):
         return moved
-    like = copy.copy(batch)  # keeps other attributes, such as the factory of a defaultdict
+    try:
+        like = copy.copy(batch)  # keeps other attributes, such as the factory of a defaultdict
+    except KeyError:  # Python 3.10 looks for a __getstate__, which a dict whose keys are attributes takes for a key
+        like = type(batch)(batch)  # type: ignore[call-arg]
     for key, value in moved.items():
         like[key] = value
     return like

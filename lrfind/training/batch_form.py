@@ -38,15 +38,19 @@ class BatchForm:
 
     Attributes:
         form: The call in words.
+        code: The call as Python, of `model` and `batch`.
         call: Returns the model's output on a batch.
         target: Returns the target of a batch; None if there is none for a loss of the config.
+        target_code: The target as Python, of `batch`.
         own: Whether a loss in the output is preferred.
         notes: What the user should know of it.
     """
 
     form: str
+    code: str
     call: Call
     target: Callable[[Any], Any] | None = None
+    target_code: str = ""
     own: bool = False
     notes: tuple[Note, ...] = ()
 
@@ -62,15 +66,17 @@ def form_of(forward: Forward, batch: Any, loss: Loss | None) -> BatchForm:
     if isinstance(batch, (tuple, list)) and not isinstance(batch, PackedSequence):
         return _by_position(forward, batch) if loss is None else _with_target(forward, batch)
     if names := _attributes(forward, batch):
-        return _by_name(forward, batch, loss, lambda batch: {name: getattr(batch, name) for name in names})
+        code = f"{{name: getattr(batch, name) for name in {names!r}}}"
+        return _by_name(forward, batch, loss, lambda batch: {name: getattr(batch, name) for name in names}, code)
     if not forward.takes(1):
         raise unusable(batch, f"inputs that the model takes ({forward})")
     if loss is None:
-        return BatchForm("model(batch)", _call, own=True)
+        return BatchForm("model(batch)", "model(batch)", _call, own=True)
     targets = [name for name in TARGETS if getattr(batch, name, None) is not None]
     if len(targets) != 1:
         raise unusable(batch, f"(x, y), a mapping, or an object with one of {', '.join(TARGETS)}")
-    return BatchForm(f"loss(model(batch), batch.{targets[0]})", _call, attrgetter(targets[0]))
+    target = f"batch.{targets[0]}"
+    return BatchForm(f"loss(model(batch), {target})", "model(batch)", _call, attrgetter(targets[0]), target)
 
 
 def _attributes(forward: Forward, batch: Any) -> list[str]:
@@ -82,10 +88,15 @@ def _attributes(forward: Forward, batch: Any) -> list[str]:
 
 
 def _by_name(
-    forward: Forward, batch: Any, loss: Loss | None, values: Callable[[Any], Mapping[Any, Any]] | None = None
+    forward: Forward,
+    batch: Any,
+    loss: Loss | None,
+    values: Callable[[Any], Mapping[Any, Any]] | None = None,
+    code: str = "",
 ) -> BatchForm:
-    """Return the form of a mapping or a dataclass, or of the `values` of another object."""
+    """Return the form of a mapping or a dataclass, or of the `values` of another object, which `code` says."""
     read = values or _values
+    items = code or ("batch" if isinstance(batch, Mapping) else "vars(batch)")
     targets = _targets(forward, read(batch)) if loss else []
     taken = [name for name in targets if forward.names(name)]
     apart = [name for name in targets if name not in taken]
@@ -98,11 +109,14 @@ def _by_name(
         return batch if whole else {name: value for name, value in read(batch).items() if name not in apart}
 
     fed = _spread(forward, inputs(batch))
+    rest = f"{{name: value for name, value in {items}.items() if name != {target!r}}}" if apart else items
     return replace(
         fed,
         form=f"loss({fed.form}, {target})" if apart else fed.form,
+        code=fed.code.format("batch" if whole else rest),
         call=lambda model, batch: fed.call(model, inputs(batch)),
         target=(lambda batch: read(batch)[target]) if target else None,
+        target_code=f"batch.{target}" if code else f"{items}[{target!r}]",
         own=not apart,
         notes=(*fed.notes, *_guessed(forward, apart)),
     )
@@ -127,12 +141,13 @@ def _by_position(forward: Forward, batch: Sequence[Any]) -> BatchForm:
     """Return the form of a tuple or a list that goes to the model whole, as no loss takes a target from it."""
     if len(batch) == 1:
         fed = _spread(forward, batch[0])
-        return replace(fed, call=lambda model, batch: fed.call(model, batch[0]), own=True)
+        code = fed.code.format("batch[0]")
+        return replace(fed, code=code, call=lambda model, batch: fed.call(model, batch[0]), own=True)
     samples = all(isinstance(item, Mapping) for item in batch)
     if forward.takes(len(batch)) and not (samples and forward.takes(1)):
-        return BatchForm(f"model({_listed(len(batch))})", _spread_call, own=True)
+        return BatchForm(f"model({_listed(len(batch))})", "model(*batch)", _spread_call, own=True)
     if samples and forward.takes(1):
-        return BatchForm("model(batch)", _call, own=True)
+        return BatchForm("model(batch)", "model(batch)", _call, own=True)
     fault = Fault("loss", expected="a loss for (x, y) batches", got="none", fix="add for example $mse_loss")
     hint = f"the batch was: {describe(batch)}, all of which goes to the model without a loss, but {forward}"
     raise UserCodeError(fault, hints=(hint,))
@@ -141,21 +156,25 @@ def _by_position(forward: Forward, batch: Sequence[Any]) -> BatchForm:
 def _with_target(forward: Forward, batch: Sequence[Any]) -> BatchForm:
     """Return the form of a tuple or a list one of whose items is the target of a loss."""
     at = _target_at(batch)
+    target = f"batch[{at}]"
     if len(batch) == 2:
         fed = _spread(forward, batch[1 - at])
         return replace(
             fed,
             form=f"loss({fed.form}, y)",
+            code=fed.code.format(f"batch[{1 - at}]"),
             call=lambda model, batch: fed.call(model, batch[1 - at]),
             target=itemgetter(at),
+            target_code=target,
         )
     if len(batch) < 2 or not forward.takes(len(batch) - 1):
         raise unusable(batch, f"(x, y), or a target and as many inputs as the model takes ({forward})")
 
-    def call(model: nn.Module, batch: Sequence[Any]) -> Any:
+    def feed_rest(model: nn.Module, batch: Sequence[Any]) -> Any:
         return model(*batch[:at], *batch[at + 1 :])
 
-    return BatchForm(f"loss(model({_listed(len(batch) - 1)}), y)", call, itemgetter(at))
+    form, call = f"loss(model({_listed(len(batch) - 1)}), y)", f"model(*batch[:{at}], *batch[{at + 1}:])"
+    return BatchForm(form, call, feed_rest, itemgetter(at), target)
 
 
 def _target_at(batch: Sequence[Any]) -> int:
@@ -165,37 +184,40 @@ def _target_at(batch: Sequence[Any]) -> int:
 
 
 def _spread(forward: Forward, x: Any) -> BatchForm:
-    """Return how the inputs reach the model."""
+    """Return how the inputs reach the model; its `code` has {} for the expression of the inputs."""
     if isinstance(x, Mapping) or is_dataclass(x):
         return _spread_names(forward, x)
     if isinstance(x, (tuple, list)) and not isinstance(x, PackedSequence):
         if forward.takes(len(x)):
-            return BatchForm(f"model({_listed(len(x))})", _spread_call)
+            return BatchForm(f"model({_listed(len(x))})", "model(*{})", _spread_call)
         if not forward.takes_one_only():
             raise unusable(x, f"as many inputs as the model takes ({forward})")
-        return BatchForm(f"model(({_listed(len(x))}))", _call)
-    return BatchForm("model(x)", _call)
+        return BatchForm(f"model(({_listed(len(x))}))", "model({})", _call)
+    return BatchForm("model(x)", "model({})", _call)
 
 
 def _spread_names(forward: Forward, x: Any) -> BatchForm:
     """Return how named inputs reach the model; it goes without those that it does not take, as in a Trainer."""
     names = list(_values(x))
+    values = "{}" if isinstance(x, Mapping) else "vars({})"
     if forward.takes(names=names):
-        return BatchForm(f"model({_named(names)})", lambda model, x: model(**_values(x)))
+        return BatchForm(f"model({_named(names)})", f"model(**{values})", lambda model, x: model(**_values(x)))
     if len(names) == 1 and forward.takes(1):
-        return BatchForm(f"model({names[0]})", lambda model, x: model(*_values(x).values()))
+        code = f"model(*{values}.values())"
+        return BatchForm(f"model({names[0]})", code, lambda model, x: model(*_values(x).values()))
     known = [name for name in names if forward.names(name)]
     if known and forward.takes(names=known):
         text = f"{forward.model} takes no such inputs, so they go unused: "
         others = [str(name) for name in names if name not in known]
         return BatchForm(
             f"model({_named(known)})",
+            f"model(**{{{{name: {values}[name] for name in {known!r}}}}})",
             lambda model, x: model(**{name: _values(x)[name] for name in known}),
             notes=(Note(text, Level.WARNING, ", ".join(others)),),
         )
     if known or not forward.takes_one_only():
         raise unusable(x, f"inputs by names that the model takes ({forward})")
-    return BatchForm(f"model({{{', '.join(map(str, names))}}})", _call)
+    return BatchForm(f"model({{{', '.join(map(str, names))}}})", "model({})", _call)
 
 
 def _named(names: Sequence[Any]) -> str:

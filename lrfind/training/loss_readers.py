@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from lrfind.errors import interrupts
+
 
 def loss_reader(device: torch.device, steps: int, *, alone: bool) -> LossReader:
     """Return the reader for a training on `device`.
@@ -115,6 +117,8 @@ class SteadyReader(LateReader):
     def _comes(self, event: Any, end: float) -> bool:
         """Wait for an event until that time; tell whether it came."""
         while not event.query():
+            if end == math.inf:
+                interrupts.check()
             if time.monotonic() > end:
                 return False
             self._sleep(1e-4)

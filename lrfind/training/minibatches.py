@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -127,7 +128,7 @@ def _enough(batches: Iterator[Any], at_least: int) -> Iterator[Any]:
 
 
 def _one_pass(loader: Iterable[Any]) -> Iterator[Any]:
-    with user_code("loading a mini-batch"):
+    with user_code("loading a mini-batch"), contextlib.suppress(GeneratorExit):  # how Python closes a generator
         yield from loader
 
 

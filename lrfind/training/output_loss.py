@@ -15,22 +15,27 @@ _TOTALS = ("loss", "total_loss", "loss_total", "total")
 """Names of the loss beside the parts that it is the sum of."""
 
 
-def own_loss(output: Any) -> Callable[[Any], Tensor] | None:
-    """Return a function that reads the loss in outputs like this one; None if it holds none."""
+def own_loss(output: Any) -> tuple[Callable[[Any], Tensor], str] | None:
+    """Return how the loss is read in outputs like this one, as a function and as Python; None if it holds none."""
     if isinstance(output, Tensor):
-        return (lambda output: output) if output.ndim == 0 else None
-    for name in _TOTALS:
-        if isinstance(part(output, name), Tensor):
-            return lambda output: part(output, name)
+        return (lambda output: output, "{}") if output.ndim == 0 else None
+    if total := next((name for name in _TOTALS if isinstance(part(output, name), Tensor)), None):
+        return lambda output: part(output, total), part_code(output, total)
     if isinstance(output, Mapping):
         names = [name for name, value in output.items() if _is_differentiable(value)]
-        return _sum_of(names) if names and all(output[name].numel() == 1 for name in names) else None
+        code = "sum(value for value in {}.values() if getattr(value, 'requires_grad', False))"
+        return (_sum_of(names), code) if names and all(output[name].numel() == 1 for name in names) else None
     if isinstance(output, (tuple, list)):
         if output and isinstance(output[0], Tensor) and output[0].ndim == 0:
-            return itemgetter(0)
+            return itemgetter(0), "{}[0]"
         losses = [at for at, item in enumerate(output) if _is_differentiable(item) and item.ndim == 0]
-        return itemgetter(losses[0]) if len(losses) == 1 else None
+        return (itemgetter(losses[0]), f"{{}}[{losses[0]}]") if len(losses) == 1 else None
     return None
+
+
+def part_code(output: Any, name: str) -> str:
+    """Return `part` of outputs like this one as Python, with {} for the output."""
+    return f"{{}}[{name!r}]" if isinstance(output, Mapping) and not hasattr(output, name) else f"{{}}.{name}"
 
 
 def part(output: Any, name: str) -> Any:

@@ -42,7 +42,7 @@ from lrfind.errors import Fault, Level, Note, UserCodeError, user_code
 from lrfind.training.batch import describe
 from lrfind.training.batch_form import OWN_STEP, TARGETS, BatchForm, Loss, form_of, unusable
 from lrfind.training.forward import Forward
-from lrfind.training.output_loss import own_loss, part
+from lrfind.training.output_loss import own_loss, part, part_code
 
 Step = Callable[[nn.Module, Any], Tensor]
 """step(model, batch) -> loss, a scalar tensor."""
@@ -51,7 +51,13 @@ OnNote = Callable[[Note], None]
 
 
 class DefaultStep:
-    """The step for batches and models of the forms in the table above."""
+    """The step for batches and models of the forms in the table above.
+
+    Attributes:
+        code: The loss as Python, of `model`, `loss` and `batch`; empty before the first batch.
+    """
+
+    code = ""
 
     def __init__(self, loss: Loss | None, on_note: OnNote = lambda note: None) -> None:
         """Make a step that decides on its first batch.
@@ -77,24 +83,24 @@ class DefaultStep:
         hints = (f"the batch was: {describe(batch)}", f"it was used as {form.form}; {OWN_STEP}")
         with user_code("training step", lambda: hints, docs="batches.md"), torch.enable_grad():  # shows what is a loss
             output = form.call(model, batch)
-            read = self._reader(forward.model, form, output, batch)
+            read, code = self._reader(forward.model, form, output, batch)
             loss = read(output, batch)
         if not isinstance(loss, Tensor) and (total := own_loss(loss)):
-            parts, loss = read, total(loss)
-            read = lambda output, batch: total(parts(output, batch))  # noqa: E731 - a closure of the first batch
+            parts, loss, code = read, total[0](loss), total[1].format(code)
+            read = lambda output, batch: total[0](parts(output, batch))  # noqa: E731 - a closure of the first batch
         for note in form.notes:
             self._on_note(note)
-        self._form, self._read = form, read
+        self._form, self._read, self.code = form, read, code.format(form.code)
         return loss
 
-    def _reader(self, model: str, form: BatchForm, output: Any, batch: Any) -> Loss:
-        """Return a function that reads the loss from an output and its batch; the first output decides."""
+    def _reader(self, model: str, form: BatchForm, output: Any, batch: Any) -> tuple[Loss, str]:
+        """Return what reads the loss from an output and its batch, as a function and as Python; the first decides."""
         own, loss, target = own_loss(output) if form.own else None, self._loss, form.target
         if own is not None:
             if loss is not None:
                 text = f"$the_loss is not used, as {model} computes its own; drop $loss."
                 self._on_note(Note(text, Level.WARNING))
-            return lambda output, batch: own(output)
+            return lambda output, batch: own[0](output), own[1]
         if loss is None:
             got = f"the output of {form.form}, which carries none: {describe(output)}"
             fix = f"add for example $cross_entropy_loss, or give the model the labels it computes one from; {OWN_STEP}"
@@ -102,6 +108,8 @@ class DefaultStep:
             raise UserCodeError(fault, hints=(f"the batch was: {describe(batch)}",))
         if target is None:
             raise unusable(batch, f"a target for the loss, under one of {', '.join(TARGETS)}")
+        code = f"loss({{}}, {form.target_code})"
         if isinstance(part(output, "logits"), Tensor):
-            return lambda output, batch: loss(part(output, "logits"), target(batch))
-        return lambda output, batch: loss(output, target(batch))
+            code = f"loss({part_code(output, 'logits')}, {form.target_code})"
+            return lambda output, batch: loss(part(output, "logits"), target(batch)), code
+        return lambda output, batch: loss(output, target(batch)), code

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lrfind.errors import UserCodeError, user_code
+from lrfind.errors import UserCodeError, interrupts, user_code
 from lrfind.records.types import StopReason, Sweep
 from lrfind.training.batch import describe
 from lrfind.training.distributed.process_group import ProcessGroup
@@ -70,14 +70,20 @@ def run_sweep(
     update = kind(model, step, optimizer, batches, device, recipe, processes)
     trace = Trace(seed, lrs, StopRule() if stop_on_divergence else None, on_step)
     started = 0
+    interruptible = interrupts.interruptible()  # not where a loss is on its way from the device to the trace
     try:
-        with user_code("training step", lambda: (f"the batch was: {describe(update.batch)}",), docs="batches.md"):
+        with (
+            interrupts.worker_deaths_told(),
+            user_code("training step", lambda: (f"the batch was: {describe(update.batch)}",), docs="batches.md"),
+        ):
             for lr in warmup:
                 rates.set(lr)
-                update()
+                with interruptible:
+                    update()
             for lr in _looking(lrs, look) if look else lrs:
                 rates.set(lr)
-                loss = update()
+                with interruptible:
+                    loss = update()
                 if loss is None:
                     break
                 started += 1
@@ -85,6 +91,7 @@ def run_sweep(
                 if trace.stopped:
                     break
     except KeyboardInterrupt as interrupt:
+        interrupts.hold()
         trace.extend(reader.drain(PATIENCE_SECONDS))
         return _interrupted(trace, processes, interrupt)
     except UserCodeError as error:
@@ -102,10 +109,13 @@ def run_sweep(
 
 
 def _looking(lrs: Sequence[float], look: Callable[[int], None]) -> Iterator[float]:
+    interruptible = interrupts.interruptible()
     for done, lr in enumerate(lrs):
-        look(done)
+        with interruptible:
+            look(done)
         yield lr
-    look(len(lrs))
+    with interruptible:
+        look(len(lrs))
 
 
 def _interrupted(trace: Trace, processes: ProcessGroup | None, interrupt: KeyboardInterrupt) -> Sweep:

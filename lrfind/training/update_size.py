@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from collections.abc import Iterable, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from lrfind.records.facts import UNKNOWN_SIZE, UpdateSize
 
@@ -53,13 +55,7 @@ def update_size(optimizer: torch.optim.Optimizer, weights: Iterable[Tensor]) -> 
 
 def _updates(optimizer: torch.optim.Optimizer, size: float, gradient: float, at: Sequence[int]) -> list[float]:
     """Return the root mean square of the updates with these numbers, of weights of that size along a fixed gradient."""
-    weight = nn.Parameter(size * torch.linspace(0.5, 1.5, _SIDE**2).reshape(_SIDE, _SIDE))
-    options: dict[str, Any] = {**optimizer.defaults, "lr": _LR, "weight_decay": 0.0}
-    known = inspect.signature(type(optimizer)).parameters
-    twin = type(optimizer)([weight], **{name: value for name, value in options.items() if name in known})
-    if callable(train := getattr(twin, "train", None)):
-        train()  # schedule-free optimizers ask for it
-    weight.grad = gradient * torch.linspace(-1.0, 2.0, _SIDE**2).reshape(_SIDE, _SIDE)
+    twin, weight = _twin(optimizer, size, gradient, weight_decay=0.0)
     sizes = []
     for number in range(1, at[-1] + 1):
         before = weight.detach().clone()
@@ -67,3 +63,39 @@ def _updates(optimizer: torch.optim.Optimizer, size: float, gradient: float, at:
         if number in at:
             sizes.append(float((weight.detach() - before).square().mean().sqrt()))
     return sizes
+
+
+def keeps_still(optimizer: torch.optim.Optimizer) -> bool:
+    """Tell whether an optimizer changes nothing, its state included, in a step without gradients.
+
+    It is tried out, on a small matrix.
+
+    Args:
+        optimizer: Stays as it is.
+    """
+    optimizer = getattr(optimizer, "optimizer", optimizer)
+    try:
+        twin, weight = _twin(optimizer, 1.0, 1.0, weight_decay=0.1)
+        for _ in range(3):
+            twin.step()
+        before = copy.deepcopy((weight.data, twin.state_dict()))
+        weight.grad = None
+        twin.step()
+        pairs = zip(tree_leaves(before), tree_leaves((weight.data, twin.state_dict())), strict=True)
+        return all(torch.equal(one, two) if isinstance(one, Tensor) else one == two for one, two in pairs)
+    except Exception:  # its class may need more than parameters and options, or gradients
+        return False
+
+
+def _twin(
+    optimizer: torch.optim.Optimizer, size: float, gradient: float, weight_decay: float
+) -> tuple[torch.optim.Optimizer, nn.Parameter]:
+    """Return an optimizer of the same class and options, and the matrix of that size and gradient that it trains."""
+    weight = nn.Parameter(size * torch.linspace(0.5, 1.5, _SIDE**2).reshape(_SIDE, _SIDE))
+    options: dict[str, Any] = {**optimizer.defaults, "lr": _LR, "weight_decay": weight_decay}
+    known = inspect.signature(type(optimizer)).parameters
+    twin = type(optimizer)([weight], **{name: value for name, value in options.items() if name in known})
+    if callable(train := getattr(twin, "train", None)):
+        train()  # schedule-free optimizers ask for it
+    weight.grad = gradient * torch.linspace(-1.0, 2.0, _SIDE**2).reshape(_SIDE, _SIDE)
+    return twin, weight

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,16 +17,16 @@ import torch
 import torch._dynamo  # the first step of any optimizer imports it, which would slow the sweep
 from torch import nn
 
-from lrfind.config.schema import Config, ParamGroup
-from lrfind.config.targets import resolve
-from lrfind.config.validate import NO_OPTIMIZER, default_of, first_parameter, takes
+from lrfind.config.schema import Config
+from lrfind.config.validate import NO_OPTIMIZER
 from lrfind.errors import Fault, MisfitError, Note, UserCodeError, blamed_on, some, user_code
+from lrfind.records.facts import LoopFacts
 from lrfind.training.checkpoint import Checkpoint, read_checkpoint
 from lrfind.training.data import only
 from lrfind.training.device import find_device
 from lrfind.training.distributed.launch import read_launch
 from lrfind.training.distributed.process_group import join_process_group
-from lrfind.training.groups import Selection, freeze, make_groups
+from lrfind.training.groups import freeze
 from lrfind.training.held_out import batches_at, check_validation, split, validation_batches
 from lrfind.training.minibatches import Share, batch_size_of, length_of
 from lrfind.training.precision import allow_tf32, unsupported
@@ -35,6 +35,7 @@ from lrfind.training.step import DefaultStep, OnNote, Step
 from lrfind.training.sweepable import why_not_swept
 from lrfind.workloads import lightning_module
 from lrfind.workloads.config_data import build_collate, build_loader, build_sampler, build_source
+from lrfind.workloads.config_optimizer import argument_of, build_optimizer, takes_lr
 from lrfind.workloads.instantiate import called_later, instantiate
 from lrfind.workloads.lightning_module import is_data_module, loaders_of
 from lrfind.workloads.model_workload import Fresh, ModelWorkload
@@ -61,6 +62,13 @@ class ConfigWorkload(ModelWorkload):
     _collate_fn: Any = field(default=None, init=False)
     _made: tuple[str, str] | None = field(default=None, init=False)
     _batches: Any = field(default=None, init=False)
+    _loop: LoopFacts = field(default_factory=LoopFacts, init=False)
+    _own_step: Step | None = field(default=None, init=False)
+
+    @property
+    def loop(self) -> LoopFacts:
+        """What code that trains in the same way needs to know."""
+        return replace(self._loop, loss=getattr(self._own_step, "code", ""))
 
     @property
     def names(self) -> tuple[str, str]:
@@ -112,7 +120,7 @@ class ConfigWorkload(ModelWorkload):
         step_module = self.processes.prepare(model) if self.processes else None
         optimizer = self._optimizer(model, on_note)
         self._made = name, type(optimizer).__name__
-        step = self._step(model, on_note)
+        self._own_step = step = self._step(model, on_note)
         share = self.processes.share if self.processes else Share(world=self.world_size)
         source = self._not_held_out if hold_out else self.data
         self._collate_fn = build_collate(self.config.data, self.data, lambda note: self.tell(note, on_note))
@@ -158,6 +166,12 @@ class ConfigWorkload(ModelWorkload):
         if fault := why_not_swept(optimizer):
             raise MisfitError(fault)
         self.take(optimizer, model, on_note)
+        self._loop = LoopFacts(
+            trainer=lightning_module.trainer_of(model),
+            optimizer_of=argument_of(self.config.optimizer) if self.config.optimizer else "",
+            takes_lr=self.config.optimizer is None or takes_lr(self.config.optimizer),
+            has_mode=callable(getattr(optimizer, "train", None)),
+        )
         if self.config.scheduler is not None:
             self.tell(Note("The scheduler is ignored: a sweep sets the learning rate of every step itself."), on_note)
         if self.checkpoint and self.config.train.optimizer_state:
@@ -241,41 +255,6 @@ def build_model(config: Config, device: torch.device) -> nn.Module:
         model = model.to(device).train()
         # Convolutions compute in the layout of their weights, also if the images come in another one.
         return model.to(memory_format=torch.channels_last) if config.channels_last else model
-
-
-def build_optimizer(config: Config, model: nn.Module) -> Any:
-    """Return what the target of the optimizer makes of the trainable parameters of `model`.
-
-    A target whose first argument is named `model` gets the model instead of the parameters.
-
-    Raises:
-        MisfitError: A parameter group takes no parameter.
-    """
-    assert config.optimizer is not None  # `check_targets` makes sure of it
-    node = {key: value for key, value in config.optimizer.items() if key != "_partial_"}  # Hydra projects have it
-    target = resolve(node["_target_"], "optimizer")
-    # The sweep sets the learning rate anyway, but some optimizers need one to be built. Those of transformers that
-    # choose it themselves (relative_step) accept none.
-    if takes(target, "lr") and not node.get("relative_step", default_of(target, "relative_step")):
-        node.setdefault("lr", config.sweep.start_lr)
-    if first_parameter(target) == "model":
-        return instantiate("optimizer", node, model)
-    parameters: list[Any] = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if config.param_groups or config.no_decay_on_bias_and_norm:
-        selections = [_selection(group, node.get("lr")) for group in config.param_groups]
-        parameters = make_groups(model, selections, split_decay=config.no_decay_on_bias_and_norm)
-    return instantiate("optimizer", node, parameters)
-
-
-def _selection(group: ParamGroup, lr: float | None) -> Selection:
-    options = dict(group.model_extra or {})
-    if group.fixed_lr is not None:
-        options |= {"lr": group.fixed_lr, "fixed_lr": True}
-    elif group.lr is not None and lr is not None:
-        options["lr_scale"] = group.lr / lr
-    elif group.lr_scale is not None:
-        options["lr_scale"] = group.lr_scale
-    return Selection(group.name or group.match, group.match, options)
 
 
 def build_step(config: Config, device: torch.device, on_note: OnNote = lambda note: None) -> Step:

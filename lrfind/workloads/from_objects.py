@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from lrfind.errors import Fault, LrfindError, some, user_code
+from lrfind.records.facts import LoopFacts
 from lrfind.settings import Precision
 from lrfind.training.batch import describe
 from lrfind.training.batch_form import Loss
@@ -48,6 +49,7 @@ class Objects:
         step: step(model, batch) -> loss, instead of the default step around `loss_fn`.
         scaler: The GradScaler of the training, whose scale an fp16 sweep starts with; it is not used itself.
         val_loader: Mini-batches that are not trained on, if there are any.
+        trainer: The package of the Trainer that trains them; empty if none does.
     """
 
     model: nn.Module
@@ -57,6 +59,7 @@ class Objects:
     step: Step | None = None
     scaler: torch.amp.GradScaler | None = None
     val_loader: Iterable[Any] | None = None
+    trainer: str = ""
 
 
 @dataclass(kw_only=True)
@@ -71,11 +74,18 @@ class ObjectsWorkload(ModelWorkload):
     _snapshot: Snapshot = field(init=False)
     _loader_states: tuple[LoaderState, LoaderState] = field(init=False)
     _passes: int = field(default=0, init=False)
+    _own_step: Step | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         own = self.objects
         self._snapshot = Snapshot(own.model, own.optimizer, own.loss_fn, own.step, own.scaler)
         self._loader_states = LoaderState(own.loader), LoaderState(own.val_loader)
+
+    @property
+    def loop(self) -> LoopFacts:
+        """What code that trains in the same way needs to know."""
+        trainer = self.objects.trainer or lightning_module.trainer_of(self.objects.model)
+        return LoopFacts(trainer, loss=getattr(self._own_step, "code", ""))
 
     @property
     def recipe(self) -> Recipe:
@@ -146,7 +156,8 @@ class ObjectsWorkload(ModelWorkload):
         model.train()
         self.take(optimizer, model, on_note)
         used_up = isinstance(loader, Iterator) and self._passes > 1
-        return model, optimizer, self._step(on_note), () if used_up else loader
+        self._own_step = self._step(on_note)
+        return model, optimizer, self._own_step, () if used_up else loader
 
     def _step(self, on_note: OnNote) -> Step:
         own = self.objects

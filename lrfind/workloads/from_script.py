@@ -12,9 +12,10 @@ from lrfind.errors import DataError, Fault, Level, Note, first_line
 from lrfind.observer import Observer
 from lrfind.records.facts import ScriptFacts, UpdateSize
 from lrfind.records.types import Group, StopReason, Sweep
-from lrfind.scripts.job import PAGE, Job, Script
+from lrfind.scripts.job import LOOK_UPDATES, PAGE, HeldOut, Job, Script
 from lrfind.scripts.runner import Run, Runner
 from lrfind.workloads.script_faults import fault_of
+from lrfind.workloads.script_looks import ScriptLooks, looks_at
 from lrfind.workloads.workload import Workload
 
 LEAST = 10
@@ -63,7 +64,9 @@ class ScriptWorkload(Workload):
     plan: Mapping[str, Any] = field(default_factory=dict)
     _farthest: int = field(default=0, init=False)
     _starts_differ: bool = field(default=False, init=False)
-    _first_loss: float | None = field(default=None, init=False)
+    _looks_fail: bool = field(default=False, init=False)
+    _first_losses: dict[bool, float] = field(default_factory=dict, init=False)
+    """Of the first training, by whether it held samples out: then its first mini-batch is another."""
 
     @property
     def alone(self) -> bool:
@@ -73,14 +76,25 @@ class ScriptWorkload(Workload):
     def count_epochs(self) -> None:
         """Leave them: the length of an epoch is known after the first training only."""
 
-    def looks(self, steps: int) -> None:
-        """Return None: what a script evaluates is its own."""
+    def looks(self, steps: int) -> ScriptLooks | None:
+        """Return what takes the losses on held-out samples, which a probe needs that goes through its data again."""
+        at = self._looks_at(steps)
+        return ScriptLooks(at) if at else None
+
+    def look_updates(self, steps: int) -> int:
+        """Return the updates that its looks cost a training of `steps`."""
+        return LOOK_UPDATES * len(self._looks_at(steps))
+
+    def _looks_at(self, steps: int) -> tuple[int, ...]:
+        if self._looks_fail or not self.plan.get("held_out") or not self.alone or steps <= (self.unseen_steps or 0):
+            return ()
+        return looks_at(steps, self.most_steps or self.plan["steps"])
 
     def train(
         self,
         lrs: Sequence[float],
         observer: Observer,
-        held_out: Any = None,
+        held_out: ScriptLooks | None = None,
     ) -> Sweep:
         """Run the script from its start, with one update per learning rate, and return the loss of every update.
 
@@ -88,7 +102,7 @@ class ScriptWorkload(Workload):
             LrfindError: The script cannot be swept or failed; its `partial` is what was measured before.
         """
         first = not self.plan
-        sweep = self._train(lrs, observer)
+        sweep = self._train(lrs, observer, held_out)
         if first and self.plan and sweep.stop_reason is StopReason.DATA_ENDED and lrs[-1] > lrs[0]:
             return self._shorter(sweep, observer)
         return sweep
@@ -105,11 +119,15 @@ class ScriptWorkload(Workload):
         self.tell(Note(text, Level.WARNING), observer.on_note)
         return self._train(self.ladder(made), observer)
 
-    def _train(self, lrs: Sequence[float], observer: Observer) -> Sweep:
+    def _train(self, lrs: Sequence[float], observer: Observer, looks: ScriptLooks | None = None) -> Sweep:
         observer.on_sweep(len(lrs))
         on_step = observer.on_step or (lambda index, lr, loss: None)
-        run = self.runner.run(self._job(lrs), lambda index, loss: on_step(index, lrs[index], loss))
-        self._check_start(run, observer)
+        run = self.runner.run(self._job(lrs, looks), lambda index, loss: on_step(index, lrs[index], loss))
+        if looks and not looks.take(run):  # it has ended before its time: due to the looks?
+            sweep = self._train(lrs, observer)
+            self._looks_fail |= len(sweep.losses) > len(run.losses)
+            return sweep
+        self._check_start(run, observer, bool(looks))
         if "end" in run.last:
             self._farthest = max(self._farthest, len(run.losses))
         if run.interrupted:
@@ -149,7 +167,7 @@ class ScriptWorkload(Workload):
         count = len(run.losses)
         return Sweep(self.settings.seed, tuple(lrs[:count]), tuple(run.losses), reason)
 
-    def _job(self, lrs: Sequence[float]) -> Job:
+    def _job(self, lrs: Sequence[float], looks: ScriptLooks | None = None) -> Job:
         settings = self.settings
         return Job(
             self.script,
@@ -161,6 +179,7 @@ class ScriptWorkload(Workload):
             stops=settings.sweep.stop_on_divergence,
             describes=not self.plan,
             measures=settings.probing,
+            held_out=HeldOut(**self.plan["held_out"], at=looks.planned) if looks else None,
         )
 
     def _learn(self, run: Run, observer: Observer) -> None:
@@ -177,9 +196,11 @@ class ScriptWorkload(Workload):
             ended = run.last.get("updates") if run.last.get("end") == StopReason.DATA_ENDED.value else None
             self._tell_plan(observer)
             self._plan(self.plan["steps"] if ended is None else ended, self.plan["schedule"])
+            self.unseen_steps = self.plan["unseen"]
             self.most_steps = ended
             if run.setup_seconds is not None and run.setup_seconds > LONG_SETUP_SECONDS:
-                self._tell_setup(run.setup_seconds, observer)
+                text = f"{self.script.name} takes {run.setup_seconds:.0f} s until its first update, in each training."
+                self.tell(Note(text), observer.on_note)
 
     @property
     def doubtful(self) -> bool:
@@ -214,24 +235,19 @@ class ScriptWorkload(Workload):
             text = f"{self.script.name} sets its learning rate itself: say $schedule and $train_steps if that decays."
             self.tell(Note(text), observer.on_note)
 
-    def _check_start(self, run: Run, observer: Observer) -> None:
+    def _check_start(self, run: Run, observer: Observer, holds_out: bool) -> None:
         """Say so if a training does not start as the first one did: the loss of its first mini-batch is another."""
         if not run.losses:
             return
-        if self._first_loss is None:
-            self._first_loss = run.losses[0]
-        elif not math.isclose(run.losses[0], self._first_loss, rel_tol=SAME_START):
+        first = self._first_losses.setdefault(holds_out, run.losses[0])
+        if not math.isclose(run.losses[0], first, rel_tol=SAME_START):
             self._starts_differ = True
             text = (
                 f"{self.script.name} starts from another loss than before ({run.losses[0]:.4g}, at first "
-                f"{self._first_loss:.4g}): does it resume from a checkpoint, or draw at random without a seed? "
+                f"{first:.4g}): does it resume from a checkpoint, or draw at random without a seed? "
                 "$cwd_copy runs each training in a copy of the folder."
             )
             self.tell(Note(text, Level.WARNING), observer.on_note)
-
-    def _tell_setup(self, seconds: float, observer: Observer) -> None:
-        text = f"{self.script.name} takes {seconds:.0f} s until its first update, in each of the trainings."
-        self.tell(Note(text), observer.on_note)
 
     @property
     def facts(self) -> ScriptFacts:
@@ -269,6 +285,7 @@ class ScriptWorkload(Workload):
             "effective_batch_size": size and size * self.runner.size,
             "normalized_updates": self.update_size.normalized,
             "updates_shrink": self.update_size.shrinks,
+            "unseen_steps": self.unseen_steps,
             "seed": self.settings.seed,
         }
 

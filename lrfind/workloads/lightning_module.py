@@ -50,6 +50,12 @@ def is_lightning(model: nn.Module) -> bool:
     return package_of(model) is not None
 
 
+def trainer_of(model: nn.Module) -> str:
+    """Return the package whose Trainer trains `model`; empty if it is no LightningModule."""
+    package = package_of(model)
+    return package.__name__ if package else ""
+
+
 def is_data_module(data: Any) -> bool:
     """Tell whether `data` is a LightningDataModule."""
     return all(callable(getattr(data, name, None)) for name in ("prepare_data", "setup", "train_dataloader"))

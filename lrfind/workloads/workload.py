@@ -5,17 +5,30 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from lrfind.errors import Note
 from lrfind.observer import Observer
-from lrfind.records.facts import UNKNOWN_SIZE, UpdateSize
+from lrfind.records.facts import UNKNOWN_SIZE, LoopFacts, UpdateSize
 from lrfind.records.types import Group, Sweep
 from lrfind.settings import Settings
 from lrfind.training.ladder import ladder
 
-if TYPE_CHECKING:
-    from lrfind.training.held_out import HeldOutLoss
+
+class Looks(Protocol):
+    """The losses of one training on held-out batches.
+
+    Attributes:
+        at: Updates before each look.
+        losses: Losses at each look, one for each batch.
+        shuffled: Those at the last look when each target comes with the inputs of another sample; empty if unknown.
+        error: Why there are none.
+    """
+
+    at: list[int]
+    losses: list[tuple[float, ...]]
+    shuffled: tuple[float, ...]
+    error: Exception | None
 
 
 @dataclass(kw_only=True)
@@ -28,6 +41,8 @@ class Workload(abc.ABC):
         groups: The parameter groups of the optimizer; none before the first training.
         update_size: How large its updates are; unknown before the first training, and without probes.
         most_steps: Updates that a training can have at most; None if there is no such limit.
+        unseen_steps: Updates of a training that see no sample twice, so that each of their losses is one on held-out
+            data; None if unknown.
     """
 
     settings: Settings
@@ -35,6 +50,7 @@ class Workload(abc.ABC):
     groups: tuple[Group, ...] = ()
     update_size: UpdateSize = UNKNOWN_SIZE
     most_steps: int | None = None
+    unseen_steps: int | None = None
     _told: set[Note] = field(default_factory=set)
 
     @abc.abstractmethod
@@ -42,27 +58,36 @@ class Workload(abc.ABC):
         self,
         lrs: Sequence[float],
         observer: Observer,
-        held_out: HeldOutLoss | None = None,
+        held_out: Any = None,
     ) -> Sweep:
         """Train from the start with one update per learning rate, and return the loss of every update.
 
         Args:
             lrs: Learning rate of each update, shape `(n,)`.
             observer: Follows the training.
-            held_out: Takes the losses on the held-out batches; None trains on all data.
+            held_out: What `looks` has returned takes the losses on the held-out batches; None trains on all data.
 
         Raises:
             LrfindError: Nothing can be trained, or a step fails; its `partial` is what was measured before.
         """
 
     @abc.abstractmethod
-    def looks(self, steps: int) -> HeldOutLoss | None:
+    def looks(self, steps: int) -> Looks | None:
         """Return what takes the losses on the held-out batches in a training of `steps`; None without any."""
+
+    def look_updates(self, steps: int) -> int:
+        """Return the updates that these losses cost in a training of `steps`."""
+        return 0
 
     @property
     @abc.abstractmethod
     def alone(self) -> bool:
         """Whether no other process trains with this one."""
+
+    @property
+    def loop(self) -> LoopFacts | None:
+        """What code that trains in the same way needs to know, after a training; None if that is unknown."""
+        return None
 
     @property
     @abc.abstractmethod

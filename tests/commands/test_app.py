@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from cli import Project, process, shell, strict_json
+from cli import FIXTURES, Project, process, shell, strict_json
 
 import lrfind
 from lrfind.commands.app import main, report_error
@@ -16,6 +17,7 @@ from lrfind.errors import ConfigError, Fault, LrfindError, UserCodeError
 pytestmark = pytest.mark.slow
 
 LOSS = "loss._target_=own.loss"
+RECORD = str(FIXTURES / "records" / "find_lr.json")
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
@@ -148,13 +150,36 @@ def test_code_of_the_process_is_that_of_main(project: Project) -> None:
 @pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("--version",)], ids=" ".join)
 def test_closed_pipe_is_silent(arguments: tuple[str, ...]) -> None:
     outcome = shell('"$@" | true', *arguments)
-    assert outcome.err == ""
+    assert (outcome.code, outcome.err) == (0, "")
 
 
-def test_version_on_a_full_disk_is_a_message() -> None:
-    outcome = shell('"$@" >/dev/full', "--version")
-    assert outcome.code != 0
-    outcome.says("No space left on device")
+@pytest.mark.parametrize(
+    "arguments", [("--version",), ("analyze", RECORD), ("analyze", RECORD, "--json")], ids=" ".join
+)
+def test_a_full_disk_is_a_message(arguments: tuple[str, ...]) -> None:
+    outcome = shell('"$@" >/dev/full', *arguments)
+    assert outcome.code == 2
+    outcome.says("to stdout:", "No space left on device")
+
+
+def test_an_error_of_the_system_names_its_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "/root/.bashrc")
+
+    monkeypatch.setattr("lrfind.commands.app.app", fail)
+    assert main(["--install-completion"]) == 1
+    assert capsys.readouterr().err == "lrfind: /root/.bashrc: Permission denied\n"
+
+
+def test_a_current_folder_that_has_gone_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    assert main(["analyze", "x.json"]) == 1
+    assert "lrfind: the current folder has gone" in capsys.readouterr().err
 
 
 # Signals: processes that start torch

@@ -13,6 +13,7 @@ import pytest
 from cli import Project, shell
 
 from lrfind.commands.init import NEEDS, TEMPLATES, Template
+from lrfind.errors import how_to_install
 from lrfind.pipeline import read_config
 
 pytestmark = pytest.mark.slow
@@ -216,10 +217,10 @@ def test_a_package_that_is_missing_is_named(project: Project, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, package, None)
     written = project.main("init", "own.yaml", "--template", template)
     assert written.code == 0
-    written.says(f"{package} is not installed; first: pip install {package}")
+    written.says(f"{package} is not installed; first: {how_to_install(package)}")
     run = project.run(config=Path("own.yaml"))
     assert run.code in (1, 2)
-    run.says(package)
+    run.says(how_to_install(package))
 
 
 def test_no_package_is_asked_for_that_is_there(project: Project) -> None:

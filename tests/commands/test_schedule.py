@@ -39,7 +39,8 @@ def test_code_is_printed_and_compiles(project: Project, record: Path, name: str)
     outcome = project.main("schedule", str(record), "--scheduler", name, *LENGTH)
     assert (outcome.code, outcome.err) == (0, "")
     compile(outcome.out, "schedule.py", "exec")
-    assert "EPOCHS, STEPS_PER_EPOCH = 10, 28" in outcome.out
+    assert "EPOCHS = 10\n" in outcome.out
+    assert "280 updates, 10 epochs of 28" in outcome.out
 
 
 def test_json_names_class_and_arguments(project: Project, record: Path) -> None:
@@ -59,6 +60,17 @@ def test_the_bounds_of_a_cycle_are_those_of_a_constant_rate_whatever_the_record_
     path.write_text(to_json(doubled))
     cyclic = project.main("schedule", str(path), "--scheduler", "cyclic", *LENGTH, "--json").json
     assert (cyclic["arguments"]["base_lr"], cyclic["arguments"]["max_lr"]) == (2e-3, 4e-2)
+
+
+def test_the_learning_rate_is_that_of_a_run_for_the_length(project: Project) -> None:
+    adam = ("optimizer._target_=torch.optim.Adam", "sweep.num_iter=100")
+    assert project.run(*adam).code == 0
+    long = ("--scheduler", "constant", "--epochs", "1000", "--steps-per-epoch", "1000", "--json")
+    printed = project.main("schedule", str(project.record), *long).json["optimizer"]["arguments"]["lr"]
+    short = project.main("schedule", str(project.record), "--scheduler", "constant", *LENGTH, "--json").json
+    suggested = project.run(*adam, "train.steps=1000000", "--json").json["suggested_lr"]
+    assert printed == pytest.approx(suggested, rel=0.005)
+    assert short["optimizer"]["arguments"]["lr"] > 10 * printed
 
 
 def test_a_picture_is_saved(project: Project, record: Path) -> None:

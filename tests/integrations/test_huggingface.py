@@ -18,8 +18,12 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainerCallback, TrainingArguments
 
 import lrfind
-from lrfind.errors import LrfindError, UserCodeError
+from lrfind.errors import LrfindError, RecordError, UserCodeError
 from lrfind.integrations.huggingface import FindLR
+from lrfind.schedule.code import code
+from lrfind.schedule.kinds import KINDS, set_up
+from lrfind.schedule.learning_rates import learning_rates_given
+from lrfind.schedule.scheduler import Length
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*pin_memory.*argument is set as true")]
 QUICK: dict[str, Any] = {"num_iter": 30, "probe_steps": 10}
@@ -119,6 +123,24 @@ def test_a_training_is_that_with_the_found_learning_rate_set_by_hand(tmp_path: P
     assert train["accumulate"] == options.get("gradient_accumulation_steps", 1)
     assert train["clip_grad_norm"] == options.get("max_grad_norm", 1.0)
     assert find.result.settings["precision"] == ("bf16" if "bf16" in options else "fp32")
+
+
+def test_the_code_of_a_schedule_trains_with_it(tmp_path: Path) -> None:
+    find = FindLR(**QUICK)
+    make(tmp_path, find, gradient_accumulation_steps=2, max_grad_norm=0.5, bf16=True, num_train_epochs=1).train()
+    assert find.result
+    length = Length(2, 96 // 8 // 2)
+    for name in KINDS.keys() - {"plateau"}:
+        scheduler = set_up(name, learning_rates_given(1e-3, None), length)
+        space: dict[str, Any] = {}
+        exec(code(name, scheduler, length, find.result), space)
+        seen = Seen()
+        trainer = make(tmp_path, seen, kind=space["Scheduled"], **space["ARGUMENTS"])
+        trainer.train()
+        assert [lrs[0] for lrs in seen.lrs] == pytest.approx([scheduler.at(i) for i in range(12)], abs=1e-12), name
+    assert (trainer.args.gradient_accumulation_steps, trainer.args.max_grad_norm, trainer.args.bf16) == (2, 0.5, True)
+    with pytest.raises(RecordError, match="reduce_lr_on_plateau"):
+        code("plateau", set_up("plateau", learning_rates_given(1e-3, None), length), length, find.result)
 
 
 class Subclass(Trainer):

@@ -18,12 +18,17 @@ import pytest
 import torch
 from helpers import run_example
 from jsonargparse import ArgumentError, ArgumentParser
+from printed import updates_seen
 from torch import Tensor, nn
 from torch.optim import lr_scheduler as schedulers
 from torch.utils.data import DataLoader, TensorDataset
 
 import lrfind
 from lrfind.errors import LrfindError, UserCodeError
+from lrfind.schedule.code import code
+from lrfind.schedule.kinds import set_up
+from lrfind.schedule.learning_rates import learning_rates_given
+from lrfind.schedule.scheduler import Length
 from lrfind.workloads import lightning_module as lightning
 
 with warnings.catch_warnings():
@@ -128,6 +133,31 @@ def seen(package: ModuleType) -> Any:
     watcher = type("Watcher", (Seen, package.Callback), {})()
     watcher.steps = []
     return watcher
+
+
+@each_package
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning", "ignore::UserWarning:pytorch_lightning")
+def test_the_code_of_a_schedule_trains_with_it(
+    package: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    find = FindLR(**QUICK)
+    options: dict[str, Any] = {"accumulate_grad_batches": 2, "gradient_clip_val": 0.5, "precision": "bf16-mixed"}
+    fit(make(package, scheduler=one_cycle), trainer(package, find, **options))
+    assert find.result
+    length = Length(2, 128 // 16 // 2)
+    for name in ("cosine", "cyclic", "onecycle", "step", "wsd"):
+        scheduler = set_up(name, learning_rates_given(1e-3, None), length)
+        space: dict[str, Any] = {}
+        exec(code(name, scheduler, length, find.result), space)
+        module = make(package, scheduler=one_cycle)
+        module.__class__ = type("Net", (space["Scheduled"], type(module)), {})
+        with updates_seen() as seen:
+            space["train"](module, DataLoader(data(), 16))
+        expected = [scheduler.at(index) for index in range(length.total)]
+        assert [lrs[:2] for lrs in seen] == [pytest.approx([lr / 10, lr], abs=1e-12) for lr in expected], name
+    used = module.trainer
+    assert (used.accumulate_grad_batches, used.gradient_clip_val, used.precision) == (2, 0.5, "bf16-mixed")
 
 
 @each_package

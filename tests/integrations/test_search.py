@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+
 import torch
 from torch import nn
 
+import lrfind
 from lrfind.errors import Level
-from lrfind.integrations.search import Search, Training
+from lrfind.integrations.search import Search, SearchOptions, Training
+
+OF_THE_TRAINER = {
+    *("step", "device", "precision", "scaler", "world_size"),
+    *("accumulate", "clip_grad_norm", "clip_grad_value", "on_note", "val_loader"),
+}
+"""Arguments of `find_lr` that a trainer decides."""
 
 
 class Logged(Search):
@@ -31,3 +40,10 @@ def test_what_may_make_the_answer_wrong_is_a_warning() -> None:
     assert notes[0] == "FindLR: searching the learning rate of Sequential, as it stands"
     assert warnings[0].startswith("FindLR: No group of the optimizer holds these parameters")
     assert warnings[0].endswith("0.weight, 0.bias")
+
+
+def test_the_options_are_the_arguments_of_find_lr() -> None:
+    known = inspect.signature(lrfind.find_lr).parameters.values()
+    optional = {each.name: each.annotation for each in known if each.kind is each.KEYWORD_ONLY}
+    typed = {name: each.__forward_arg__ for name, each in SearchOptions.__annotations__.items()}
+    assert typed == {name: kind for name, kind in optional.items() if name not in OF_THE_TRAINER}

@@ -31,7 +31,7 @@ def test_the_file_is_as_readable_as_the_umask_says(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "record.json").stat().st_mode) == 0o640
 
 
-@pytest.mark.parametrize("step", ["os.fsync", "os.replace"])
+@pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.replace"])
 def test_a_fault_leaves_the_old_file_and_no_other(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -107,7 +107,7 @@ def test_a_writable_folder_is_made_and_left_empty(tmp_path: Path) -> None:
 
 
 def test_what_no_file_can_be_called_is_an_output_error(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="embedded null byte"):
+    with pytest.raises(OutputError, match="embedded null"):
         check_writable(tmp_path / "a\0b")
 
 

@@ -17,7 +17,7 @@ from helpers import example_result, example_sweep, refused_result
 from lrfind.commands.finished_runs import failure
 from lrfind.errors import ExitCode
 from lrfind.records.document import SCHEMA, SweepEntry, json_schema
-from lrfind.records.facts import ScriptFacts
+from lrfind.records.facts import LoopFacts, ScriptFacts
 from lrfind.records.json_format import to_json
 from lrfind.records.types import Candidate, Group, Landmarks, Probe, Refusal, Repeat, Result, Status, StopReason, Sweep
 
@@ -43,9 +43,9 @@ def test_it_knows_every_field_and_value() -> None:
     parts = DOCUMENT["$defs"]
     script = ScriptFacts("train.py", (), False, 0.1, "SGD(lr", "train.py", 3, "", "--lr", "")
     assert set(parts["Record"]["properties"]) == set(
-        json.loads(to_json(dataclasses.replace(example_result(), script=script)))
+        json.loads(to_json(dataclasses.replace(example_result(), script=script, loop=LoopFacts())))
     )
-    for kind in (Group, Candidate, Probe, Repeat, Landmarks, ScriptFacts):
+    for kind in (Group, Candidate, Probe, Repeat, Landmarks, ScriptFacts, LoopFacts):
         assert list(parts[kind.__name__]["properties"]) == [field.name for field in dataclasses.fields(kind)]
     assert set(parts["SweepEntry"]["properties"]) == {field.name for field in dataclasses.fields(SweepEntry)}
     for kind in (Status, Refusal, StopReason):
@@ -53,7 +53,8 @@ def test_it_knows_every_field_and_value() -> None:
 
 
 def test_every_key_that_the_first_records_had_and_that_is_read_is_required() -> None:
-    optional = {"group_lrs", "stop_reason", "spread", "source", "settings", "script"}
+    optional = {"group_lrs", "stop_reason", "spread", "source", "settings", "script", "loop"}
+    optional |= {field.name for field in dataclasses.fields(LoopFacts)}
     optional |= {"held_out_steps", "held_out", "shuffled", "updates_per_point"}
     for name, part in DOCUMENT["$defs"].items():
         if not name.startswith("_"):

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from lrfind.schedule.kinds import KINDS, Length, Node, Scheduler, rate_of, set_up, stalls_at
+from lrfind.schedule.kinds import KINDS, rate_of, set_up, stalls_at
 from lrfind.schedule.learning_rates import LearningRates
+from lrfind.schedule.scheduler import Length, Node, Scheduler
 
 RATES = LearningRates({"constant": 0.04, "cosine": 0.08, "linear": 0.08, "onecycle": 0.0791234}, low=0.008, high=0.2)
 LENGTHS = [Length(*each) for each in [(1, 1), (1, 2), (1, 7), (2, 3), (3, 1), (5, 10), (10, 28), (30, 4), (100, 3)]]

@@ -8,9 +8,10 @@ import pytest
 from legible import check_legible
 
 from lrfind.output.picture import save_picture
-from lrfind.schedule.kinds import KINDS, Length, set_up
+from lrfind.schedule.kinds import KINDS, set_up
 from lrfind.schedule.learning_rates import LearningRates
 from lrfind.schedule.plot import schedule_figure, schedules_figure
+from lrfind.schedule.scheduler import Length
 
 pytestmark = pytest.mark.slow
 

@@ -8,14 +8,12 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from cli import FIXTURES, Outcome, command, process, strict_json, torchrun
+from cli import FIXTURES, Outcome, command, eventually, gone, process, strict_json, torchrun
 
 import lrfind
 from lrfind.commands.app import main
@@ -52,27 +50,6 @@ def run(folder: Folder, *arguments: str, options: tuple[str, ...] = FEW, script:
 def record(folder: Path, name: str = "misfits") -> dict[str, Any]:
     document: dict[str, Any] = strict_json((folder / f"{name}.lrfind.json").read_text())
     return document
-
-
-def gone(pid: int) -> bool:
-    """Wait until a process has ended; one that nobody has waited for yet has ended as well."""
-    for _ in range(100):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.1)
-    return False
-
-
-def eventually(look: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if look():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it never happened")
 
 
 def test_a_script_is_searched_as_it_stands(folder: Folder) -> None:

@@ -24,7 +24,17 @@ from torch import Tensor, nn
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, MisfitError, UserCodeError, first_line, user_code
+from lrfind.errors import (
+    ConfigError,
+    ExitCode,
+    Fault,
+    LrfindError,
+    MisfitError,
+    UserCodeError,
+    first_line,
+    interrupts,
+    user_code,
+)
 from lrfind.training.distributed.launch import Launch
 from lrfind.training.distributed.sharding import StepModule, shard, through_forward
 from lrfind.training.minibatches import Share
@@ -153,7 +163,7 @@ class ProcessGroup:
         Args:
             code: What this process would exit with.
         """
-        _on_terminate(lambda *_: os._exit(code))
+        _on_terminate(lambda *_: interrupts.leave(code))
         with contextlib.suppress(dist.DistError):
             if self.launch.rank == 0:
                 self.store.set(EXIT, str(code))
