@@ -142,7 +142,8 @@ def test_the_inputs_go_to_the_model_and_the_target_to_the_loss(
     step = DefaultStep(compared.hear)
     for _ in range(2):  # the first batch decides, the second follows
         assert step(net, batch).item() == 6
-    assert len(net.calls) == 2
+    assert eval(step.code, {"model": net, "loss": compared.hear, "batch": batch}).item() == 6
+    assert len(net.calls) == 3
     assert all(same(call, heard) for call in net.calls), net.calls
     assert all(same(call, (X, Y)) for call in compared.calls)
 
@@ -170,7 +171,10 @@ def test_a_loss_may_return_its_parts(returned: Callable[[Tensor], Any]) -> None:
     weight = torch.tensor(1.0, requires_grad=True)
     step = DefaultStep(lambda output, target: returned(functional.mse_loss(output, target)))
     batches = (X, 0 * X), (2 * X, 0 * X)
-    assert [step(One(lambda x: weight * x), batch).item() for batch in batches] == [3, 12]
+    net = One(lambda x: weight * x)
+    assert [step(net, batch).item() for batch in batches] == [3, 12]
+    loss = lambda output, target: returned(functional.mse_loss(output, target))  # noqa: E731
+    assert eval(step.code, {"model": net, "loss": loss, "batch": batches[1]}).item() == 12
 
 
 def test_the_parts_of_a_loss_are_those_of_a_training_also_where_it_is_evaluated() -> None:
@@ -223,8 +227,9 @@ OUTPUTS: dict[str, tuple[Any, float]] = {
 
 @pytest.mark.parametrize(("output", "value"), OUTPUTS.values(), ids=OUTPUTS)
 def test_the_loss_is_found_in_the_output(output: Any, value: float) -> None:
-    step = DefaultStep(None)
-    assert [step(One(lambda x: output), X).item() for _ in range(2)] == [value, value]
+    step, net = DefaultStep(None), One(lambda x: output)
+    assert [step(net, X).item() for _ in range(2)] == [value, value]
+    assert eval(step.code, {"model": net, "batch": X}).item() == value
 
 
 @pytest.mark.parametrize(
