@@ -14,6 +14,7 @@ from lrfind.output.files import write_atomically
 from lrfind.output.html import html
 from lrfind.output.look import Look, Theme
 from lrfind.output.picture import save_picture
+from lrfind.records.columns import Chosen
 from lrfind.records.read import only, parse, read_text
 from lrfind.records.types import Refusal, Result, Status
 
@@ -205,13 +206,21 @@ def _answer(result: Result) -> Found | Refused:
     return (Found if result.analysis.status is Status.OK else Refused)(**vars(result))
 
 
-def load(path: str | os.PathLike[str], *, updates_per_point: float | None = None) -> Found | Refused:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    updates_per_point: float | None = None,
+    lr_column: str | None = None,
+    loss_column: str | None = None,
+) -> Found | Refused:
     """Read a record: what `Answer.save` or `lrfind run` wrote. A curve from elsewhere is read as by `lrfind analyze`.
 
     Args:
         path: The file.
         updates_per_point: Updates that each point of a curve from elsewhere stands for, at least 1: those of an epoch,
             for example. None takes them from its column of steps; without one a point is an update.
+        lr_column: Name of the column of learning rates in a curve from elsewhere; None finds it by its meaning.
+        loss_column: Name of the column of losses.
 
     Raises:
         RecordError: The file cannot be read, holds neither, or the records of several runs.
@@ -221,4 +230,5 @@ def load(path: str | os.PathLike[str], *, updates_per_point: float | None = None
 
     name = str(path)
     content = only(parse(read_text(name), name), name)
-    return _answer(result_of(content, name, updates_per_point=updates_per_point))
+    chosen = Chosen(lr_column, loss_column)
+    return _answer(result_of(content, name, updates_per_point=updates_per_point, chosen=chosen))

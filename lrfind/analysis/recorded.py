@@ -11,6 +11,7 @@ import lrfind
 from lrfind.analysis.probe_result import Training, analysis_of_probes
 from lrfind.analysis.suggest import analyze
 from lrfind.errors import CONFIG, PYTHON, ConfigError, Fault, RecordError
+from lrfind.records.columns import NONE_CHOSEN, Chosen
 from lrfind.records.document import AS_WRITTEN
 from lrfind.records.external import Tool, to_sweep
 from lrfind.records.json_format import to_result
@@ -26,6 +27,8 @@ def result_of(
     *,
     after_update: bool = False,
     updates_per_point: float | None = None,
+    chosen: Chosen = NONE_CHOSEN,
+    rates: Content = None,
 ) -> Result:
     """Return what a file holds: a record of lrfind as it is, or a curve of another tool, analyzed for the first time.
 
@@ -35,6 +38,8 @@ def result_of(
         tool: As of `lrfind.records.external.to_sweep`, for a curve of another tool.
         after_update: As there.
         updates_per_point: As there; a record is read again with it.
+        chosen: As there.
+        rates: As there.
 
     Raises:
         RecordError: It holds neither.
@@ -49,7 +54,8 @@ def result_of(
             return result
         sweeps = tuple(replace(sweep, updates_per_point=updates_per_point) for sweep in result.sweeps)
         return reanalyze(replace(result, sweeps=sweeps))
-    sweep = to_sweep(content, source, tool, after_update=after_update, updates_per_point=updates_per_point)
+    how = {"after_update": after_update, "updates_per_point": updates_per_point, "chosen": chosen, "rates": rates}
+    sweep = to_sweep(content, source, tool, **how)
     analysis = analyze(sweep).in_words(CONFIG)
     return Result(
         sweeps=(sweep,),

@@ -16,6 +16,7 @@ from lrfind.output.files import check_writable
 from lrfind.output.formats import Format, PlotFormat, one_format, save, show, suggestion_exit_code
 from lrfind.output.look import Look
 from lrfind.output.streams import print_result, tell
+from lrfind.records.columns import Chosen
 from lrfind.records.external import Tool
 from lrfind.settings import Method, Schedule
 
@@ -50,6 +51,16 @@ def analyze(
             show_default=False,
         ),
     ] = None,
+    lr_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column of learning rates, if its name does not tell.")
+    ] = None,
+    loss_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column of losses, if its name does not tell.")
+    ] = None,
+    lr_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Where RECORD holds losses alone: the learning rates of the same steps."),
+    ] = None,
     form: Annotated[Format, typer.Option("--format", help="What to print to stdout.")] = "text",
     as_json: Json = False,
     out: RecordFolder = None,
@@ -63,7 +74,8 @@ def analyze(
     """Read the learning rate from a recorded curve, without training.
 
     RECORD is what `lrfind run` wrote, or lr and loss from anywhere: a CSV with these columns, the history of
-    torch-lr-finder or Ignite, the results of Lightning's lr_find as JSON. The loss beside a learning rate is taken as
+    torch-lr-finder or Ignite, the results of Lightning's lr_find as JSON, trainer_state.json of transformers, an export
+    of W&B or TensorBoard, the lines that a training printed. The loss beside a learning rate is taken as
     measured before its update, as in a training loop. A row that stands for more than one update, such as an epoch,
     shows the descent at a lower learning rate; --updates-per-point makes up for it. Nothing is written without --out
     or --plot.
@@ -75,6 +87,7 @@ def analyze(
     - `lrfind analyze digits.lrfind.json --schedule onecycle`
     - `lrfind analyze history.csv --format lr`
     - `lrfind analyze history.json --from torch-lr-finder --plot png`
+    - `lrfind analyze loss.csv --lr-file lr.csv`
     - `lrfind analyze epochs.csv --updates-per-point 500`
     - `lrfind run configs/digits.yaml --json | lrfind analyze - --method valley`
     """
@@ -86,7 +99,8 @@ def analyze(
         raise ConfigError("lrfind analyze", [Fault("RECORD", expected="a file or - for stdin", got="nothing")])
 
     form = one_format(record, form, as_json=as_json)
-    source = load(record, tool, after_update=after_update, updates_per_point=updates_per_point)
+    how = {"after_update": after_update, "updates_per_point": updates_per_point}
+    source = load(record, tool, lr_file, chosen=Chosen(lr_column, loss_column), **how)
     result = reanalyze(source.result, method, schedule)
     files: list[Path] = []
     fault, look = None, Look(mark=mark)

@@ -33,12 +33,14 @@ class RecordFile:
     folder: Path
 
 
-def load(place: str, tool: Tool | None = None, **how: Any) -> RecordFile:
-    """Read the record or curve at `place`.
+def load(place: str, tool: Tool | None = None, rates: str | None = None, **how: Any) -> RecordFile:
+    """Read the record or curve at `place`, and the learning rates of it at `rates` if they have a file of their own.
 
-    The arguments and errors beyond `place` are those of `lrfind.analysis.recorded.result_of`.
+    The arguments and errors beyond these are those of `lrfind.analysis.recorded.result_of`.
     """
     path, contents = _read(place)
+    if rates is not None:
+        how["rates"] = only(_read(rates)[1], rates)
     return _record_file(only(contents, str(path)), path, place, tool, **how)
 
 

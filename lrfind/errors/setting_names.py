@@ -62,8 +62,12 @@ class Words:
         return replace(self, names={**self.names, **names})
 
 
+OF_A_CURVE = {"lr_column": "--lr-column", "loss_column": "--loss-column", "lr_file": "--lr-file"}
+"""Flags that say how to read a curve of another tool, by their names in Python."""
 CONFIG = Words(
+    names=OF_A_CURVE,
     phrases={
+        **OF_A_CURVE,
         "loss": "loss",
         "updates_per_point": "--updates-per-point",
         "loader": "data",
@@ -74,13 +78,14 @@ CONFIG = Words(
         "cross_entropy_loss": "loss: {_target_: torch.nn.CrossEntropyLoss}",
         "own_step": "set step to a function of your own: step: my_module.my_step",
         "the_loss": "The loss of the config",
-    }
+    },
 )
 """The words of a config."""
 
 PYTHON = Words(
     names={**{key: name for name, key in KEYS.items()}, "loss": "loss_fn", "data": "loader"},
     phrases={
+        **{name: name for name in OF_A_CURVE},
         "loss": "loss_fn",
         "updates_per_point": "updates_per_point",
         "loader": "loader",

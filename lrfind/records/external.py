@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import itertools
 import math
-import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from lrfind.errors import Fault, MisfitError, RecordError, short
+from lrfind.records.columns import NONE_CHOSEN, Chosen, find_columns, printed_rows, series
 from lrfind.records.read import Content
 from lrfind.records.types import StopReason, Sweep
 from lrfind.records.values import not_rising
@@ -25,12 +25,8 @@ memory of smoothing grows with the square of the points."""
 SMOOTHING: Mapping[Tool, float] = {"torch-lr-finder": 0.95, "ignite": 0.95, "lightning": 0.98}
 """What each tool keeps of its average at each step; Lightning corrects it for its start at 0, as Adam does."""
 
-_LR_NAMES = ("lr", "lrs", "learning_rate", "learning_rates")
-_LOSS_NAMES = (
-    *("loss", "losses", "train_loss", "training_loss", "loss_train", "loss_step", "train_loss_step"),
-    *("batch_loss", "train_batch_loss", "raw_loss"),
-)
-_STEP_NAMES = ("step", "global_step", "trainer_global_step", "iteration", "num_updates")
+_INSIDE = ("log_history", "history")
+"""Keys under which a document of another tool keeps its curve, as `trainer_state.json` of transformers does."""
 _BEGINS = 5
 """Losses whose median is the level at the start."""
 
@@ -50,6 +46,8 @@ def to_sweep(
     *,
     after_update: bool = False,
     updates_per_point: float | None = None,
+    chosen: Chosen = NONE_CHOSEN,
+    rates: Content = None,
 ) -> Sweep:
     """Return the curve that a file holds.
 
@@ -61,12 +59,14 @@ def to_sweep(
             data; if not, before it, as the loss of a training step is.
         updates_per_point: Updates that each row stands for, such as the batches of an epoch. None takes them from a
             column of steps; a finder makes one.
+        chosen: The columns to read, where the user names them.
+        rates: Holds the learning rates, if `content` holds the losses of the same steps alone.
 
     Raises:
         RecordError: It holds no such curve.
     """
     try:
-        points = _points(content)
+        points = _points(content, chosen, rates)
         lrs, losses = [point.lr for point in points], [point.loss for point in points]
         if len(lrs) < 2:
             raise MisfitError(Fault(expected="rows of lr and loss", got=f"{len(lrs)} of them"))
@@ -90,25 +90,46 @@ def to_sweep(
     return Sweep(0, tuple(lrs), tuple(losses), _stop_reason(losses), updates_per_point=updates)
 
 
-def _points(content: Content) -> list[_Point]:
-    """Return the learning rates and losses in a table, or in JSON: two lists, objects, or pairs."""
+def _points(content: Content, chosen: Chosen, rates: Content) -> list[_Point]:
+    """Return the learning rates and losses in a table, in JSON (two lists, objects, or pairs), or in printed lines."""
+    if rates is not None:
+        losses, lrs = series(_rows(content), chosen.loss), series(_rows(rates), chosen.lr)
+        return _numbers(([lrs[step], losses[step], step] for step in losses if step in lrs), "row {} of the steps")
+    content = _inner(content)
     if isinstance(content, str):
-        return _of_table(content)
+        return _of_text(content, chosen)
     if isinstance(content, Mapping):
-        return _of_lists(content)
-    rows = content if isinstance(content, list) else []
-    if rows and all(isinstance(row, Mapping) for row in rows):
-        lr, loss, *step = _names(list(dict.fromkeys(key for row in rows for key in row)))
-        whole = (row for row in rows if lr in row and loss in row)
-        return _numbers(([row[lr], row[loss], *map(row.get, step)] for row in whole), "entry {}", first=0)
-    if rows and all(isinstance(row, list) and len(row) == 2 for row in rows):
-        return _numbers(rows, "entry {}", first=0)
+        return _of_lists(content, chosen)
+    if content and isinstance(content, list) and all(isinstance(row, Mapping) for row in content):
+        return _of_rows(content, chosen)
+    if content and isinstance(content, list) and all(isinstance(row, list) and len(row) == 2 for row in content):
+        return _numbers(content, "entry {}", first=0)
     expected = 'a record of lrfind, or {"lr": [...], "loss": [...]}'
     raise MisfitError(Fault(expected=expected, got="other JSON", fix="name the record, CONFIG.lrfind.json"))
 
 
-def _of_lists(document: Mapping[str, Any]) -> list[_Point]:
-    lr, loss, *step = _names(list(document))
+def _inner(content: Content) -> Content:
+    inside = content if isinstance(content, Mapping) else {}
+    return next((inside[key] for key in _INSIDE if isinstance(inside.get(key), (list, Mapping))), content)
+
+
+def _rows(content: Content) -> list[Mapping[str, Any]]:
+    """Return the rows of a table, or of a list of objects, by the names of their columns."""
+    content = _inner(content)
+    if isinstance(content, str):
+        header, *body = _cells(content)
+        return [dict(zip(header, row, strict=False)) for row in body]
+    return [row for row in content if isinstance(row, Mapping)] if isinstance(content, list) else []
+
+
+def _of_rows(rows: Sequence[Mapping[str, Any]], chosen: Chosen, place: str = "entry {}") -> list[_Point]:
+    lr, loss, *step = find_columns(list(dict.fromkeys(key for row in rows for key in row)), chosen)
+    whole = (row for row in rows if lr in row and loss in row)
+    return _numbers(([row[lr], row[loss], *map(row.get, step)] for row in whole), place, first=0)
+
+
+def _of_lists(document: Mapping[str, Any], chosen: Chosen) -> list[_Point]:
+    lr, loss, *step = find_columns(list(document), chosen)
     lrs, losses = document[lr], document[loss]
     if not (isinstance(lrs, list) and isinstance(losses, list)):
         raise MisfitError(Fault(f"{lr}, {loss}", expected="a list of numbers each", got="one value"))
@@ -119,7 +140,18 @@ def _of_lists(document: Mapping[str, Any]) -> list[_Point]:
     return _numbers(zip(lrs, losses, *steps, strict=True), "entry {}", first=0)
 
 
-def _of_table(text: str) -> list[_Point]:
+def _of_text(text: str, chosen: Chosen) -> list[_Point]:
+    """Return the points in a table; or in the lines of a log, if it is none."""
+    try:
+        return _of_table(_cells(text), chosen)
+    except MisfitError:
+        if printed := printed_rows(text, chosen):
+            return _of_rows(printed, chosen, "line {} of the numbers")
+        raise
+
+
+def _cells(text: str) -> list[list[str]]:
+    """Return the cells of a table, of any delimiter, by rows."""
     if not text.strip():
         expected, fix = "a record or a table of lr and loss", "run again the command that was to fill it"
         raise MisfitError(Fault(expected=expected, got="an empty file", fix=fix))
@@ -134,33 +166,22 @@ def _of_table(text: str) -> list[_Point]:
             rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
         except csv.Error as error:
             raise MisfitError(Fault(expected="a table of lr and loss", got=f"a fault in it: {error}")) from error
-    header, *body = [[cell.strip().replace(",", decimal_point) for cell in row] for row in rows]
+    return [[cell.strip().replace(",", decimal_point) for cell in row] for row in rows]
+
+
+def _of_table(cells: list[list[str]], chosen: Chosen) -> list[_Point]:
+    header, *body = cells
     try:
         has_header = len([float(cell) for cell in header]) != 2
     except ValueError:
         has_header = True
     if not has_header:
         return _numbers([header, *body], "row {}")
-    lr, loss, *step = [header.index(name) for name in _names(header)]
+    lr, loss, *step = [header.index(name) for name in find_columns(header, chosen)]
     # A logger may write the two in rows of their own; a row that lacks one of them is no point of the curve.
     points = [row for row in body if len(row) > max(lr, loss) and row[lr] and row[loss]]
-    cells = ([row[lr], row[loss], *[row[column] for column in step if column < len(row)]] for row in points)
-    return _numbers(cells, "row {} of the numbers")
-
-
-def _names(names: Sequence[Any]) -> list[str]:
-    """Return the names of the columns of learning rates and losses, and of steps, if there is one."""
-    plain = {re.sub(r"[^a-z0-9]+", "_", str(name).lower()).strip("_"): str(name) for name in reversed(names)}
-    lr = next((plain[name] for name in _LR_NAMES if name in plain), None)
-    lr = lr or next((plain[name] for name in plain if name.startswith("lr_")), None)  # such as lr-Adam
-    loss = next((plain[name] for name in _LOSS_NAMES if name in plain), None)
-    if lr is None or loss is None:
-        missing = " and ".join(name for name, column in (("lr", lr), ("loss", loss)) if column is None)
-        got = ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
-        expected, got = "a record of lrfind, or columns lr and loss", f"no {missing} among {got or 'none'}"
-        fix = "rename the columns, or name the record, CONFIG.lrfind.json"
-        raise MisfitError(Fault(expected=expected, got=got, fix=fix))
-    return [lr, loss, *[plain[name] for name in _STEP_NAMES if name in plain][:1]]
+    numbers = ([row[lr], row[loss], *[row[column] for column in step if column < len(row)]] for row in points)
+    return _numbers(numbers, "row {} of the numbers")
 
 
 def _numbers(rows: Iterable[Sequence[Any]], place: str, first: int = 1) -> list[_Point]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lrfind.errors import Fault, RecordError
+from lrfind.records.columns import printed_rows
 
 MOST_BYTES = 100 * 2**20
 """Far more than any record has."""
@@ -64,7 +65,12 @@ def parse(text: str, source: str) -> list[Content]:
     """
     if text.lstrip()[:1] not in ("{", "["):
         return [text]
-    values = _values(text, source)
+    try:
+        values = _values(text, source)
+    except RecordError:
+        if printed_rows(text):  # the dicts that a Trainer prints
+            return [text]
+        raise
     if len(values) == 1 and isinstance(values[0], list) and all(map(is_record, values[0])):
         values = values[0] or values
     return values if len(values) == 1 or any(map(is_record, values)) else [values]

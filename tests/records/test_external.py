@@ -10,6 +10,7 @@ import pytest
 
 from lrfind.analysis.suggest import analyze
 from lrfind.errors import RecordError
+from lrfind.records.columns import Chosen
 from lrfind.records.external import MOST_POINTS, Tool, to_sweep
 from lrfind.records.read import only, parse
 from lrfind.records.types import StopReason, Sweep
@@ -47,6 +48,42 @@ FORMS = {
     "json of rows": json.dumps([{"lr": lr, "loss": loss} for lr, loss in ROWS]),
     "json of pairs": json.dumps(ROWS),
     "json of words": json.dumps({"lr": [str(lr) for lr in LRS], "loss": LOSSES}),
+    "a loss beside that of a validation": "step,train/learning_rate,train/loss,eval/loss\n"
+    + "".join(f"{i},{lr},{loss},9\n" for i, (lr, loss) in enumerate(ROWS)),
+    "parameter groups": table("lr-AdamW/pg1,train_loss_step", ","),
+    "momentum": "lr-SGD,lr-SGD-momentum,loss\n" + "".join(f"{lr},0.9,{loss}\n" for lr, loss in ROWS),
+    "export of W&B": '"Step","run-1 - train/lr","run-1 - train/loss","run-1 - train/loss__MIN"\n'
+    + "".join(f'"{i}","{lr}","{loss}","1"\n' for i, (lr, loss) in enumerate(ROWS)),
+    "history of W&B": ",_step,_runtime,_timestamp,train/loss,train/learning_rate,val/loss\n"
+    + "".join(f"{i},{i},1,2,{loss},{lr},9\n" for i, (lr, loss) in enumerate(ROWS)),
+    "trainer_state.json": json.dumps(
+        {
+            "best_metric": None,
+            "global_step": 3,
+            "log_history": [
+                *(
+                    {"epoch": 0.1, "grad_norm": 1.0, "learning_rate": lr, "loss": loss, "step": i}
+                    for i, (lr, loss) in enumerate(ROWS)
+                ),
+                {"epoch": 1.0, "eval_loss": 9.0, "step": 3},
+                {"epoch": 1.0, "train_loss": 2.0, "train_runtime": 3.0, "step": 3},
+            ],
+        }
+    ),
+    "history of Keras": json.dumps({"history": {"loss": LOSSES, "val_loss": [9, 9, 9], "learning_rate": LRS}}),
+    "recorder of fastai": json.dumps({"lrs": LRS, "losses": LOSSES, "values": [[2.0, 9.0]]}),
+    "printed by a Trainer": "".join(
+        f"  5%|x  | {i}/3 [00:00<00:01]{{'loss': '{loss}', 'grad_norm': '1.2', 'learning_rate': '{lr}', 'epoch': 1}}\n"
+        for i, (lr, loss) in enumerate(ROWS)
+    )
+    + "{'eval_loss': 9.0, 'epoch': 1.0}\n{'train_runtime': 2.0, 'train_loss': 1.9}\n",
+    "printed dicts": "\n".join(str({"loss": loss, "learning_rate": lr}) for lr, loss in ROWS),
+    "printed by Keras": "".join(
+        f"Epoch {i}/3\n\r 1/32 [>] - ETA: 1s\r32/32 [==] - 1s 5ms/step - loss: {loss} - val_loss: 9.0 - lr: {lr}\n"
+        for i, (lr, loss) in enumerate(ROWS)
+    ),
+    "printed in words": "".join(f"step {i}: lr {lr} loss {loss} (0.1 s)\n" for i, (lr, loss) in enumerate(ROWS)),
+    "printed with names": "".join(f"INFO | Learning Rate = {lr} | Loss = {loss}\n" for lr, loss in ROWS),
     "json lines": "\n".join(json.dumps({"step": i, "lr": lr, "loss": loss}) for i, (lr, loss) in enumerate(ROWS)),
 }
 
@@ -66,7 +103,23 @@ FAULTS = {
     "number": ("7", "got no lr and loss among '7'"),
     "empty list": ("[]", "got other JSON"),
     "list of numbers": ("[1, 2]", "got other JSON"),
-    "no loss": ("lr,accuracy\n1,2\n", "got no loss among 'lr', 'accuracy'; rename the columns"),
+    "no loss": (
+        "lr,accuracy\n1,2\n",
+        "got no loss among 'lr', 'accuracy'; name them with --lr-column and --loss-column",
+    ),
+    "one metric": (
+        "Wall time,Step,Value\n1,0,2.3\n",
+        "or the file of the learning rates, if they have their own, with --lr-file",
+    ),
+    "two losses": (
+        "lr,loss/cls,loss/box\n1,2,3\n",
+        "expected one column of loss, got 'loss/cls', 'loss/box'; say which with --loss-column",
+    ),
+    "two runs": (
+        "Step,a - lr,a - loss,b - loss\n1,2,3,4\n",
+        "got 'a - loss', 'b - loss'; say which with --loss-column",
+    ),
+    "printed words": ("epoch 1: lr fast, loss low\n", "got 0 of them"),
     "no lr": ('{"loss": [1]}', "got no lr among 'loss'"),
     "no rows": ("lr,loss\n", "got 0 of them"),
     "one row": ("lr,loss\n1,2\n", "got 1 of them"),
@@ -106,6 +159,28 @@ def test_a_loss_that_is_not_finite_ends_the_sweep(loss: str) -> None:
 def test_a_rise_of_three_descents_is_a_divergence(last: float, reason: StopReason) -> None:
     losses = [2.0] * 8 + [1.0, last]
     assert sweep_in(json.dumps({"lr": list(range(1, 11)), "loss": losses}), "curve").stop_reason is reason
+
+
+def test_columns_may_be_named() -> None:
+    text = "lr/head,lr/body,loss/cls,loss/box\n" + "".join(f"{lr},9,{loss},9\n" for lr, loss in ROWS)
+    assert to_sweep(text, "curve", chosen=Chosen("lr/head", "loss/cls")).losses == LOSSES
+    rows = [{"x": lr, "y": loss} for lr, loss in ROWS]
+    assert to_sweep(rows, "curve", chosen=Chosen("x", "y")).lrs == LRS
+    with pytest.raises(
+        RecordError, match=r"curve: --lr-column: expected a column of the file, got 'lr/haed'; did you mean"
+    ):
+        to_sweep(text, "curve", chosen=Chosen("lr/haed", "loss/cls"))
+
+
+def test_learning_rates_may_have_a_file_of_their_own() -> None:
+    losses = "Wall time,Step,Value\n1.5,0,2.3\n1.6,10,2.0\n1.7,20,1.5\n1.8,30,1.4\n"
+    rates = "Wall time,Step,Value\n1.5,0,1e-3\n1.6,10,1e-2\n1.7,20,1e-1\n"
+    sweep = to_sweep(losses, "loss.csv", rates=rates)
+    assert (sweep.lrs, sweep.losses, sweep.updates_per_point) == (LRS, LOSSES, 10)
+    panel = '"Step","run - train/lr","run - train/lr__MIN"\n"0","1e-3","1"\n"10","1e-2","1"\n"20","1e-1","1"\n'
+    assert to_sweep(losses, "loss.csv", rates=panel) == sweep
+    with pytest.raises(RecordError, match="expected a column of steps and one of values, got 'lr', 'loss'"):
+        to_sweep("lr,loss\n1,2\n", "loss.csv", rates=rates)
 
 
 def test_a_loss_after_the_update_stands_beside_the_learning_rate_it_answers_to() -> None:

@@ -37,7 +37,7 @@ def sweep_but(**changes: Any) -> bytes:
 KINDS: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "expected a record or a table of lr and loss, got an empty file; run again"),
     "png": (b"\x89PNG\r\n\x1a\n\x00\xff", "expected text in UTF-8 (JSON or CSV), got binary data; name the record"),
-    "other csv": (b"epoch,accuracy\n1,0.5\n", "got no lr and loss among 'epoch', 'accuracy'; rename the columns"),
+    "other csv": (b"epoch,accuracy\n1,0.5\n", "got no lr and loss among 'epoch', 'accuracy'; name them with"),
     "config": (b"seed: 0\nmodel: {_target_: own.net}\n", "expected a record of lrfind, or columns lr and loss"),
     "cut": (RECORD[:900].encode(), "expected JSON, got a fault in it"),
     "object": (b"{}", "got no lr and loss among none"),
