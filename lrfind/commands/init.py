@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -29,6 +30,14 @@ NEEDS = {"huggingface": "transformers", "lightning": "lightning", "finetune": "t
 def init(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The config to write.")] = Path("lrfind.yaml"),
     template: Annotated[Template, typer.Option(metavar="NAME", help="One of the above.")] = "cnn",
+    table: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="For the template mlp: your table.", show_default=False),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="The column of --csv to predict; default: the last.", show_default=False),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
     """Write a commented starter config that runs as it is, and the Python beside it.
@@ -50,10 +59,13 @@ def init(
     For example:
 
     - `lrfind init && lrfind run lrfind.yaml`
+    - `lrfind init homes.yaml --template mlp --csv homes.csv --target price`
     - `lrfind init configs/reviews.yaml --template huggingface`
     """
     _check_name(file)
     texts = _texts(template, file)
+    if table is not None or target is not None:
+        texts[file] = _of_table(texts[file], template, file, table, target)
     check_writable(file.parent, WAY_OUT)
     _check_free(list(texts), force=force)
     for path, text in reversed(texts.items()):  # the config last: once it is there, all that it names is
@@ -82,6 +94,37 @@ def _texts(template: Template, file: Path) -> dict[Path, str]:
     config = config.replace(shipped, _module(file)).replace(f"{template}.yaml", shlex.quote(str(file)))
     code = (TEMPLATES / f"{shipped}.py").read_text(encoding="utf-8")
     return {file: config, file.with_name(f"{_module(file)}.py"): code}
+
+
+def _of_table(config: str, template: Template, file: Path, table: Path | None, target: str | None) -> str:
+    """Return the config of the template mlp for a table, whose columns decide the outer layers and the loss."""
+    if template != "mlp" or table is None:
+        expected = "--template mlp" if table is not None else "--csv FILE beside it"
+        flag = "--csv" if table is not None else "--target"
+        raise ConfigError("lrfind init", [Fault(flag, expected=expected, got="none", fix="add it")])
+    spec = importlib.util.spec_from_file_location("mlp_model", TEMPLATES / "mlp_model.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)  # as data: its code is that of the user's module
+    spec.loader.exec_module(module)
+    try:
+        features, wanted = module.table(str(table), target).tensors
+    except (OSError, ValueError) as error:
+        raise ConfigError("lrfind init", [Fault("--csv", problem=str(error))]) from error
+    quantity = wanted.is_floating_point()
+    place = json.dumps(os.path.relpath(table, file.parent))
+    lines = {
+        r"    # file: .*\n": f"    file: {place}\n",
+        r"    # target: .*\n": "" if target is None else f"    target: {json.dumps(target)}\n",
+        r"in_features: 64": f"in_features: {features.shape[1]}",
+        r"out_features: 10": f"out_features: {1 if quantity else int(wanted.max()) + 1}",
+        r"_target_: torch.nn.CrossEntropyLoss": f"_target_: torch.nn.{'MSELoss' if quantity else 'CrossEntropyLoss'}",
+    }
+    for old, new in lines.items():
+        config = re.sub(old, new.replace("\\", r"\\"), config, count=1)
+    kind = "a quantity" if quantity else f"one of {int(wanted.max()) + 1} classes"
+    tell(f"{table}: {len(wanted)} rows, {features.shape[1]} features; {target or 'the last column'} is {kind}")
+    return config
 
 
 def _module(file: Path) -> str:

@@ -123,13 +123,12 @@ def _apply(document: DictConfig, override: str) -> None:
         expected = "an override of the form key=value, such as sweep.num_iter=200"
         raise MisfitError(Fault(override, expected=expected))
     try:
-        given: Any = OmegaConf.from_dotlist([override])
-        new, old = _value_at(given, key), _value_at(document, key)
+        new, old = _value_at(OmegaConf.from_dotlist([override]), key), _value_at(document, key)
         nodes = isinstance(new, dict) and isinstance(old, dict) and "_target_" in new
         if nodes and new["_target_"] != old.get("_target_"):
             OmegaConf.update(document, key, new, merge=False)
         else:
-            document.merge_with(given)
+            document.merge_with_dotlist([override])
     except yaml.MarkedYAMLError as error:
         raise MisfitError(Fault(override, problem=f"cannot be applied: not valid YAML: {error.problem}")) from error
     except RecursionError as error:
@@ -140,7 +139,7 @@ def _apply(document: DictConfig, override: str) -> None:
         raise MisfitError(Fault(override, problem=f"cannot be applied: {first_line(error)}")) from error
 
 
-def _value_at(document: DictConfig, key: str) -> Any:
+def _value_at(document: Any, key: str) -> Any:
     """Return the value at a dotted key, its references unresolved; None if there is none."""
     value: Any = OmegaConf.to_container(document)
     for part in key.split("."):

@@ -71,6 +71,62 @@ def test_a_template_runs_as_it_is_written(project: Project, monkeypatch: pytest.
     assert sorted(elsewhere.iterdir()) == []
 
 
+HOMES = "id;age;city;rooms;price\n" + "".join(
+    f"n{i};{i % 60 if i % 7 else 'NA'};{('Rome', 'Oslo', '')[i % 3]};{i % 5};{i % 5 * 20 + (i % 3 == 0) * 10.5}\n"
+    for i in range(200)
+)
+"""A table as people have it: a heading, names, texts, missing values."""
+
+
+@pytest.mark.parametrize(
+    ("target", "said", "sizes", "loss"),
+    [
+        (["--target", "price"], "200 rows, 5 features; price is a quantity", (5, 1), "MSELoss"),
+        ([], "200 rows, 5 features; the last column is a quantity", (5, 1), "MSELoss"),
+        (["--target", "city"], "134 rows, 3 features; city is one of 2 classes", (3, 2), "CrossEntropyLoss"),
+        (["--target", "rooms"], "200 rows, 5 features; rooms is one of 5 classes", (5, 5), "CrossEntropyLoss"),
+    ],
+)
+def test_a_table_decides_what_the_mlp_is(
+    project: Project, target: list[str], said: str, sizes: tuple[int, int], loss: str
+) -> None:
+    Path("data").mkdir()
+    Path("data/homes.csv").write_text(HOMES)
+    written = project.main("init", "conf/homes.yaml", "--template", "mlp", "--csv", "data/homes.csv", *target)
+    written.says(f"data/homes.csv: {said}")
+    config = read_config(Path("conf/homes.yaml"))
+    layers = config.model["_args_"]
+    assert (layers[0]["in_features"], layers[-1]["out_features"]) == sizes
+    assert config.loss == {"_target_": f"torch.nn.{loss}"}
+    assert config.data.dataset is not None
+    assert config.data.dataset["file"] == "conf/../data/homes.csv"
+    sys.modules.pop("homes_model")
+    trial = project.main("run", "conf/homes.yaml", "--dry-run")
+    assert trial.code == 0, trial.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["--template", "mlp", "--csv", "homes.csv", "--target", "prize"],
+            "no column 'prize' in homes.csv, but id, age",
+        ),
+        (["--template", "mlp", "--csv", "none.csv"], "No such file"),
+        (["--template", "mlp", "--csv", "ragged.csv"], "ragged.csv: row 2 has 1 cells, the first one 2"),
+        (["--csv", "homes.csv"], "--csv: expected --template mlp"),
+        (["--template", "mlp", "--target", "price"], "--target: expected --csv FILE beside it"),
+    ],
+)
+def test_a_table_that_cannot_be_taken(project: Project, arguments: list[str], words: str) -> None:
+    Path("homes.csv").write_text(HOMES)
+    Path("ragged.csv").write_text("a,b\n1\n")
+    outcome = project.main("init", "homes.yaml", *arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    outcome.says(words)
+    assert not Path("homes.yaml").exists()
+
+
 def commented_keys(text: str) -> list[int]:
     """Return the lines that hold a commented key, below the comment that opens the file."""
     lines = text.splitlines()
