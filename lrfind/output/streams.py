@@ -75,10 +75,10 @@ def _written(write: Callable[[], object]) -> bool:
     return True
 
 
-def tell(text: str) -> None:
+def tell(text: str, end: str = "\n") -> None:
     """Print a line for people to stderr, if there is anyone left to read it."""
     if sys.stderr is not None:
-        print(text, file=cast("IO[str]", Unfailing(sys.stderr)), flush=True)
+        print(text, end=end, file=cast("IO[str]", Unfailing(sys.stderr)), flush=True)
 
 
 def report_error(error: LrfindError) -> None:
