@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lrfind.answer import Found, Refused, answer_of
 from lrfind.errors import CONFIG, PYTHON, LrfindError, OutputError
 from lrfind.errors.setting_names import KEYS
-from lrfind.output.files import check_writable
+from lrfind.output.files import check_replaceable, check_writable, record_path
 from lrfind.output.in_python import Tell, teller, watched
 from lrfind.search import search
 from lrfind.settings import Method, Precision, Schedule, Settings, settings_of
@@ -181,6 +181,7 @@ def run_config(
     folder = Path(out) if out is not None and is_first() else None
     if folder:
         check_writable(folder, "make room there, or name another folder with out=")
+        check_replaceable(record_path(folder / Path(path).stem))
     with contextlib.ExitStack() as stack:
         stack.callback(keep_rng())
         if config.tf32 is not None:

@@ -388,7 +388,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "two losses": ({"step": lambda model, batch: None}, "loss_fn: does nothing beside step"),
     "target": ({"loader": [torch.ones(2, 4)]}, "loader: expected .* pass a function of your own: step=my_step"),
     "too few": ({"loader": line(2), "accumulate": 4}, "accumulate: one update takes 4 .* lower accumulate"),
-    "steps": ({"num_iter": 3}, "num_iter: expected a whole number of at least 10, got 3"),
+    "steps": ({"num_iter": 3}, "num_iter: expected a whole number of at least 10 and at most 10,000, got 3"),
     "range": ({"start_lr": 2, "end_lr": 1}, "start_lr: expected a learning rate below the last one, .* raise end_lr"),
     "clipping": ({"clip_grad_norm": 1, "clip_grad_value": 1}, "either clip_grad_norm or clip_grad_value, got both"),
     "schedule": ({"schedule": "cos"}, "schedule: expected constant, cosine, .* got 'cos'"),

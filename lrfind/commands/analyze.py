@@ -12,8 +12,7 @@ from lrfind.analysis.recorded import reanalyze
 from lrfind.commands.options import Json, Mark, Quiet, RecordFolder
 from lrfind.commands.record_files import load
 from lrfind.errors import ConfigError, ExitCode, Fault
-from lrfind.output.files import check_writable
-from lrfind.output.formats import Format, PlotFormat, one_format, save, show, suggestion_exit_code
+from lrfind.output.formats import Format, PlotFormat, check_places, one_format, save, show, suggestion_exit_code
 from lrfind.output.look import Look
 from lrfind.output.streams import print_result, tell
 from lrfind.records.external import Tool
@@ -92,7 +91,7 @@ def analyze(
     fault, look = None, Look(mark=mark)
     if out is not None or plot not in (None, "none"):
         folder = out or Path()
-        check_writable(folder)
+        check_places(folder / source.name, plot or "png")
         files, fault = save(result, folder / source.name, plot or "png", look, record=out is not None)
     show(result, form, files, look, quiet=quiet)
     if fault:

@@ -41,8 +41,7 @@ from lrfind.commands.trial import show_trial
 from lrfind.commands.write_config import TunedConfig, tuned_config
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, OutputError, StoppedError
-from lrfind.output.files import check_writable
-from lrfind.output.formats import Format, one_format, show
+from lrfind.output.formats import Format, check_places, one_format, show
 from lrfind.output.look import Look
 from lrfind.output.run_files import RunFiles
 from lrfind.output.streams import print_result, stdout_for_result, tell
@@ -91,7 +90,9 @@ def run(
     write_config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the config with the LR filled in.", show_default=False)
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Let --write-config replace a file.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what exists, of --write-config, or is read-only.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Build everything, train one step, say what would run.")
     ] = False,
@@ -147,27 +148,29 @@ def run(
     look = Look(mark=mark)
     script = script_of(config, module, overrides or ())
     if script is not None:
-        refuse_options("lrfind run", {"--device": device, "--write-config": write_config, "--force": force}, IN_SCRIPT)
+        refuse_options("lrfind run", {"--device": device, "--write-config": write_config}, IN_SCRIPT)
         known = given_settings(flags)
         options = ScriptOptions(known, optimizer, loss, apply=apply, lr=set_lr, copies=cwd_copy)
         form = one_format(script.source, form, as_json=as_json)
         with _outcome_kept(outcome, script.source, form):
-            raise typer.Exit(run_script(script, options, form, out, plot, look, quiet=quiet, trial=dry_run))
+            raise typer.Exit(
+                run_script(script, options, form, out, plot, look, quiet=quiet, trial=dry_run, force=force)
+            )
     refuse_options("lrfind run", of_script, IN_CONFIG)
     given = {key: flag for key, flag in flags.items() if flag[1] is not None}
     configs, values = split([needed(config, "lrfind run"), *(overrides or ())])
     form = one_format(configs[0], form, as_json=as_json)
-    if force and write_config is None:
-        raise ConfigError(configs[0], [Fault("--force", problem="does nothing without --write-config", fix="drop it")])
     if len(configs) > 1:
         _check_several(configs, write_config)
-        raise typer.Exit(run_all(configs, values, given, form, mark=mark, quiet=quiet, dry_run=dry_run))
+        raise typer.Exit(
+            run_all(configs, values, given, form, mark=mark, quiet=quiet, dry_run=dry_run, force=force)
+        )
     path = Path(configs[0])
     with _outcome_kept(outcome, configs[0], form) as keep:
         settings = checked_config(path, values, given, quiet=quiet)
         tuned = None
         if is_first():
-            check_writable(Path(settings.output.dir))
+            check_places(Path(settings.output.dir) / path.stem, settings.output.plot, force=force)
             if write_config is not None:
                 tuned = tuned_config(path, values, settings, write_config, force=force)
         if dry_run:

@@ -16,7 +16,7 @@ from typing import Any
 from lrfind.commands.finished_runs import FinishedRun, failure, table, worst
 from lrfind.commands.training_run import Flag
 from lrfind.config.load import load_config
-from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, interrupts
+from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, interrupts, visible
 from lrfind.output.curve import format_lr
 from lrfind.output.files import record_path
 from lrfind.output.formats import Format, print_parts
@@ -53,6 +53,7 @@ def run_all(
     mark: float | None,
     quiet: bool,
     dry_run: bool,
+    force: bool,
 ) -> ExitCode:
     """Run the configs, print each result as soon as it is known, and return the worst exit code.
 
@@ -64,6 +65,7 @@ def run_all(
         mark: A learning rate to compare with each suggestion; None for none.
         quiet: Whether to print nothing but results and errors.
         dry_run: Whether to train one step only.
+        force: Whether to replace read-only files.
 
     Raises:
         ConfigError: Two configs would write to the same place.
@@ -77,11 +79,12 @@ def run_all(
         *([] if mark is None else [f"--mark={mark}"]),
         *["--quiet"] * quiet,
         *["--dry-run"] * dry_run,
+        *["--force"] * force,
     ]
     runs: list[FinishedRun] = []
     with _Child() as child, tempfile.TemporaryDirectory(prefix="lrfind-") as folder:
         for number, config in enumerate(configs, 1):
-            heading = f"== {config} ({number} of {len(configs)})"
+            heading = f"== {visible(config)} ({number} of {len(configs)})"
             on_terminal = form == "text" and sys.stdout.isatty()
             if form == "text" and not print_result("\n" * (number > 1) + heading):
                 break
@@ -189,5 +192,5 @@ def _print(run: FinishedRun, form: Format) -> bool:
         return print_result(dumps(run.document, line=True))
     lr = run.document.get("suggested_lr")
     if form == "lr" and lr is not None:
-        return print_result(f"{run.config}\t{format_lr(lr)}")
+        return print_result(f"{visible(run.config)}\t{format_lr(lr)}")
     return True

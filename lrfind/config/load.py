@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,10 +16,9 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from lrfind.config.schema import Config
+from lrfind.config.yaml_limits import MOST_BYTES, SHALLOW, checked_nodes
 from lrfind.errors import CONFIG, ConfigError, Fault, MisfitError, blamed_on, did_you_mean, first_line, short
 from lrfind.settings import range_of
-
-_SHALLOW = "values that are not nested in themselves, nor a thousand levels deep"
 
 
 def load_config(
@@ -42,6 +42,8 @@ def load_config(
         make_importable(path)
         try:
             resolved = OmegaConf.to_container(document, resolve=True, throw_on_missing=True)
+        except RecursionError as error:
+            raise MisfitError(Fault(expected=SHALLOW, got="more")) from error
         except OmegaConfBaseException as error:
             key = getattr(error, "full_key", None) or ""
             raise MisfitError(Fault(key, problem=first_line(error))) from error
@@ -74,7 +76,9 @@ def read_text(path: Path) -> str:
         MisfitError: The file does not exist, or is not text.
     """
     try:
-        return path.read_bytes().decode()
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)  # a device may never end
+        text = data.decode()
     except FileNotFoundError as error:
         neighbours = {file.stem: file for file in path.parent.glob("*.y*ml")} if path.parent.is_dir() else {}
         near = difflib.get_close_matches(path.stem, neighbours, n=1)
@@ -82,8 +86,11 @@ def read_text(path: Path) -> str:
         raise MisfitError(Fault(problem="no such file", fix=fix)) from error
     except IsADirectoryError as error:
         raise MisfitError(Fault(problem="is a folder", fix="name a YAML file")) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: another encoding, or a NUL in the name
         raise MisfitError(Fault(problem=f"cannot be read as UTF-8 text: {error}")) from error
+    if len(data) > MOST_BYTES:
+        raise MisfitError(Fault(expected="a config", got="more than 1 MB"))
+    return text
 
 
 def parse(text: str, overrides: Sequence[str] = (), flags: Mapping[str, Any] | None = None) -> DictConfig:
@@ -93,7 +100,7 @@ def parse(text: str, overrides: Sequence[str] = (), flags: Mapping[str, Any] | N
         MisfitError: The text is not a YAML mapping, or an override cannot be applied.
     """
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = checked_nodes(text)
         if not isinstance(root, yaml.MappingNode):
             got = "an empty file" if root is None else f"a {type(root).__name__[:-4].lower()}"
             raise MisfitError(Fault(expected="a mapping of config keys at the top", got=got))
@@ -107,7 +114,7 @@ def parse(text: str, overrides: Sequence[str] = (), flags: Mapping[str, Any] | N
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise MisfitError(Fault(problem=f"not valid YAML: {first_line(error)}")) from error
     except RecursionError as error:
-        raise MisfitError(Fault(expected=_SHALLOW, got="others")) from error
+        raise MisfitError(Fault(expected=SHALLOW, got="more")) from error
     for override in overrides:
         _apply(document, override)
     for key, value in (flags or {}).items():
@@ -124,14 +131,17 @@ def _apply(document: DictConfig, override: str) -> None:
         expected = "an override of the form key=value, such as sweep.num_iter=200"
         raise MisfitError(Fault(override, expected=expected))
     try:
+        checked_nodes(value, key)
         document.merge_with_dotlist([override])
+    except MisfitError:
+        raise
     except yaml.MarkedYAMLError as error:
         raise MisfitError(Fault(override, problem=f"cannot be applied: not valid YAML: {error.problem}")) from error
     except RecursionError as error:
-        raise MisfitError(Fault(key, expected=_SHALLOW, got="others")) from error
+        raise MisfitError(Fault(key, expected=SHALLOW, got="more")) from error
     except TypeError as error:  # OmegaConf cannot merge a mapping with anything else
         raise MisfitError(Fault(key, expected="a mapping of keys", got=value)) from error
-    except (OmegaConfBaseException, ValueError) as error:
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
         raise MisfitError(Fault(override, problem=f"cannot be applied: {first_line(error)}")) from error
 
 
@@ -169,13 +179,13 @@ def find_checkpoint(given: str, config: Path) -> Path | None:
 
 
 def _places(given: str, config: Path) -> list[Path]:
-    path = Path(given).expanduser()
+    path = Path(os.path.expanduser(given))  # noqa: PTH111 - which raises for an unknown user
     return list(dict.fromkeys((config.parent / path, path)))
 
 
 def _fault(detail: Any) -> Fault:
     """Return an error of pydantic as a fault."""
-    location = tuple(part for part in detail["loc"] if not str(part).startswith("constrained-"))
+    location = tuple(part for part in detail["loc"] if not str(part).startswith(("constrained-", "[key]")))
     kind, got, cause = detail["type"], short(detail["input"]), detail.get("ctx", {}).get("error")
     if isinstance(cause, MisfitError):
         fault = cause.fault
@@ -187,7 +197,7 @@ def _fault(detail: Any) -> Fault:
         fault = Fault(expected="a value", got="none", fix="add this key")
     elif kind == "string_pattern_mismatch":
         fault = Fault(expected="auto, cpu, cuda, cuda:N, mps or xpu", got=got)
-    elif kind in ("greater_than", "greater_than_equal", "less_than"):
+    elif kind in ("greater_than_equal", "less_than", "less_than_equal", "int_parsing_size"):
         fault = Fault(expected=_range(location), got=got)
     else:
         fault = Fault(expected=detail["msg"].removeprefix("Input should be "), got=got)

@@ -17,11 +17,19 @@ import types
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from lrfind.config.load import validated
 from lrfind.config.schema import Config
 from lrfind.errors import EXTRAS, ConfigError, Fault, did_you_mean, how_to_install, short, user_code
+from lrfind.settings import listed
 
-HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
-"""Keys of a node that steer Hydra's `instantiate` and are no arguments."""
+HYDRA_VALUES: Mapping[str, tuple[Any, ...]] = {
+    "_partial_": (True, False),
+    "_recursive_": (True, False),
+    "_convert_": ("none", "partial", "object", "all"),
+}
+"""What the keys of a node that steer Hydra's `instantiate` may be."""
+HYDRA_KEYS = ("_target_", "_args_", *HYDRA_VALUES)
+"""Keys that are no arguments."""
 CALLED_LATER = ("step", "loss", "data.collate_fn")
 """Nodes whose objects lrfind calls itself."""
 NO_OPTIMIZER = Fault(
@@ -46,7 +54,7 @@ def check_targets(config: Config, source: str) -> Config:
         faults.extend(_check_own_optimizer(config.model["_target_"]))
     if faults:
         raise ConfigError(source, faults)
-    return Config.model_validate(document)
+    return validated(document, source)
 
 
 def resolve(path: str, key: str) -> Any:
@@ -139,6 +147,9 @@ def _check_node(key: str, node: dict[str, Any]) -> Iterator[Fault]:
         got = f"{target}, which is a {type(function).__name__}"
         yield Fault(f"{key}._target_", expected="a class or function", got=got)
         return
+    for name in HYDRA_VALUES.keys() & node:
+        if repr(node[name]) not in map(repr, HYDRA_VALUES[name]):  # 1 is no True to Hydra
+            yield Fault(f"{key}.{name}", expected=listed(HYDRA_VALUES[name]), got=short(node[name]))
     yield from _check_arguments(key, node, function)
 
 

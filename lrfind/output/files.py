@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -31,8 +32,9 @@ def write_atomically(path: Path, data: bytes, way_out: str = WAY_OUT) -> None:
         way_out: What the user can do if it cannot be written.
 
     Raises:
-        OutputError: The file cannot be written; an old one is unchanged.
+        OutputError: The file cannot be written, or is read-only; an old one is unchanged.
     """
+    check_replaceable(path)
     with _faults(path, way_out):
         target = path.resolve()
         if target.exists() and not target.is_file():
@@ -55,6 +57,25 @@ def check_writable(folder: Path, way_out: str = WAY_OUT) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(prefix=".lrfind-", dir=folder) as probe:
             probe.write(b"probe")
+
+
+def check_replaceable(path: Path, *, force: bool = False) -> None:
+    """Make sure that a file that is there may be replaced: a read-only one is precious, and its folder would allow it.
+
+    Args:
+        path: The file.
+        force: Whether to make it writable.
+
+    Raises:
+        OutputError: It is read-only.
+    """
+    if not os.path.isfile(path) or (mode := path.stat().st_mode) & stat.S_IWUSR:  # noqa: PTH113 - any text
+        return
+    if not force:
+        fix = "make it writable, which `lrfind run --force` does, or name another place"
+        raise OutputError(Fault(problem=f"cannot write {path}: it is read-only", fix=fix))
+    with _faults(path, WAY_OUT):
+        path.chmod(mode | stat.S_IWUSR)
 
 
 def _replace(target: Path, data: bytes) -> None:

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import IO, Any, TextIO, cast
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
-from lrfind.errors import Fault, LrfindError, OutputError, UserCodeError
+from lrfind.errors import Fault, LrfindError, OutputError, UserCodeError, visible
 from lrfind.output.help_links import help_line, page_for
 
 
@@ -78,7 +79,7 @@ def _written(write: Callable[[], object]) -> bool:
 def tell(text: str, end: str = "\n") -> None:
     """Print a line for people to stderr, if there is anyone left to read it."""
     if sys.stderr is not None:
-        print(text, end=end, file=cast("IO[str]", Unfailing(sys.stderr)), flush=True)
+        print(visible(text), end=end, file=cast("IO[str]", Unfailing(sys.stderr)), flush=True)
 
 
 def report_error(error: LrfindError) -> None:
@@ -122,9 +123,18 @@ class Unfailing:
         return getattr(self._stream, name)
 
 
+class LegibleConsole(Console):
+    """A console on which nothing but its own styles and controls acts: neither titles nor paths nor messages do."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Yield what is printed."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+
 def console_on(stream: TextIO) -> Console:
     """Return a console of plain text on a stream, which does not fail with that."""
-    return Console(file=cast("IO[str]", Unfailing(stream)), emoji=False, markup=False, highlight=False)
+    return LegibleConsole(file=cast("IO[str]", Unfailing(stream)), emoji=False, markup=False, highlight=False)
 
 
 def console_for_people() -> Console:

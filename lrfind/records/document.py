@@ -21,7 +21,8 @@ from lrfind.records.types import (
     StopReason,
     Sweep,
 )
-from lrfind.records.values import Amount, Count, Flag, LearningRate, Loss, Share, Text, not_rising
+from lrfind.records.values import Amount, Count, Flag, LearningRate, Loss, Name, Share, Text, not_rising
+from lrfind.settings import MOST_STEPS
 
 SCHEMA: Literal[1] = 1
 """Number of the JSON layout; a new layout that old readers would misread gets a higher one."""
@@ -117,7 +118,7 @@ class Record(BaseModel):
     """Standard deviation of log10 of the suggestions over the repeats, in decades."""
     title: Text
     """What was swept, in one line."""
-    source: Text | None = None
+    source: Name | None = None
     """The config, or the script and its arguments, as named on the command line; null if there was neither."""
     config: _Settings
     """The resolved config; empty if there was none."""
@@ -140,6 +141,11 @@ class Record(BaseModel):
         for index, sweep in enumerate(self.sweeps):
             if fault := not_rising(sweep.lrs):
                 raise MisfitError(replace(fault, key=f"sweeps.{index}.lrs"))
+            if not sweep.lrs and (self.probes or self.suggested_lr):
+                raise MisfitError(Fault(f"sweeps.{index}.lrs", expected="learning rates", got="none"))
+            if len(sweep.lrs) > MOST_STEPS:
+                expected, got = f"at most {MOST_STEPS:,} learning rates", f"{len(sweep.lrs):,}"
+                raise MisfitError(Fault(f"sweeps.{index}.lrs", expected=expected, got=got))
             lengths = len(sweep.lrs), len(sweep.losses), len(sweep.smoothed)
             if len(set(lengths)) > 1:
                 expected, got = "as many lrs as losses and smoothed", "{}, {} and {}".format(*lengths)

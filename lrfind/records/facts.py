@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lrfind.records.values import Amount, Described, Flag, Natural, Text
+from lrfind.records.values import Amount, Described, Flag, Name, Natural, Text
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class LoopFacts(Described):
 class ScriptFacts(Described):
     """A script that was run, and where it sets its learning rate."""
 
-    target: Text
+    target: Name
     """The path of its file, or its dotted name."""
-    args: tuple[Text, ...]
+    args: tuple[Name, ...]
     """What stands behind it on the command line."""
     is_module: Flag
     """Whether it is a module, as of `python -m`."""

@@ -81,6 +81,8 @@ Count = Annotated[int, Ge(1), Checked("a whole number above 0", lambda value: is
 Natural = Annotated[int, Ge(0), Checked("a whole number, 0 or above", lambda value: is_whole(value, 0))]
 Seed = Natural
 Text = Annotated[str, Checked("a text", lambda value: isinstance(value, str))]
+Name = Annotated[str, Checked("a text without NUL", lambda value: isinstance(value, str) and "\0" not in value)]
+"""What a file or a process can be called, or be given as an argument."""
 Flag = Annotated[bool, Checked("true or false", lambda value: isinstance(value, bool))]
 
 
