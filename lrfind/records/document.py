@@ -60,8 +60,9 @@ class _Environment(_Section):
 
 
 class _Settings(_Section):
-    sweep: _Sweep | None = None
-    train: _Train | None = None
+    sweep: _Sweep = _Sweep()
+    train: _Train = _Train()
+    analysis: _Section = _Section()
 
 
 def _of_this_layout(value: Any) -> Any:
@@ -150,6 +151,22 @@ class Record(BaseModel):
             if len(set(lengths)) > 1:
                 expected, got = "as many lrs as losses and smoothed", "{}, {} and {}".format(*lengths)
                 raise MisfitError(Fault(f"sweeps.{index}", expected=expected, got=got))
+        return self
+
+    @model_validator(mode="after")
+    def _probes_are_whole(self) -> Record:
+        batches = {len(losses) for probe in self.probes for losses in (*probe.held_out, probe.shuffled) if losses}
+        if len(batches) > 1:
+            expected, got = "as many held-out and shuffled losses each time", " and ".join(map(str, sorted(batches)))
+            raise MisfitError(Fault("probes", expected=expected, got=got))
+        for index, probe in enumerate(self.probes):
+            if len(probe.losses) > probe.steps:
+                expected, got = f"at most {probe.steps} losses, one for each step", str(len(probe.losses))
+                raise MisfitError(Fault(f"probes.{index}.losses", expected=expected, got=got))
+            times = len(probe.held_out_steps)
+            if len(probe.held_out) != times or not all(probe.held_out) or (probe.shuffled and not times):
+                expected, got = f"losses for each of {times} held_out_steps", f"{len(probe.held_out)} lists"
+                raise MisfitError(Fault(f"probes.{index}.held_out", expected=expected, got=got))
         return self
 
 

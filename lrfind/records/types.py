@@ -109,7 +109,10 @@ class Probe(Described):
         """The mean loss of the last quarter; infinite if the training did not reach its end."""
         if len(self.losses) < self.steps or self.stop_reason is not StopReason.COMPLETED:
             return math.inf
-        return statistics.fmean(self.losses[-self.counted :])
+        try:
+            return statistics.fmean(self.losses[-self.counted :])
+        except OverflowError:
+            return math.inf
 
     @property
     def counted(self) -> int:
