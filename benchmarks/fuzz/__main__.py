@@ -92,7 +92,10 @@ def run() -> None:
         made_with = {"seed": wanted.seed, "lrfind": lrfind.__version__, "python": platform.python_version()}
         saved: dict[str, Any] = {**made_with, "torch": torch.__version__, "configs": {}, "records": {}}
         if save is not None and save.exists():
-            saved = json.loads(save.read_text())
+            before = json.loads(save.read_text())
+            done = (before["configs"].get("cases", 0), before["records"].get("cases", 0))
+            if done != (wanted.configs, wanted.records):  # one that is complete is made anew
+                saved = before
         began, last = time.monotonic(), 0.0
         for part, case, most in (
             ("configs", fuzzer.config, wanted.configs),

@@ -125,7 +125,7 @@ def _curves(document: Any, rng: random.Random) -> str:
 
 def _text(text: str, rng: random.Random) -> tuple[str, str]:
     """Break the text of a record."""
-    way = rng.choice(("cut", "twice", "list", "brace", "levels", "lr", "other"))
+    way = rng.choice(("cut", "twice", "list", "brace", "levels", "deep", "lr", "other"))
     index = rng.randrange(len(text))
     return {
         "cut": text[:index],
@@ -133,6 +133,7 @@ def _text(text: str, rng: random.Random) -> tuple[str, str]:
         "list": f"[{text}]",
         "brace": text[:index] + rng.choice('{}[],:"\\') + text[index:],
         "levels": "[" * 100_000,
+        "deep": f'{text.rstrip("}")}, "deep": {"[" * 490}{"]" * 490}}}',
         "lr": json.dumps({"lr": [1e-3, 1e-2, None], "loss": [1, "x", None]}),
         "other": rng.choice(
             ("", "null", "[]", "{}", "lr,loss\n", "lr,loss\n1,2\n", "NaN", "1e999", '"x"', "[[1,2],[3,4]]")

@@ -147,6 +147,9 @@ def _check_node(key: str, node: dict[str, Any]) -> Iterator[Fault]:
         got = f"{target}, which is a {type(function).__name__}"
         yield Fault(f"{key}._target_", expected="a class or function", got=got)
         return
+    if odd := [name for name in node if not isinstance(name, str)]:
+        yield Fault(f"{key}.{odd[0]}", expected="the name of an argument", got=short(odd[0]))
+        return
     for name in HYDRA_VALUES.keys() & node:
         if repr(node[name]) not in map(repr, HYDRA_VALUES[name]):  # 1 is no True to Hydra
             yield Fault(f"{key}.{name}", expected=listed(HYDRA_VALUES[name]), got=short(node[name]))

@@ -57,6 +57,10 @@ BAD_FILES: dict[str, tuple[bytes, tuple[str, ...]]] = {
         CONFIG.replace("own.net", "own.net, 5: 1").encode(),
         ("model.5: expected a valid string, got 5",),
     ),
+    "number as key of a nested node": (
+        CONFIG.replace("own.net", "own.net, width: {_target_: own.net, 5.5: 1}").encode(),
+        ("model.width.5.5: expected the name of an argument, got 5.5",),
+    ),
     "megabytes": (CONFIG.encode() + b"#" * 2**20, ("expected a config, got more than 1 MB",)),
     "NUL": (CONFIG.encode() + b"seed: \0\n", ("special characters are not allowed",)),
     "python object": (b"model: !!python/object/apply:os.mkdir [out]\n", ("line 1", "not valid YAML")),
