@@ -162,9 +162,7 @@ def run(
     form = one_format(configs[0], form, as_json=as_json)
     if len(configs) > 1:
         _check_several(configs, write_config)
-        raise typer.Exit(
-            run_all(configs, values, given, form, mark=mark, quiet=quiet, dry_run=dry_run, force=force)
-        )
+        raise typer.Exit(run_all(configs, values, given, form, mark=mark, quiet=quiet, dry_run=dry_run, force=force))
     path = Path(configs[0])
     with _outcome_kept(outcome, configs[0], form) as keep:
         settings = checked_config(path, values, given, quiet=quiet)

@@ -23,8 +23,7 @@ from lrfind.errors import EXTRAS, ConfigError, Fault, did_you_mean, how_to_insta
 from lrfind.settings import listed
 
 HYDRA_VALUES: Mapping[str, tuple[Any, ...]] = {
-    "_partial_": (True, False),
-    "_recursive_": (True, False),
+    **dict.fromkeys(("_partial_", "_recursive_"), (True, False)),
     "_convert_": ("none", "partial", "object", "all"),
 }
 """What the keys of a node that steer Hydra's `instantiate` may be."""
