@@ -83,7 +83,7 @@ def table(saved: dict[str, Any]) -> str:
     ]
     rows.append("|---|" + "---:|" * 10)
     for part in ("configs", "records"):
-        known = saved[part]
+        known = {"cases": 0, "exit_codes": {}, "problems": {}, **saved[part]}
         codes = [str(known["exit_codes"].get(str(code), 0)) for code in range(5)]
         kinds = [str(known["problems"].get(kind, 0)) for kind in ("traceback", "hang", "exit code", "message")]
         rows.append("| " + " | ".join([part, f"{known['cases']:,}", *codes, *kinds]) + " |")

@@ -22,6 +22,9 @@ NOISE_POINTS = 16
 ROUNDING = 1e-6
 """What rounding may move a float32 loss by, relative to its level."""
 
+MOST_LOSS = 1e150
+"""The squares of larger losses are not finite. They count as not finite themselves."""
+
 MARGIN = 3.0
 """A sweep that blew up in the middle of its descent never saw the end of it. What is suggested stays this factor below:
 the best learning rate lies within a factor of 2 of the largest one that does not diverge (Bengio 2012, arXiv
@@ -59,7 +62,7 @@ def curve(sweep: Sweep) -> Curve | None:
     """
     response = np.asarray(sweep.losses[1:], dtype=np.float64)
     log_lrs = np.log10(np.asarray(sweep.lrs[: len(response)], dtype=np.float64))
-    finite = np.isfinite(response)
+    finite = np.abs(response) < MOST_LOSS
     end = len(response) if finite.all() else int(np.argmin(finite))
     if end < 2:
         return None
