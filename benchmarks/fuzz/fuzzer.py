@@ -22,6 +22,9 @@ from lrfind.commands.app import main
 MOST_SECONDS = 60
 """Of one command, before it counts as hung. The longest config that is taken, of 100,000 values, takes 20."""
 
+_STDOUT, _STDERR = (open(descriptor, "w", errors="replace", closefd=False) for descriptor in (1, 2))
+"""Never closed, as loggers that are made during a command keep them."""
+
 
 class _Hung(BaseException):
     pass
@@ -63,14 +66,11 @@ def _streams(out: IO[bytes], err: IO[bytes]) -> Iterator[None]:
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
     try:
-        with (
-            open(1, "w", errors="replace", closefd=False) as stdout,
-            open(2, "w", errors="replace", closefd=False) as stderr,
-            contextlib.redirect_stdout(stdout),
-            contextlib.redirect_stderr(stderr),
-        ):
+        with contextlib.redirect_stdout(_STDOUT), contextlib.redirect_stderr(_STDERR):
             yield
     finally:
+        for stream in (_STDOUT, _STDERR):
+            stream.flush()
         for descriptor, copy in enumerate(kept, 1):
             os.dup2(copy, descriptor)
             os.close(copy)

@@ -11,6 +11,7 @@ import numpy as np
 from lrfind.analysis.scatter import typical_size
 from lrfind.analysis.smoothing import Array, Smoother, per_decade, smoother
 from lrfind.records.types import Landmarks, Sweep
+from lrfind.records.values import MOST_LOSS
 
 PLATEAU_SHARE = 1 / 8
 """Share of the decades of a sweep that is taken as its plateau: one decade of the default eight, where a start at 1e-7
@@ -21,9 +22,6 @@ NOISE_POINTS = 16
 
 ROUNDING = 1e-6
 """What rounding may move a float32 loss by, relative to its level."""
-
-MOST_LOSS = 1e150
-"""The squares of larger losses are not finite. They count as not finite themselves."""
 
 MARGIN = 3.0
 """A sweep that blew up in the middle of its descent never saw the end of it. What is suggested stays this factor below:

@@ -31,9 +31,8 @@ HYDRA_KEYS = ("_target_", "_args_", *HYDRA_VALUES)
 """Keys that are no arguments."""
 CALLED_LATER = ("step", "loss", "data.collate_fn")
 """Nodes whose objects lrfind calls itself."""
-NO_OPTIMIZER = Fault(
-    "optimizer", expected="a value", got="none", fix="add this key (only a LightningModule brings its own optimizer)"
-)
+_OWN = "add this key (only a LightningModule brings its own optimizer)"
+NO_OPTIMIZER = Fault("optimizer", expected="a value", got="none", fix=_OWN)
 
 
 def check_targets(config: Config, source: str) -> Config:
@@ -146,9 +145,6 @@ def _check_node(key: str, node: dict[str, Any]) -> Iterator[Fault]:
         got = f"{target}, which is a {type(function).__name__}"
         yield Fault(f"{key}._target_", expected="a class or function", got=got)
         return
-    if odd := [name for name in node if not isinstance(name, str)]:
-        yield Fault(f"{key}.{odd[0]}", expected="the name of an argument", got=short(odd[0]))
-        return
     for name in HYDRA_VALUES.keys() & node:
         if repr(node[name]) not in map(repr, HYDRA_VALUES[name]):  # 1 is no True to Hydra
             yield Fault(f"{key}.{name}", expected=listed(HYDRA_VALUES[name]), got=short(node[name]))
@@ -190,7 +186,7 @@ def _check_groups(config: Config, optimizer: Callable[..., Any]) -> Iterator[Fau
 
 def _no_argument(key: str, target: str, name: str, known: Sequence[str], own: Sequence[str] = ()) -> Fault:
     """Return the fault of an argument that a target does not take; `own` are names that lrfind takes beside it."""
-    fix = did_you_mean(name, [*known, *own], f"it takes: {', '.join(known) or 'nothing'}")
+    fix = did_you_mean(str(name), [*known, *own], f"it takes: {', '.join(known) or 'nothing'}")
     return Fault(key, problem=f"{target} takes no argument {name}", fix=fix)
 
 

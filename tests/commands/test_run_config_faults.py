@@ -59,7 +59,7 @@ BAD_FILES: dict[str, tuple[bytes, tuple[str, ...]]] = {
     ),
     "number as key of a nested node": (
         CONFIG.replace("own.net", "own.net, width: {_target_: own.net, 5.5: 1}").encode(),
-        ("model.width.5.5: expected the name of an argument, got 5.5",),
+        ("model.width.5.5: own.net takes no argument 5.5",),
     ),
     "megabytes": (CONFIG.encode() + b"#" * 2**20, ("expected a config, got more than 1 MB",)),
     "NUL": (CONFIG.encode() + b"seed: \0\n", ("special characters are not allowed",)),
