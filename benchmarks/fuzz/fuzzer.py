@@ -22,7 +22,7 @@ from lrfind.commands.app import main
 MOST_SECONDS = 60
 """Of one command, before it counts as hung. The longest config that is taken, of 100,000 values, takes 20."""
 
-_STDOUT, _STDERR = (open(descriptor, "w", errors="replace", closefd=False) for descriptor in (1, 2))
+_STDOUT, _STDERR = (open(each, "w", errors="replace", closefd=False) for each in (1, 2))  # noqa: SIM115
 """Never closed, as loggers that are made during a command keep them."""
 
 
