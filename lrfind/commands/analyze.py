@@ -9,7 +9,8 @@ from typing import Annotated, get_args
 import typer
 
 from lrfind.analysis.recorded import reanalyze
-from lrfind.commands.options import Json, Mark, Quiet, RecordFolder
+from lrfind.commands.destinations import destinations, write_to
+from lrfind.commands.options import Json, Log, Mark, Quiet, RecordFolder, Report
 from lrfind.commands.record_files import load
 from lrfind.errors import ConfigError, ExitCode, Fault
 from lrfind.output.formats import Format, PlotFormat, check_places, one_format, save, show, suggestion_exit_code
@@ -56,6 +57,8 @@ def analyze(
         PlotFormat | None, typer.Option(help="Format of the plot; without --out it is written here.")
     ] = None,
     mark: Mark = None,
+    report: Report = None,
+    log: Log = None,
     quiet: Quiet = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of records, and exit.")] = False,
 ) -> None:
@@ -64,8 +67,8 @@ def analyze(
     RECORD is what `lrfind run` wrote, or lr and loss from anywhere: a CSV with these columns, the history of
     torch-lr-finder or Ignite, the results of Lightning's lr_find as JSON. The loss beside a learning rate is taken as
     measured before its update, as in a training loop. A row that stands for more than one update, such as an epoch,
-    shows the descent at a lower learning rate; --updates-per-point makes up for it. Nothing is written without --out
-    or --plot.
+    shows the descent at a lower learning rate; --updates-per-point makes up for it. Nothing is written without --out,
+    --plot, --report or --log.
 
     Exit codes: 0 an LR is suggested, 2 the curve cannot be read, 3 no LR can be trusted.
 
@@ -89,6 +92,7 @@ def analyze(
     result = reanalyze(source.result, method, schedule)
     files: list[Path] = []
     fault, look = None, Look(mark=mark)
+    to = destinations(report, log, look, "lrfind analyze")
     if out is not None or plot not in (None, "none"):
         folder = out or Path()
         check_places(folder / source.name, plot or "png")
@@ -96,4 +100,5 @@ def analyze(
     show(result, form, files, look, quiet=quiet)
     if fault:
         tell(f"lrfind: {fault}")
-    raise typer.Exit(ExitCode.FAILED if fault else suggestion_exit_code(result))
+    whole = write_to(to, result, source.name, quiet=quiet) and not fault
+    raise typer.Exit(suggestion_exit_code(result) if whole else ExitCode.FAILED)

@@ -49,11 +49,10 @@ def run_all(
     overrides: Sequence[str],
     flags: Mapping[str, Flag],
     form: Format,
+    passed: Sequence[str],
     *,
-    mark: float | None,
     quiet: bool,
     dry_run: bool,
-    force: bool,
 ) -> ExitCode:
     """Run the configs, print each result as soon as it is known, and return the worst exit code.
 
@@ -62,10 +61,9 @@ def run_all(
         overrides: Each `key=value`; for all of them.
         flags: The flags that set config keys, by key; for all of them.
         form: What to print.
-        mark: A learning rate to compare with each suggestion; None for none.
+        passed: Other flags, with their values; for all of them.
         quiet: Whether to print nothing but results and errors.
         dry_run: Whether to train one step only.
-        force: Whether to replace read-only files.
 
     Raises:
         ConfigError: Two configs would write to the same place.
@@ -74,13 +72,7 @@ def run_all(
     if not dry_run:
         _check_places(configs, overrides, flags)
     options = [flag if value is True else f"{flag}={value}" for flag, value in flags.values()]
-    options += [
-        f"--format={form}",
-        *([] if mark is None else [f"--mark={mark}"]),
-        *["--quiet"] * quiet,
-        *["--dry-run"] * dry_run,
-        *["--force"] * force,
-    ]
+    options += [*passed, f"--format={form}", *["--quiet"] * quiet, *["--dry-run"] * dry_run]
     runs: list[FinishedRun] = []
     with _Child() as child, tempfile.TemporaryDirectory(prefix="lrfind-") as folder:
         for number, config in enumerate(configs, 1):

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import typer
 
+from lrfind.commands.destinations import Destination, write_to
 from lrfind.commands.training_run import Flag, exit_code, tell_interrupt
 from lrfind.commands.trial import show_trial
 from lrfind.errors import SCRIPT, ConfigError, ExitCode, Fault, LrfindError, interrupts
@@ -177,6 +178,7 @@ def run_script(
     out: str | None,
     plot: str | None,
     look: Look,
+    to: Sequence[Destination],
     *,
     quiet: bool,
     trial: bool,
@@ -202,6 +204,7 @@ def run_script(
     show(result, form, files, look, quiet=quiet)
     if fault:
         tell(f"lrfind: {fault}")
+    if not write_to(to, result, script.stem, quiet=quiet) or fault:
         return ExitCode.FAILED
     if options.apply and code is ExitCode.OK and not interrupts.stopped() and result.analysis.suggested_lr is not None:
         if form != "text":
