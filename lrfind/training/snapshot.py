@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -121,3 +122,17 @@ def _without_repeats(tensor: Tensor) -> Tensor:
             if size > 1 and stride == 0:
                 tensor = tensor.narrow(dim, 0, 1)
     return tensor
+
+
+@contextlib.contextmanager
+def attributes_kept(*holders: Any) -> Iterator[None]:
+    """Put the attributes of objects back at the end, and the contents of those that are dicts and lists."""
+    kept = [(vars(holder), dict(vars(holder))) for holder in holders]
+    containers = Snapshot([value for _, own in kept for value in own.values() if isinstance(value, (dict, list))])
+    try:
+        yield
+    finally:
+        for attributes, before in kept:
+            attributes.clear()
+            attributes.update(before)
+        containers.restore()
