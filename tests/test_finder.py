@@ -337,6 +337,28 @@ def test_what_is_left_untrained_is_told() -> None:
     assert "No group of the optimizer holds these parameters, so they are not trained: bias" in notes
 
 
+def test_parameters_of_the_loss_that_no_optimizer_holds_are_told() -> None:
+    class Weighted(nn.MSELoss):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+
+        def forward(self, output: Tensor, target: Tensor) -> Tensor:
+            return self.weight * super().forward(output, target)
+
+    model, loss_fn = nn.Linear(4, 1), Weighted()
+    notes: list[str] = []
+    settings: Any = {"on_note": notes.append, "num_iter": 30, "probes": False}
+    lrfind.find_lr(model, line(), loss_fn, torch.optim.SGD(model.parameters(), lr=0.1), **settings)
+    told = "No group of the optimizer holds these parameters, so they are not trained: loss.weight"
+    assert told in notes
+    notes.clear()
+    both = torch.optim.SGD([*model.parameters(), *loss_fn.parameters()], lr=0.1)
+    lrfind.find_lr(model, line(), loss_fn, both, **settings)
+    assert told not in notes
+    assert loss_fn.weight == 1
+
+
 def test_a_refusal_is_an_answer_in_the_words_of_python() -> None:
     model, optimizer = linear()
     answer = lrfind.find_lr(model, line(), nn.MSELoss(), optimizer, end_lr=1e-6)

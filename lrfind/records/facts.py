@@ -41,6 +41,8 @@ class LoopFacts(Described):
     """Whether that call takes a learning rate."""
     has_mode: Flag = False
     """Whether the optimizer has a training mode, which it must be put into."""
+    loss_module: Literal["", "plain", "trained"] = ""
+    """Whether the loss of the config is a module, and has parameters of its own that are trained."""
     loss: Text = ""
     """The loss of a mini-batch as Python, of `model`, `loss` and `batch`; empty if a step of the user's returns it."""
 

@@ -157,7 +157,7 @@ class ObjectsWorkload(ModelWorkload):
         if hold_out and self._divided:
             loader = self._divided.without_held_out(self.settings.seed)
         model.train()
-        self.take(optimizer, model, on_note)
+        self.take(optimizer, model, on_note, self.objects.loss_fn)
         used_up = isinstance(loader, Iterator) and self._passes > 1
         self._own_step = self._step(on_note)
         return model, optimizer, self._own_step, () if used_up else loader
