@@ -22,6 +22,7 @@ from lrfind.settings import Method, Precision, Schedule, Settings, settings_of
 from lrfind.training.distributed.launch import is_first
 from lrfind.training.precision import keep_tf32
 from lrfind.training.rng import keep_rng
+from lrfind.workloads.accelerated import unwrapped
 from lrfind.workloads.from_objects import Objects, ObjectsWorkload, check_objects
 
 DEFAULTS = Settings()
@@ -92,7 +93,8 @@ def find_lr(
         warmup_steps: Updates at `start_lr` before the first that counts.
         precision: bf16 and fp16 run the step under autocast, fp16 with a scaled loss.
         scaler: The GradScaler of the training: fp16 starts with its scale. It stays as it is.
-        accumulate: Mini-batches whose gradients are averaged in one update.
+        accumulate: Mini-batches whose gradients are averaged in one update; by default as many as accelerate's
+            `gradient_accumulation_steps`, if it has prepared the optimizer.
         world_size: Processes of the real training, for which this one stands: it makes each update from as many
             times the mini-batches.
         clip_grad_norm: Norm of all gradients together above which they are scaled down.
@@ -122,8 +124,12 @@ def find_lr(
         KeyboardInterrupt: The user interrupted it.
     """
     arguments = {name: value for name, value in locals().items() if name in KEYS}
-    objects = Objects(model, loader, loss_fn, optimizer, step, scaler, val_loader)  # type: ignore[arg-type]  # checked next
-    return search_objects(objects, arguments, device, progress, teller(on_note, PYTHON))
+    given = Objects(model, loader, loss_fn, optimizer, step, scaler, val_loader)  # type: ignore[arg-type]  # checked next
+    objects, arguments, notes = unwrapped(given, arguments)
+    tell = teller(on_note, PYTHON)
+    for note in notes:
+        tell(note)
+    return search_objects(objects, arguments, device, progress, tell)
 
 
 def search_objects(
