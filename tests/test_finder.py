@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -309,7 +310,7 @@ def test_a_model_with_a_loss_of_its_own_needs_no_other() -> None:
 def test_a_generator_is_swept_once_and_its_notes_are_told(caplog: pytest.LogCaptureFixture) -> None:
     model, optimizer = linear()
     notes: list[str] = []
-    answer = lrfind.find_lr(model, iter(line(400)), nn.MSELoss(), optimizer, on_note=notes.append)
+    answer = lrfind.find_lr(model, iter(line(400, 128)), nn.MSELoss(), optimizer, on_note=notes.append)
     assert answer
     assert answer.probes == ()
     assert notes == ["The data cannot be read again, so no probe checks the sweep."]
@@ -357,6 +358,32 @@ def test_parameters_of_the_loss_that_no_optimizer_holds_are_told() -> None:
     lrfind.find_lr(model, line(), loss_fn, both, **settings)
     assert told not in notes
     assert loss_fn.weight == 1
+
+
+def test_an_average_of_the_weights_stays_as_it_was_or_is_named() -> None:
+    model, notes, steps = nn.Linear(4, 1), [], []
+    average = torch.optim.swa_utils.AveragedModel(model)
+    meter = SimpleNamespace(seen=0)
+
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        average.update_parameters(model)
+        steps.append(1)
+        meter.seen += 1
+        return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    settings: Any = {"step": step, "num_iter": 30, "probes": False, "on_note": notes.append}
+    before = copy.deepcopy(average.state_dict())
+    lrfind.find_lr(model, line(), None, optimizer, **settings)
+    assert str(average.state_dict()) == str(before)
+    assert steps == []
+    told = "The search has changed what it cannot put back unless restore=[...] names it: meter (SimpleNamespace)"
+    assert told in notes
+    notes.clear()
+    seen = meter.seen
+    lrfind.find_lr(model, line(), None, optimizer, **settings, restore=[meter])
+    assert meter.seen == seen
+    assert told not in notes
 
 
 def test_a_refusal_is_an_answer_in_the_words_of_python() -> None:

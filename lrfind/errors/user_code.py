@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,10 @@ LIBRARIES = (
 )
 """Packages whose frames do not show the user's fault."""
 WORKER_DIED = "a DataLoader worker died: was it out of memory? $no_workers shows its error"
+
+
+INSTALLED = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+"""Folders of Python itself and of installed packages."""
 
 
 @contextlib.contextmanager

@@ -185,7 +185,7 @@ class Search:
         given = {"schedule": schedule, **training.settings, **self._options}
         settings = {name: given.get(name, default) for name, default in DEFAULTS.items()}
         parts = (training.model, training.loader, None, training.optimizer, training.step, given["scaler"])
-        objects = Objects(*parts, trainer=training.package)
+        objects = Objects(*parts, trainer=training.package, restore=given.get("restore", ()))
         return search_objects(objects, settings, given["device"], given["progress"], self._tell)
 
     def _tell(self, note: Note) -> None:

@@ -31,6 +31,7 @@ from lrfind.training.held_out import batches_at, check_validation, split, valida
 from lrfind.training.minibatches import ALL, Share, length_of
 from lrfind.training.precision import allow_tf32, unsupported
 from lrfind.training.rng import seed_everything
+from lrfind.training.snapshot import Snapshot
 from lrfind.training.step import DefaultStep, OnNote, Step
 from lrfind.training.sweepable import why_not_swept
 from lrfind.workloads import lightning_module
@@ -59,6 +60,7 @@ class ConfigWorkload(ModelWorkload):
     checkpoint: Checkpoint | None = None
     _loop: LoopFacts = field(default_factory=LoopFacts, init=False)
     _own_step: Step | None = field(default=None, init=False)
+    _around: Snapshot | None = field(default=None, init=False)
 
     @property
     def loop(self) -> LoopFacts:
@@ -180,8 +182,10 @@ class ConfigWorkload(ModelWorkload):
     def _step(self, model: nn.Module, loss: Any, on_note: OnNote) -> Step:
         if self.config.step is not None:
             step: Step = called_later("step", self.config.step)
+            self._keep_around(step)
             return step
         if not lightning_module.is_lightning(model):
+            self._keep_around(loss)
             return DefaultStep(loss, lambda note: self.tell(note, on_note))
         if self.config.loss is not None:
             problem = "does nothing beside a LightningModule, whose training_step computes its own"
@@ -189,6 +193,13 @@ class ConfigWorkload(ModelWorkload):
         if hooks := lightning_module.idle_hooks(model):
             self.tell(Note(f"The sweep trains with training_step alone, without {some(hooks)}."), on_note)
         return lightning_module.own_step(model)
+
+    def _keep_around(self, function: Any) -> None:
+        """Let every training start with what a step or a loss holds around it, such as a counter of its module."""
+        if self._around is None:
+            self._around = Snapshot(function)
+        else:
+            self._around.rewind()
 
 
 def _class_of(node: dict[str, Any]) -> str:

@@ -176,6 +176,13 @@ def test_a_step_of_ones_own_takes_its_arguments_from_the_config() -> None:
     assert step_of(config(step=node))(nn.Identity(), [torch.ones(3)]).item() == 6
 
 
+def test_every_training_starts_with_what_a_step_holds_around_it() -> None:
+    workload = build_workload(config(step={"_target_": "parts.counting_step", "_partial_": True}), "c.yaml")
+    for _ in range(3):
+        step = workload.fresh()[2]
+        assert [step(nn.Identity(), [torch.ones(3)]).item() for _ in range(2)] == [3, 6]
+
+
 def test_a_device_that_is_absent_is_named() -> None:
     assert find_device("cpu") == torch.device("cpu")
     with pytest.raises(MisfitError, match=r"device: expected cuda:99, got these accelerators: .*; use auto"):
