@@ -62,13 +62,13 @@ def set_peaks(optimizer: Optimizer, lrs: Sequence[float], schedulers: Sequence[A
     if any(new and not old for old, new in zip(peaks, lrs, strict=True)):
         expected = "learning rates above 0, to scale the schedule by"
         raise LrfindError(Fault("optimizer", expected=expected, got=str(peaks)))
+    floor = next(((old, new) for old, new in zip(peaks, lrs, strict=True) if old != new), (1.0, 1.0))
+    for scheduler in nested(schedulers):  # before the groups, whose tensors those of torch before 2.10 hold as well
+        _scale(scheduler, peaks, lrs, floor)
     for group, old, new in zip(optimizer.param_groups, peaks, lrs, strict=True):
         for name in IN_GROUPS:
             if name in group:
                 set_lr(group, name, _times(group[name], old, new))
-    floor = next(((old, new) for old, new in zip(peaks, lrs, strict=True) if old != new), (1.0, 1.0))
-    for scheduler in nested(schedulers):
-        _scale(scheduler, peaks, lrs, floor)
 
 
 def schedule_of(schedulers: Sequence[Any]) -> str:
