@@ -6,7 +6,7 @@ OUT ?= .
 CONFIGS ?= 5000
 RECORDS ?= 5000
 
-.PHONY: help install run test quick lint type bench bench-accuracy bench-scripts fuzz readme schema clean
+.PHONY: help install run test quick lint type bench bench-accuracy bench-scripts fuzz torture readme schema clean
 
 help:  ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ bench-scripts: install  ## Run lrfind on training scripts in the styles of many 
 fuzz: install  ## Give lrfind broken configs and records, and count what it does not tell (an hour on two cores)
 	OMP_NUM_THREADS=1 PYTHONPATH=benchmarks $(BIN)/python -m fuzz --configs $(CONFIGS) --records $(RECORDS) \
 	    --save benchmarks/fuzz.json
+
+torture: install  ## Kill runs at random moments, and run them in faulty environments and trainings (an hour on two cores)
+	OMP_NUM_THREADS=1 PYTHONPATH=benchmarks $(BIN)/python -m torture $(CASES)
 
 schema: install  ## Write the JSON Schema of records from their definition
 	$(BIN)/python -m lrfind.records.document > lrfind/records/record.schema.json

@@ -56,7 +56,8 @@ def user_code(doing: str, hints: Callable[[], Sequence[str]] = tuple, key: str =
 def _end_fork(error: BaseException | None) -> NoReturn:
     """End a process that code of the user's has forked, and that has come back to lrfind: what it does is not its."""
     if error is not None and not isinstance(error, SystemExit):
-        traceback.print_exception(error)
+        said = "".join(traceback.format_exception_only(error))
+        os.write(2, f"Traceback in a fork of your code (most recent call last):\n{_user_frames(error)}{said}".encode())
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()

@@ -99,6 +99,6 @@ def _replace(target: Path, data: bytes) -> None:
 def _faults(path: Path, way_out: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError) as error:  # the latter of a path with a NUL in it
+    except (OSError, ValueError, RuntimeError) as error:  # the latter two of a path with a NUL, or of links in a circle
         problem = getattr(error, "strerror", None) or error
         raise OutputError(Fault(problem=f"cannot write {path}: {problem}", fix=way_out)) from error
