@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -19,7 +20,8 @@ def main(arguments: list[str]) -> None:
     """Run the parts that are named, or all."""
     adopt_orphans()
     counts = dict(argument.split("=") for argument in arguments)
-    with tempfile.TemporaryDirectory() as folder:
+    folder = tempfile.mkdtemp()  # a TemporaryDirectory would be removed by the exit handlers of each fork
+    try:
         for part, (one, usual) in PARTS.items():
             if counts and part not in counts:
                 continue
@@ -35,6 +37,8 @@ def main(arguments: list[str]) -> None:
                     _save(file, done)
             _save(file, done)
             print(part, len(done), "cases,", sum(bool(each["problems"]) for each in done.values()), "with problems")
+    finally:
+        shutil.rmtree(folder)
 
 
 def _save(file: Path, done: dict[str, Any]) -> None:
