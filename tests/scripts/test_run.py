@@ -240,6 +240,20 @@ def test_the_script_does_not_outlive_lrfind(tmp_path: Path) -> None:
     assert gone(int((tmp_path / "hanging.pid").read_text()))
 
 
+def test_the_processes_of_torchrun_do_not_outlive_it(tmp_path: Path) -> None:
+    started = subprocess.Popen(
+        torchrun(["run", MISFITS, "--num-iter", "60", "--plot", "none", "--", "hangs"]),
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+    )
+    eventually((tmp_path / "hanging.pid").exists)
+    started.kill()
+    started.wait()
+    assert gone(int((tmp_path / "hanging.pid").read_text()))
+    eventually((tmp_path / "misfits.lrfind.json").exists)
+    assert record(tmp_path)["interrupted"]
+
+
 def in_process(folder: Path, *arguments: str, options: tuple[str, ...]) -> Outcome:
     """Run in a process of its own, which the script takes over."""
     return process(["run", MISFITS, *options, "--", *arguments], cwd=folder)
