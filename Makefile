@@ -3,8 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= configs/digits.yaml
 OUT ?= .
+CONFIGS ?= 5000
+RECORDS ?= 5000
 
-.PHONY: help install run test quick lint type bench bench-accuracy bench-scripts readme schema clean
+.PHONY: help install run test quick lint type bench bench-accuracy bench-scripts fuzz torture readme schema clean
 
 help:  ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -44,6 +46,13 @@ bench-accuracy: install  ## Score lrfind and the existing finders against brute 
 bench-scripts: install  ## Run lrfind on training scripts in the styles of many libraries (twenty minutes on two cores)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/user_scripts.py --save benchmarks/user_scripts.json
+
+fuzz: install  ## Give lrfind broken configs and records, and count what it does not tell (an hour on two cores)
+	OMP_NUM_THREADS=1 PYTHONPATH=benchmarks $(BIN)/python -m fuzz --configs $(CONFIGS) --records $(RECORDS) \
+	    --save benchmarks/fuzz.json
+
+torture: install  ## Kill runs at random moments, and run them in faulty environments and trainings (an hour on two cores)
+	OMP_NUM_THREADS=1 PYTHONPATH=benchmarks $(BIN)/python -m torture $(CASES)
 
 schema: install  ## Write the JSON Schema of records from their definition
 	$(BIN)/python -m lrfind.records.document > lrfind/records/record.schema.json

@@ -19,6 +19,7 @@ from typing import Any
 
 from accuracy import picture, reliability
 from accuracy.summary import summary
+from fuzz.verdict import table as table_of_fuzz
 from speed import table
 from user_scripts import table as table_of_scripts
 
@@ -110,7 +111,13 @@ def user_scripts(folder: Path) -> str:
     return table_of_scripts(rows)
 
 
-BLOCKS = (report, record, explain, accuracy, accuracy_short, speed, user_scripts)
+def fuzz(folder: Path) -> str:
+    """Return the table of the last `make fuzz`."""
+    counts: dict[str, Any] = json.loads((ROOT / "benchmarks" / "fuzz.json").read_text())
+    return table_of_fuzz(counts)
+
+
+BLOCKS = (report, record, explain, accuracy, accuracy_short, speed, user_scripts, fuzz)
 """In the order in which they can be made: later ones read what earlier ones have written."""
 
 

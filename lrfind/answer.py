@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lrfind.errors import Fault, LrfindError
+from lrfind.errors import Fault, LrfindError, shown
 from lrfind.output.curve import headline
 from lrfind.output.drawing import drawn
 from lrfind.output.files import write_atomically
@@ -152,7 +152,7 @@ class Answer(Result):
         return self.status is Status.OK
 
     def __str__(self) -> str:
-        return f"{headline(self)}. {self.message}"
+        return shown(f"{headline(self)}. {self.message}")
 
     def __repr__(self) -> str:
         names = ("suggested_lr", "safe_range", "confidence") if self else ("suggested_lr", "message")

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from lrfind.answer import Found, Refused, answer_of
 from lrfind.errors import CONFIG, PYTHON, LrfindError, OutputError
 from lrfind.errors.setting_names import KEYS
-from lrfind.output.files import check_writable
+from lrfind.output.files import check_replaceable, check_writable, record_path
 from lrfind.output.in_python import Tell, teller, watched
 from lrfind.search import search
 from lrfind.settings import Method, Precision, Schedule, Settings, settings_of
 from lrfind.training.distributed.launch import is_first
 from lrfind.training.precision import keep_tf32
 from lrfind.training.rng import keep_rng
+from lrfind.workloads.accelerated import unwrapped
 from lrfind.workloads.from_objects import Objects, ObjectsWorkload, check_objects
 
 DEFAULTS = Settings()
@@ -58,6 +59,7 @@ def find_lr(
     budget: int | None = DEFAULTS.budget,
     max_time: float | None = DEFAULTS.max_time,
     method: Method = DEFAULTS.analysis.method,
+    restore: Sequence[Any] = (),
     progress: bool | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> Found | Refused:
@@ -68,8 +70,11 @@ def find_lr(
     error or an interrupt, the state is bit for bit what it was before: parameters, buffers, gradients, modes and hooks
     of the model and of a `loss_fn` that is a module; state, groups and learning rates of the optimizer, so that a
     scheduler continues as if find_lr had not run; the global random generators of Python, NumPy and torch; the
-    generators, samplers and workers of a DataLoader. Their values are kept in host memory during the search. lrfind
-    cannot see, and does not restore, the state inside a data set or inside a loader that is no DataLoader.
+    generators, samplers and workers of a DataLoader; and what hooks, `step` and `loss_fn` hold in closures, global
+    variables and attributes, such as an average of the weights or a memory bank. Their values are kept in host memory
+    during the search. What of that belongs to a library and has no `state_dict` is named where it has changed;
+    `restore` puts it back. lrfind cannot see, and does not restore, the state inside a data set or inside a loader that
+    is no DataLoader.
 
     Args:
         model: On the device that it trains on, in training or evaluation mode; the search runs in training mode.
@@ -92,7 +97,8 @@ def find_lr(
         warmup_steps: Updates at `start_lr` before the first that counts.
         precision: bf16 and fp16 run the step under autocast, fp16 with a scaled loss.
         scaler: The GradScaler of the training: fp16 starts with its scale. It stays as it is.
-        accumulate: Mini-batches whose gradients are averaged in one update.
+        accumulate: Mini-batches whose gradients are averaged in one update; by default as many as accelerate's
+            `gradient_accumulation_steps`, if it has prepared the optimizer.
         world_size: Processes of the real training, for which this one stands: it makes each update from as many
             times the mini-batches.
         clip_grad_norm: Norm of all gradients together above which they are scaled down.
@@ -108,6 +114,7 @@ def find_lr(
         budget: Most updates of the sweep and the short trainings together; None is three times `num_iter`.
         max_time: Seconds after which no further short training begins.
         method: `auto` follows the short trainings; any other method reads the curve alone.
+        restore: Further objects whose state a training step changes, such as an average of the weights.
         progress: Whether to show a progress bar on stderr; None shows one on a terminal.
         on_note: Called with each note, a sentence. By default notes go to the logger `lrfind`, as INFO, or as WARNING
             if the answer may be wrong because of it; Python shows warnings on stderr. Nothing else is printed.
@@ -122,8 +129,12 @@ def find_lr(
         KeyboardInterrupt: The user interrupted it.
     """
     arguments = {name: value for name, value in locals().items() if name in KEYS}
-    objects = Objects(model, loader, loss_fn, optimizer, step, scaler, val_loader)  # type: ignore[arg-type]  # checked next
-    return search_objects(objects, arguments, device, progress, teller(on_note, PYTHON))
+    parts: Any = (model, loader, loss_fn, optimizer, step, scaler, val_loader)  # `check_objects` checks them
+    objects, arguments, notes = unwrapped(replace(Objects(*parts), restore=tuple(restore)), arguments)
+    tell = teller(on_note, PYTHON)
+    for note in notes:
+        tell(note)
+    return search_objects(objects, arguments, device, progress, tell)
 
 
 def search_objects(
@@ -146,7 +157,7 @@ def search_objects(
 
         def workload() -> ObjectsWorkload:
             made = ObjectsWorkload(settings=settings, device=place, objects=objects)
-            stack.enter_context(made.everything_restored())
+            stack.enter_context(made.everything_restored(observer.on_note))
             return made
 
         return answer_of(search(workload, observer, PYTHON))
@@ -183,6 +194,7 @@ def run_config(
     folder = Path(out) if out is not None and is_first() else None
     if folder:
         check_writable(folder, "make room there, or name another folder with out=")
+        check_replaceable(record_path(folder / name.stem))
     with contextlib.ExitStack() as stack:
         stack.callback(keep_rng())
         if read.tf32 is not None:

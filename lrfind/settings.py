@@ -6,7 +6,6 @@ pydantic reads them for a config, `checked` for Python.
 
 from __future__ import annotations
 
-import math
 import numbers
 import types
 import typing
@@ -14,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Le, Lt
 
 from lrfind.errors import ConfigError, Fault, MisfitError
 from lrfind.errors.setting_names import KEYS
@@ -51,15 +50,23 @@ class Number:
         return {"type": "function-before", "function": before, "schema": handler(source)}
 
 
-Positive = Annotated[float, Gt(0), Lt(math.inf), Number()]
-"""A number above 0, and finite."""
+LEAST, MOST = 1e-50, 1e50
+"""Of all settings that are real numbers: products and quotients of two of them stay within what a record takes."""
+MOST_COUNT = 10**9
+MOST_STEPS = 10_000
+"""Of one sweep: smoothing takes memory with their square, here 4 GB."""
+
+Positive = Annotated[float, Ge(LEAST), Le(MOST), Number()]
+"""A number above 0."""
 LearningRate = Positive
-Natural = Annotated[int, Ge(0), Number()]
-"""A whole number, 0 or above."""
-Count = Annotated[int, Ge(1), Number()]
+Count = Annotated[int, Ge(1), Le(MOST_COUNT), Number()]
 """A whole number, 1 or above."""
-Steps = Annotated[int, Ge(10), Number()]
-"""Updates of a sweep or a probe: fewer show nothing."""
+Times = Annotated[int, Ge(1), Le(1_000_000), Number()]
+"""How often something is done for one update."""
+Steps = Annotated[int, Ge(10), Le(MOST_COUNT), Number()]
+"""Updates of all that is trained, or of a probe: fewer show nothing."""
+SweepSteps = Annotated[int, Ge(10), Le(MOST_STEPS), Number()]
+"""Updates of a sweep."""
 Seed = Annotated[int, Ge(0), Lt(2**32), Number()]
 
 _STRICT = {"extra": "forbid"}
@@ -76,14 +83,14 @@ class SweepSettings:
     """Learning rate of the first update."""
     end_lr: LearningRate = 10.0
     """Learning rate of the last update."""
-    num_iter: Steps = 100
+    num_iter: SweepSteps = 100
     """Updates, one mini-batch each; `train.accumulate` mini-batches, if that is set."""
-    warmup_steps: Natural = 0
+    warmup_steps: Annotated[int, Ge(0), Le(MOST_STEPS), Number()] = 0
     """Updates at `start_lr` that are not recorded, for the averages of BatchNorm and of the optimizer to settle."""
-    max_iter: Steps = 400
+    max_iter: SweepSteps = 400
     """Without probes: while noise hides the descent, the sweep runs again with two or four times the updates, up to
     this many."""
-    repeats: Count = 1
+    repeats: Annotated[int, Ge(1), Le(1000), Number()] = 1
     """Runs with successive seeds, each with its probes. The median of their suggestions counts, in log(LR)."""
     mode: Mode = "exponential"
     """Whether the updates are spaced evenly in log(LR) or in LR."""
@@ -109,9 +116,9 @@ class TrainSettings:
     """Updates of the real training, if known: the longer it is, the lower its best constant learning rate."""
     epochs: Count | None = None
     """Instead of its updates, its epochs: passes over all mini-batches, whose number must be known."""
-    accumulate: Count = 1
+    accumulate: Times = 1
     """Mini-batches whose gradients are averaged in one update; the learning rate moves once per update."""
-    world_size: Count = 1
+    world_size: Times = 1
     """Processes of the real training. One process stands for all: it makes each update from as many times the
     mini-batches. Under torchrun it need not be set."""
     clip_grad_norm: Positive | None = None
@@ -138,7 +145,7 @@ class ProbeSettings:
     """Whether to probe. If not, the suggestion is read from the curve alone."""
     steps: Steps | None = None
     """Updates of each probe at first. If not set, three of them share what the sweep leaves of the budget."""
-    max_probes: Annotated[int, Ge(3), Number()] = 6
+    max_probes: Annotated[int, Ge(3), Le(1000), Number()] = 6
     """Probes of one length at the most."""
 
 
@@ -264,10 +271,10 @@ def _is_a(value: Any, kind: type[Any]) -> bool:
 
 
 def _holds(value: Any, limit: Any) -> bool:
-    if isinstance(limit, Gt):
-        return bool(value > limit.gt)
     if isinstance(limit, Ge):
         return bool(value >= limit.ge)
+    if isinstance(limit, Le):
+        return bool(value <= limit.le)
     return not isinstance(limit, Lt) or bool(value < limit.lt)
 
 
@@ -278,16 +285,12 @@ def schedule_named(name: str) -> Schedule | None:
 
 def range_of(kind: type[Any], limits: Any) -> str:
     """Return the numbers that a field takes, in words."""
-    finite = "finite " * any(isinstance(limit, Lt) and limit.lt == math.inf for limit in limits)
-    words = ["a whole number" if kind is int else f"a {finite}number"]
-    for limit in limits:
-        if isinstance(limit, Gt):
-            words.append(f"above {limit.gt}")
-        elif isinstance(limit, Ge):
-            words.append(f"of at least {limit.ge}")
-        elif isinstance(limit, Lt) and limit.lt != math.inf:
-            words.append(f"and below {limit.lt}")
-    return " ".join(words)
+    low = next((limit.ge for limit in limits if isinstance(limit, Ge)), None)
+    most = next((limit.le for limit in limits if isinstance(limit, Le)), None)
+    if kind is float:
+        return f"a finite number above 0, from {low:g} to {most:g}"
+    upper = f"at most {most:,}" if most else next(f"below {limit.lt}" for limit in limits if isinstance(limit, Lt))
+    return f"a whole number of at least {low} and {upper}"
 
 
 def listed(choices: typing.Iterable[Any]) -> str:

@@ -28,6 +28,7 @@ ORDER = (
     "check",
     "schedule",
     "explain",
+    "page",
     "answer",
     "finder",
     "script",

@@ -224,7 +224,7 @@ def test_the_job_for_github_runs_step_by_step(folder: Folder) -> None:
     assert folder.summary.read_text().startswith("### Learning rate check: passed\n")
     assert "```text\n loss" in folder.summary.read_text()
     (kept,) = [step["with"]["path"] for step in job["steps"] if "upload-artifact" in step.get("uses", "")]
-    assert sorted(path.suffix for path in (folder.place / kept).iterdir()) == [".json", ".png"]
+    assert sorted(path.suffix for path in (folder.place / kept).iterdir()) == [".html", ".json", ".png"]
 
 
 def test_the_hook_for_pre_commit_runs(folder: Folder) -> None:

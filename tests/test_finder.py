@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -325,7 +326,7 @@ def test_numbers_that_are_not_finite_are_found_in_the_data() -> None:
 def test_a_generator_is_swept_once_and_its_notes_are_told(caplog: pytest.LogCaptureFixture) -> None:
     model, optimizer = linear()
     notes: list[str] = []
-    answer = lrfind.find_lr(model, iter(line(400)), nn.MSELoss(), optimizer, on_note=notes.append)
+    answer = lrfind.find_lr(model, iter(line(400, 128)), nn.MSELoss(), optimizer, on_note=notes.append)
     assert answer
     assert answer.probes == ()
     assert notes == ["The data cannot be read again, so no probe checks the sweep."]
@@ -353,6 +354,54 @@ def test_what_is_left_untrained_is_told() -> None:
     optimizer = torch.optim.SGD([model.weight], lr=0.1)
     lrfind.find_lr(model, line(), nn.MSELoss(), optimizer, on_note=notes.append)
     assert "No group of the optimizer holds these parameters, so they are not trained: bias" in notes
+
+
+def test_parameters_of_the_loss_that_no_optimizer_holds_are_told() -> None:
+    class Weighted(nn.MSELoss):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(()))
+
+        def forward(self, output: Tensor, target: Tensor) -> Tensor:
+            return self.weight * super().forward(output, target)
+
+    model, loss_fn = nn.Linear(4, 1), Weighted()
+    notes: list[str] = []
+    settings: Any = {"on_note": notes.append, "num_iter": 30, "probes": False}
+    lrfind.find_lr(model, line(), loss_fn, torch.optim.SGD(model.parameters(), lr=0.1), **settings)
+    told = "No group of the optimizer holds these parameters, so they are not trained: loss.weight"
+    assert told in notes
+    notes.clear()
+    both = torch.optim.SGD([*model.parameters(), *loss_fn.parameters()], lr=0.1)
+    lrfind.find_lr(model, line(), loss_fn, both, **settings)
+    assert told not in notes
+    assert loss_fn.weight == 1
+
+
+def test_an_average_of_the_weights_stays_as_it_was_or_is_named() -> None:
+    model, notes, steps = nn.Linear(4, 1), [], []
+    average = torch.optim.swa_utils.AveragedModel(model)
+    meter = SimpleNamespace(seen=0)
+
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        average.update_parameters(model)
+        steps.append(1)
+        meter.seen += 1
+        return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    settings: Any = {"step": step, "num_iter": 30, "probes": False, "on_note": notes.append}
+    before = copy.deepcopy(average.state_dict())
+    lrfind.find_lr(model, line(), None, optimizer, **settings)
+    assert str(average.state_dict()) == str(before)
+    assert steps == []
+    told = "The search has changed what it cannot put back unless restore=[...] names it: meter (SimpleNamespace)"
+    assert told in notes
+    notes.clear()
+    seen = meter.seen
+    lrfind.find_lr(model, line(), None, optimizer, **settings, restore=[meter])
+    assert meter.seen == seen
+    assert told not in notes
 
 
 def test_a_refusal_is_an_answer_in_the_words_of_python() -> None:
@@ -406,7 +455,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "two losses": ({"step": lambda model, batch: None}, "loss_fn: does nothing beside step"),
     "target": ({"loader": [torch.ones(2, 4)]}, "loader: expected .* pass a function of your own: step=my_step"),
     "too few": ({"loader": line(2), "accumulate": 4}, "accumulate: one update takes 4 .* lower accumulate"),
-    "steps": ({"num_iter": 3}, "num_iter: expected a whole number of at least 10, got 3"),
+    "steps": ({"num_iter": 3}, "num_iter: expected a whole number of at least 10 and at most 10,000, got 3"),
     "range": ({"start_lr": 2, "end_lr": 1}, "start_lr: expected a learning rate below the last one, .* raise end_lr"),
     "clipping": ({"clip_grad_norm": 1, "clip_grad_value": 1}, "either clip_grad_norm or clip_grad_value, got both"),
     "schedule": ({"schedule": "cos"}, "schedule: expected constant, cosine, .* got 'cos'"),

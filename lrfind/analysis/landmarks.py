@@ -11,6 +11,7 @@ import numpy as np
 from lrfind.analysis.scatter import typical_size
 from lrfind.analysis.smoothing import Array, Smoother, per_decade, smoother
 from lrfind.records.types import Landmarks, Sweep
+from lrfind.records.values import MOST_LOSS
 
 PLATEAU_SHARE = 1 / 8
 """Share of the decades of a sweep that is taken as its plateau: one decade of the default eight, where a start at 1e-7
@@ -59,7 +60,7 @@ def curve(sweep: Sweep) -> Curve | None:
     """
     response = np.asarray(sweep.losses[1:], dtype=np.float64)
     log_lrs = np.log10(np.asarray(sweep.lrs[: len(response)], dtype=np.float64))
-    finite = np.isfinite(response)
+    finite = np.abs(response) < MOST_LOSS
     end = len(response) if finite.all() else int(np.argmin(finite))
     if end < 2:
         return None

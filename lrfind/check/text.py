@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from lrfind.check.verdict import Finding, Verdict
-from lrfind.errors import ExitCode
+from lrfind.errors import ExitCode, shown
 from lrfind.output.curve import findings, format_lr
 from lrfind.output.terminal_plot import sketch
 from lrfind.records.types import Result
+
+_ACTIVE = re.compile(r"[\\`*_\[\]<>|#~&$@]|:(?=\S)|(?<=www)\.|^[-+=]|(?<=^\d)[.)](?=\s)")
+"""What Markdown, also that of GitHub, would take for more than a character: links, mentions and formulas as well."""
 
 WIDTH, HEIGHT = 76, 14
 """Characters and lines of a curve in a summary: it fits the column of a job's page without scrolling."""
@@ -19,7 +23,8 @@ WIDTH, HEIGHT = 76, 14
 def as_text(verdict: Verdict) -> str:
     """Return the verdict for a person to read."""
     facts = "   ".join(f"{name}: {value}" for name, value in _facts(verdict))
-    return "\n".join(filter(None, [verdict.result.title, f"{_headline(verdict)}: {verdict.message}", facts]))
+    lines = (verdict.result.title, f"{_headline(verdict)}: {verdict.message}", facts)
+    return "\n".join(shown(line) for line in lines if line)
 
 
 def as_markdown(
@@ -85,6 +90,5 @@ def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
 
 
 def _escaped(text: str) -> str:
-    """Return text that Markdown shows as it is, in one cell of a table."""
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    return "".join(f"\\{char}" if char in "\\`*_[]<>|#" else char for char in printable)
+    """Return text that Markdown shows as it is, in a paragraph or in one cell of a table."""
+    return _ACTIVE.sub(lambda found: f"\\{found[0]}", shown(" ".join(text.split())))

@@ -9,11 +9,11 @@ from typing import Annotated, get_args
 import typer
 
 from lrfind.analysis.recorded import reanalyze
-from lrfind.commands.options import Json, Mark, Quiet, RecordFolder
+from lrfind.commands.destinations import destinations, write_to
+from lrfind.commands.options import Json, Log, Mark, Quiet, RecordFolder, Report
 from lrfind.commands.record_files import load
 from lrfind.errors import ConfigError, ExitCode, Fault
-from lrfind.output.files import check_writable
-from lrfind.output.formats import Format, PlotFormat, one_format, save, show, suggestion_exit_code
+from lrfind.output.formats import Format, PlotFormat, check_places, one_format, save, show, suggestion_exit_code
 from lrfind.output.look import Look
 from lrfind.output.streams import print_result, tell
 from lrfind.records.columns import Chosen
@@ -68,6 +68,8 @@ def analyze(
         PlotFormat | None, typer.Option(help="Format of the plot; without --out it is written here.")
     ] = None,
     mark: Mark = None,
+    report: Report = None,
+    log: Log = None,
     quiet: Quiet = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of records, and exit.")] = False,
 ) -> None:
@@ -77,8 +79,8 @@ def analyze(
     torch-lr-finder or Ignite, the results of Lightning's lr_find as JSON, trainer_state.json of transformers, an export
     of W&B or TensorBoard, the lines that a training printed. The loss beside a learning rate is taken as
     measured before its update, as in a training loop. A row that stands for more than one update, such as an epoch,
-    shows the descent at a lower learning rate; --updates-per-point makes up for it. Nothing is written without --out
-    or --plot.
+    shows the descent at a lower learning rate; --updates-per-point makes up for it. Nothing is written without --out,
+    --plot, --report or --log.
 
     Exit codes: 0 an LR is suggested, 2 the curve cannot be read, 3 no LR can be trusted.
 
@@ -104,11 +106,13 @@ def analyze(
     result = reanalyze(source.result, method, schedule)
     files: list[Path] = []
     fault, look = None, Look(mark=mark)
+    to = destinations(report, log, look, "lrfind analyze")
     if out is not None or plot not in (None, "none"):
         folder = out or Path()
-        check_writable(folder)
+        check_places(folder / source.name, plot or "png")
         files, fault = save(result, folder / source.name, plot or "png", look, record=out is not None)
     show(result, form, files, look, quiet=quiet)
     if fault:
         tell(f"lrfind: {fault}")
-    raise typer.Exit(ExitCode.FAILED if fault else suggestion_exit_code(result))
+    whole = write_to(to, result, source.name, quiet=quiet) and not fault
+    raise typer.Exit(suggestion_exit_code(result) if whole else ExitCode.FAILED)

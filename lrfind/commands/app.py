@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -40,7 +42,21 @@ class _LazyCommand(TyperCommand):
     """Stands for a subcommand until it is used."""
 
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
-        return _loaded(self.name or "").make_context(info_name, args, parent=parent, **extra)
+        with _said_to_load(quiet=bool({"-q", "--quiet"} & set(args))):
+            command = _loaded(self.name or "")
+        return command.make_context(info_name, args, parent=parent, **extra)
+
+
+@contextlib.contextmanager
+def _said_to_load(*, quiet: bool) -> Iterator[None]:
+    """Say on a terminal that a command is being loaded, which takes half a second, and take it back afterwards."""
+    shown = not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    line = "loading lrfind"
+    if shown:
+        tell(line, end="\r")
+    yield
+    if shown:
+        tell(" " * len(line), end="\r")
 
 
 def _loaded(name: str) -> Any:

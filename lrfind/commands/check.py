@@ -41,14 +41,14 @@ from lrfind.commands.script_command import (
 )
 from lrfind.commands.training_run import checked_config, config_named, sweep
 from lrfind.config.schema import Config
-from lrfind.errors import ConfigError, ExitCode, Fault
-from lrfind.output.files import check_writable
-from lrfind.output.formats import console_for_result, one_format, print_json, tell_files
+from lrfind.errors import ConfigError, ExitCode, Fault, short
+from lrfind.output.formats import check_places, console_for_result, one_format, print_json, tell_files
 from lrfind.output.help_links import REFUSALS, help_line
 from lrfind.output.run_files import RunFiles
 from lrfind.output.streams import print_result, tell
 from lrfind.records.types import Result
 from lrfind.scripts.job import Script, check_script
+from lrfind.settings import LearningRate, unlike
 from lrfind.training.distributed.launch import is_first
 
 CheckFormat = Literal["text", "json", "markdown"]
@@ -119,7 +119,7 @@ def check(
     form = one_format(source, form, as_json=as_json)
     baseline = _baseline(against, tolerance, source)
     if out is not None and is_first():
-        check_writable(out)
+        check_places(out / stem, plot)
     kept = RunFiles(out / stem) if out is not None and is_first() else None
     result, judged = checked(kept)
     verdict = judge(result, judged, baseline, tolerance)
@@ -166,8 +166,8 @@ def _lr(config: Config, lr: float | None, source: str, *, needed: bool) -> float
 
 
 def _check_lr(source: str, flag: str, value: Any) -> None:
-    if not (isinstance(value, (int, float)) and 0 < value < math.inf):
-        raise ConfigError(source, [Fault(flag, expected="a number above 0", got=f"{value!r}")])
+    if expected := unlike(value, LearningRate):
+        raise ConfigError(source, [Fault(flag, expected=expected, got=short(value))])
 
 
 def _baseline(against: str | None, tolerance: float, source: str) -> Result | None:

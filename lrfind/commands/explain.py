@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +29,7 @@ from lrfind.output.progress import watched
 from lrfind.output.streams import console_for_people, stdout_for_result, tell
 from lrfind.pipeline import build
 from lrfind.records.types import Result
+from lrfind.settings import LearningRate, unlike
 from lrfind.training.distributed.launch import is_first
 
 WITH_CONFIG = "trains from a config, and this record has none"
@@ -68,7 +68,7 @@ def explain(
         Path | None, typer.Option(metavar="CONFIG", help="The config to train; default: the one the record names.")
     ] = None,
     trust_record: Annotated[
-        bool, typer.Option(TRUST, help="Train the config in the record itself, which runs the code that it names.")
+        bool, typer.Option(TRUST, help="Train the config or the script that the record names, which runs as code.")
     ] = False,
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, ...; default: the record's.")
@@ -81,9 +81,9 @@ def explain(
     """Show what happens at a tenth of the LR, at the LR, and at ten times the LR.
 
     Makes three short trainings at a constant LR, from the same weights and on the same mini-batches. Usually one
-    crawls, one descends, and one overshoots or diverges. What each does is read from its losses. Trains the script or
-    the config file that the record names, and says where a config differs from the record. A record of
-    `lrfind.find_lr` names neither: its own probes are explained.
+    crawls, one descends, and one overshoots or diverges. What each does is read from its losses. Trains the config file
+    that the record names, and says where it differs from the record. A record of `lrfind.find_lr` names none: its own
+    probes are explained.
 
     Exit codes: 0 explained, 1 the training at the LR failed, 2 usage fault or unusable record, 3 the record suggests
     no LR, 130 interrupted.
@@ -105,7 +105,7 @@ def explain(
         raise ConfigError("lrfind explain", [Fault(expected="RECORD, TRAIN.py or -m MODULE", got="nothing")])
     source = load(record)
     name = "stdin" if record == STDIN else record
-    script = None if config else recorded_script(source)
+    script = None if config else recorded_script(source, name, trusted=trust_record)
     if script is None and config is None and source.result.source is None and source.result.probes:
         refuse_options(name, {**refuse, "--steps": steps, "KEY=VALUE": bool(overrides)}, WITH_CONFIG)
         explained = explain_probes(source.result, lr, name)
@@ -119,7 +119,7 @@ def explain(
         check_writable(out)
     length = steps or max([STEPS, *(probe.steps for probe in source.result.probes)])
     if script is not None:
-        refuse_options(name, {**refuse, "KEY=VALUE": bool(overrides)}, IN_SCRIPT)
+        refuse_options(name, {"--device": device, "KEY=VALUE": bool(overrides)}, IN_SCRIPT)
         options = ScriptOptions({"seed": source.result.sweep.seed})
         explained = explain_script(script, source.result, alpha, factor, length, options, quiet=quiet)
         raise typer.Exit(_end(explained, out / source.name, plot, as_json=as_json, quiet=quiet))
@@ -142,8 +142,8 @@ def _check_numbers(lr: float | None, factor: float) -> None:
     faults = []
     if not 1 < factor <= MOST_FACTOR:
         faults.append(Fault("--factor", expected=f"a number above 1, at most {MOST_FACTOR:g}", got=f"{factor:g}"))
-    if lr is not None and not 0 < lr / MOST_FACTOR < lr * MOST_FACTOR < math.inf:
-        faults.append(Fault("--lr", expected="a number above 0", got=f"{lr:g}"))
+    if lr is not None and (expected := unlike(lr, LearningRate)):
+        faults.append(Fault("--lr", expected=expected, got=f"{lr:g}"))
     if faults:
         raise ConfigError("lrfind explain", faults)
 

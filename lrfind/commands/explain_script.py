@@ -9,6 +9,7 @@ from pathlib import Path
 from lrfind.commands.record_files import RecordFile
 from lrfind.commands.script_command import ScriptOptions, script_runner
 from lrfind.errors import SCRIPT, ConfigError, Fault, LrfindError
+from lrfind.explain.config import TRUST
 from lrfind.explain.interpretation import interpret
 from lrfind.explain.trainings import train_at
 from lrfind.explain.types import Explanation
@@ -21,15 +22,25 @@ from lrfind.scripts.job import PAGE, Script, check_script
 from lrfind.workloads.from_script import ScriptWorkload
 
 
-def recorded_script(source: RecordFile) -> Script | None:
+def recorded_script(source: RecordFile, name: str, *, trusted: bool) -> Script | None:
     """Return the script of a record, where it lies now: as named, or as far from the record as from the run.
 
+    Args:
+        source: The record.
+        name: Its name, for error messages.
+        trusted: Whether the user trusts it: a module with arguments, such as `timeit`, runs any code.
+
     Raises:
-        ConfigError: The record has one, but there is no such file.
+        ConfigError: The record has one, but is not trusted, or there is no such file.
     """
     facts = source.result.script
     if facts is None:
         return None
+    if not trusted:
+        command = Script(facts.target, facts.args, facts.is_module).command()
+        fix = f"add {TRUST} if you trust it, or name the script yourself: lrfind explain TRAIN.py -- ARGS"
+        fault = Fault(TRUST, problem=f"the record is of a script, and would run `{command}`", fix=fix, docs=PAGE)
+        raise ConfigError(name, [fault])
     places = (Path(facts.target), source.folder / facts.target)
     existing = [str(place) for place in places if facts.is_module or os.path.isfile(place)]  # noqa: PTH113 - any text
     if not existing:

@@ -14,7 +14,7 @@ import typer
 
 import lrfind
 from lrfind.errors import ConfigError, Fault, how_to_install
-from lrfind.output.files import check_writable, write_atomically
+from lrfind.output.files import check_replaceable, check_writable, write_atomically
 from lrfind.output.streams import print_result, tell
 
 TEMPLATES = Path(lrfind.__file__).parent / "templates"
@@ -68,6 +68,8 @@ def init(
         texts[file] = _of_table(texts[file], template, file, table, target)
     check_writable(file.parent, WAY_OUT)
     _check_free(list(texts), force=force)
+    for path in texts:
+        check_replaceable(path, force=force)
     for path, text in reversed(texts.items()):  # the config last: once it is there, all that it names is
         write_atomically(path, text.encode(), WAY_OUT)
     print_result("\n".join(map(str, texts)))

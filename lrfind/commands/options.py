@@ -45,3 +45,11 @@ Mark = Annotated[
     typer.Option(metavar="LR", min=0, help="Draw this LR of yours beside the suggestion.", show_default=False),
 ]
 CwdCopy = Annotated[bool, typer.Option("--cwd-copy", help="Run each training of a script in a copy of this folder.")]
+Report = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write a report as one HTML file, to look at and to mail.", show_default=False),
+]
+Log = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TO", help="Log to tensorboard:DIR, wandb:PROJECT or mlflow:URI.", show_default=False),
+]

@@ -14,15 +14,16 @@ from rich.text import Text
 
 from lrfind.commands.options import Mark, Quiet
 from lrfind.commands.record_files import RecordFile, load_all
-from lrfind.errors import ConfigError, Fault
+from lrfind.errors import ConfigError, Fault, OutputError
 from lrfind.output.curve import format_lr, format_range, meant_for, schedule_of
 from lrfind.output.formats import console_for_result, print_json, print_parts
 from lrfind.output.look import Look, Theme
 from lrfind.output.names import unique
-from lrfind.output.picture import loading_matplotlib, picture_bytes, save_picture
+from lrfind.output.picture import FORMATS, loading_matplotlib, picture_bytes, save_picture
 from lrfind.output.streams import print_bytes, tell
 from lrfind.output.table_style import plain_table
 from lrfind.output.terminal_plot import sketch
+from lrfind.page.render import is_page, save_page
 from lrfind.records.types import Result
 from lrfind.settings import listed
 
@@ -37,7 +38,10 @@ def plot(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="PNG, SVG or PDF by suffix; - for stdout (PNG); default: beside the record."),
+        typer.Option(
+            metavar="FILE",
+            help="PNG, SVG, PDF or HTML by suffix; - for stdout (PNG); default: beside the record.",
+        ),
     ] = None,
     title: Annotated[
         str, typer.Option(metavar="TEXT", help="Heading; default: what was trained.", show_default=False)
@@ -62,6 +66,7 @@ def plot(
     For example:
 
     - `lrfind plot digits.lrfind.json --out digits.svg`
+    - `lrfind plot *.lrfind.json --out runs.html`
     - `lrfind plot sgd.lrfind.json adam.lrfind.json --out optimizers.png`
     - `lrfind run configs/digits.yaml --json | lrfind plot - --terminal`
     - `lrfind plot digits.lrfind.json --out - > digits.png`
@@ -83,6 +88,7 @@ def plot(
         return
     path = out or (None if terminal else _beside(sources))
     if path is not None:
+        _check_suffix(path)
         _draw(results, path, look)
         if not quiet:
             tell(f"wrote {path}")
@@ -103,6 +109,12 @@ def _check_stdout(*, picture: bool, as_json: bool, terminal: bool) -> None:
         raise ConfigError("lrfind plot", [Fault("--out -", expected=expected, got="a terminal", fix=fix)])
 
 
+def _check_suffix(path: Path) -> None:
+    if not is_page(path) and path.suffix.lower().removeprefix(".") not in FORMATS:
+        expected, got = "a name that ends in .png, .svg, .pdf or .html", path.suffix or "no suffix"
+        raise OutputError(Fault(expected=expected, got=got), source=str(path))
+
+
 def _beside(sources: Sequence[RecordFile]) -> Path:
     """Return the path of a picture whose name was not given."""
     first = sources[0]
@@ -110,7 +122,10 @@ def _beside(sources: Sequence[RecordFile]) -> Path:
 
 
 def _draw(results: Mapping[str, Result], path: Path, look: Look) -> None:
-    """Write the picture of the results to a file, or to stdout as PNG."""
+    """Write the picture of the results, or their page, to a file by its suffix, or the picture to stdout as PNG."""
+    if is_page(path):
+        save_page(results, path, look)
+        return
     with loading_matplotlib():
         from lrfind.output import compare, plot  # a sketch in the terminal does without
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lrfind.commands.destinations import Destination, destinations, write_to
 from lrfind.commands.finished_runs import failure
 from lrfind.commands.options import (
     ConfigName,
@@ -16,11 +17,13 @@ from lrfind.commands.options import (
     Device,
     Epochs,
     Json,
+    Log,
     LossChoice,
     Mark,
     Module,
     OptimizerChoice,
     Quiet,
+    Report,
     ScheduleName,
     Seed,
     Training,
@@ -42,8 +45,7 @@ from lrfind.commands.trial import show_trial
 from lrfind.commands.write_config import TunedConfig, tuned_config
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, OutputError, StoppedError
-from lrfind.output.files import check_writable
-from lrfind.output.formats import Format, one_format, show
+from lrfind.output.formats import Format, check_places, one_format, show
 from lrfind.output.look import Look
 from lrfind.output.run_files import RunFiles
 from lrfind.output.streams import print_result, stdout_for_result, tell
@@ -70,6 +72,8 @@ def run(
     as_json: Json = False,
     out: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of the record and the plot.")] = None,
     plot: Annotated[str | None, typer.Option(metavar="FORMAT", help="png, svg, pdf or none.")] = None,
+    report: Report = None,
+    log: Log = None,
     device: Device = None,
     seed: Seed = None,
     num_iter: Annotated[str | None, typer.Option(metavar="N", help="Steps of the sweep.")] = None,
@@ -93,7 +97,9 @@ def run(
     write_config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the config with the LR filled in.", show_default=False)
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Let --write-config replace a file.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what exists, of --write-config, or is read-only.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Build everything, train one step, say what would run.")
     ] = False,
@@ -150,39 +156,46 @@ def run(
     config = config_named(config, config_name)
     script = script_of(config, module, overrides or ())
     if script is not None:
-        refuse_options("lrfind run", {"--device": device, "--write-config": write_config, "--force": force}, IN_SCRIPT)
+        refuse_options("lrfind run", {"--device": device, "--write-config": write_config}, IN_SCRIPT)
         known = given_settings(flags)
         options = ScriptOptions(known, optimizer, loss, apply=apply, lr=set_lr, copies=cwd_copy)
         form = one_format(script.source, form, as_json=as_json)
         with _outcome_kept(outcome, script.source, form):
-            raise typer.Exit(run_script(script, options, form, out, plot, look, quiet=quiet, trial=dry_run))
+            to = _destinations(report, log, look)
+            code = run_script(script, options, form, out, plot, look, to, quiet=quiet, trial=dry_run, force=force)
+            raise typer.Exit(code)
     refuse_options("lrfind run", of_script, IN_CONFIG)
     given = {key: flag for key, flag in flags.items() if flag[1] is not None}
     configs, values = split([needed(config, "lrfind run"), *(overrides or ())])
     form = one_format(configs[0], form, as_json=as_json)
-    if force and write_config is None:
-        raise ConfigError(configs[0], [Fault("--force", problem="does nothing without --write-config", fix="drop it")])
     if len(configs) > 1:
-        _check_several(configs, write_config)
-        raise typer.Exit(run_all(configs, values, given, form, mark=mark, quiet=quiet, dry_run=dry_run))
+        _check_several(configs, {"--write-config": write_config, "--report": report})
+        passed = [*([] if mark is None else [f"--mark={mark}"]), *(f"--log={tracker}" for tracker in log or ())]
+        passed += ["--force"] * force
+        raise typer.Exit(run_all(configs, values, given, form, passed, quiet=quiet, dry_run=dry_run))
     path = Path(configs[0])
     with _outcome_kept(outcome, configs[0], form) as keep:
         settings = checked_config(path, values, given, quiet=quiet)
-        tuned = None
+        tuned, to = None, _destinations(report, log, look)
         if is_first():
-            check_writable(Path(settings.output.dir))
+            check_places(Path(settings.output.dir) / path.stem, settings.output.plot, force=force)
             if write_config is not None:
                 tuned = tuned_config(path, values, settings, write_config, force=force)
         if dry_run:
             raise typer.Exit(_dry_run(settings, path, form, keep))
-        raise typer.Exit(_run(settings, path, form, tuned, look, keep, quiet=quiet))
+        raise typer.Exit(_run(settings, path, form, tuned, look, to, keep, quiet=quiet))
 
 
-def _check_several(configs: list[str], write_config: Path | None) -> None:
-    if write_config is not None:
-        got, fix = str(len(configs)), "run each with its own file"
-        fault = Fault("--write-config", expected="one config beside it", got=got, fix=fix)
-        raise ConfigError("lrfind run", [fault])
+def _destinations(report: Path | None, log: list[str] | None, look: Look) -> list[Destination]:
+    return destinations(report, log, look, "lrfind run") if is_first() else []
+
+
+def _check_several(configs: list[str], files: dict[str, Path | None]) -> None:
+    """Check that no file of a single config was asked for, by its flag, and that one process runs them."""
+    expected, got, fix = "one config beside it", str(len(configs)), "run each with its own file"
+    faults = [Fault(flag, expected=expected, got=got, fix=fix) for flag, file in files.items() if file is not None]
+    if faults:
+        raise ConfigError("lrfind run", faults)
     if not is_alone():
         got, fix = str(len(configs)), "start torchrun once for each"
         raise ConfigError("lrfind run", [Fault("CONFIG", expected="one config under torchrun", got=got, fix=fix)])
@@ -224,6 +237,7 @@ def _run(
     form: Format,
     tuned: TunedConfig | None,
     look: Look,
+    to: Sequence[Destination],
     keep: KeepDocument,
     *,
     quiet: bool,
@@ -241,4 +255,5 @@ def _run(
     faults = list(filter(None, (fault, not_written)))
     for each in faults:
         tell(f"lrfind: {each}")
-    return ExitCode.FAILED if faults else exit_code(result)
+    whole = write_to(to, result, path.stem, quiet=quiet)
+    return exit_code(result) if whole and not faults else ExitCode.FAILED

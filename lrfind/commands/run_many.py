@@ -16,7 +16,7 @@ from typing import Any
 from lrfind.commands.finished_runs import FinishedRun, failure, table, worst
 from lrfind.commands.training_run import Flag
 from lrfind.config.load import load_config
-from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, interrupts
+from lrfind.errors import ConfigError, ExitCode, Fault, LrfindError, interrupts, visible
 from lrfind.output.curve import format_lr
 from lrfind.output.files import record_path
 from lrfind.output.formats import Format, print_parts
@@ -49,8 +49,8 @@ def run_all(
     overrides: Sequence[str],
     flags: Mapping[str, Flag],
     form: Format,
+    passed: Sequence[str],
     *,
-    mark: float | None,
     quiet: bool,
     dry_run: bool,
 ) -> ExitCode:
@@ -61,7 +61,7 @@ def run_all(
         overrides: Each `key=value`; for all of them.
         flags: The flags that set config keys, by key; for all of them.
         form: What to print.
-        mark: A learning rate to compare with each suggestion; None for none.
+        passed: Other flags, with their values; for all of them.
         quiet: Whether to print nothing but results and errors.
         dry_run: Whether to train one step only.
 
@@ -72,16 +72,11 @@ def run_all(
     if not dry_run:
         _check_places(configs, overrides, flags)
     options = [flag if value is True else f"{flag}={value}" for flag, value in flags.values()]
-    options += [
-        f"--format={form}",
-        *([] if mark is None else [f"--mark={mark}"]),
-        *["--quiet"] * quiet,
-        *["--dry-run"] * dry_run,
-    ]
+    options += [*passed, f"--format={form}", *["--quiet"] * quiet, *["--dry-run"] * dry_run]
     runs: list[FinishedRun] = []
     with _Child() as child, tempfile.TemporaryDirectory(prefix="lrfind-") as folder:
         for number, config in enumerate(configs, 1):
-            heading = f"== {config} ({number} of {len(configs)})"
+            heading = f"== {visible(config)} ({number} of {len(configs)})"
             on_terminal = form == "text" and sys.stdout.isatty()
             if form == "text" and not print_result("\n" * (number > 1) + heading):
                 break
@@ -189,5 +184,5 @@ def _print(run: FinishedRun, form: Format) -> bool:
         return print_result(dumps(run.document, line=True))
     lr = run.document.get("suggested_lr")
     if form == "lr" and lr is not None:
-        return print_result(f"{run.config}\t{format_lr(lr)}")
+        return print_result(f"{visible(run.config)}\t{format_lr(lr)}")
     return True

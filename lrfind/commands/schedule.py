@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +26,7 @@ from lrfind.schedule.code import code, document
 from lrfind.schedule.kinds import KINDS, rate_of, set_up
 from lrfind.schedule.learning_rates import LearningRates, constant_range, learning_rates, learning_rates_given
 from lrfind.schedule.scheduler import Length
+from lrfind.settings import LearningRate, unlike
 
 _WIDE = 110
 """Columns from which a table has room for the names of the classes."""
@@ -117,8 +117,8 @@ def _length(epochs: int | None, steps: int | None, *, needed: bool) -> Length | 
 
 
 def _check_lr(lr: float | None) -> None:
-    if lr is not None and not 0 < lr < math.inf:
-        raise ConfigError("lrfind schedule", [Fault("--lr", expected="a number above 0", got=f"{lr:g}")])
+    if lr is not None and (expected := unlike(lr, LearningRate)):
+        raise ConfigError("lrfind schedule", [Fault("--lr", expected=expected, got=f"{lr:g}")])
 
 
 def _tell_if_outside(lr: float, scheduler: str | None, result: Result) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,13 +12,13 @@ from typing import Any, get_args
 
 import typer
 
+from lrfind.commands.destinations import Destination, write_to
 from lrfind.commands.training_run import Flag, exit_code, tell_interrupt
 from lrfind.commands.trial import show_trial
 from lrfind.errors import SCRIPT, ConfigError, ExitCode, Fault, LrfindError, interrupts
 from lrfind.errors.setting_names import KEYS
 from lrfind.observer import Observer
-from lrfind.output.files import check_writable
-from lrfind.output.formats import Format, PlotFormat, show
+from lrfind.output.formats import Format, PlotFormat, check_places, show
 from lrfind.output.look import Look
 from lrfind.output.progress import watched
 from lrfind.output.run_files import RunFiles
@@ -132,7 +133,8 @@ def search(script: Script, options: ScriptOptions, *, quiet: bool, files: RunFil
             return search_script(script, settings, options.choice(), runner, observer, SCRIPT)
     except LrfindError:
         if output.hidden:
-            tell(output.hidden.rstrip())
+            with contextlib.suppress(OSError):
+                print(output.hidden.rstrip(), file=sys.stderr)  # as the script wrote it
         raise
 
 
@@ -176,9 +178,11 @@ def run_script(
     out: str | None,
     plot: str | None,
     look: Look,
+    to: Sequence[Destination],
     *,
     quiet: bool,
     trial: bool,
+    force: bool,
 ) -> ExitCode:
     """Search the learning rate of a script, save and print what was found, and train on if that is wanted."""
     if plot is not None and plot not in get_args(PlotFormat):
@@ -189,10 +193,10 @@ def run_script(
         become(script, options.lr, options.optimizer)
     if trial:
         return _try(script, options, form, quiet=quiet)
-    folder = Path(out or ".")
+    stem = Path(out or ".") / script.stem
     if is_first():
-        check_writable(folder)
-    kept = RunFiles(folder / script.stem)
+        check_places(stem, plot or "png", force=force)
+    kept = RunFiles(stem)
     result = search(script, options, quiet=quiet, files=kept)
     code = exit_code(result)
     files, fault = kept.save(result, plot or "png", look)
@@ -200,6 +204,7 @@ def run_script(
     show(result, form, files, look, quiet=quiet)
     if fault:
         tell(f"lrfind: {fault}")
+    if not write_to(to, result, script.stem, quiet=quiet) or fault:
         return ExitCode.FAILED
     if options.apply and code is ExitCode.OK and not interrupts.stopped() and result.analysis.suggested_lr is not None:
         if form != "text":

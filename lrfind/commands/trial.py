@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lrfind.errors import ExitCode
+from lrfind.errors import ExitCode, shown
 from lrfind.output.formats import Format
 from lrfind.output.streams import print_result, tell
 from lrfind.records.json_format import dumps
@@ -49,7 +49,7 @@ def show_trial(
         print_result(text)
     elif form == "text":
         print_result(
-            f"{title}\n{'works' if usable else 'runs'}: one step was trained, with a loss of {loss:.4g}\n"
+            f"{shown(title)}\n{'works' if usable else 'runs'}: one step was trained, with a loss of {loss:.4g}\n"
             f"would sweep {sweep.num_iter} steps, {sweep.mode}, from {sweep.start_lr:g} to {sweep.end_lr:g}"
             f"\nwould probe after it, with at most {settings.most_updates} updates in all"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from lrfind.config.fill_lr import Draft, read_draft
 from lrfind.config.schema import Config
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError
 from lrfind.output.curve import format_lr
-from lrfind.output.files import check_writable, write_atomically
+from lrfind.output.files import check_replaceable, check_writable, write_atomically
 from lrfind.output.streams import tell
 from lrfind.records.types import Result
 
@@ -79,18 +80,20 @@ def tuned_config(config: Path, overrides: Sequence[str], settings: Config, out: 
         fault = Fault(FLAG, expected="the name of a file", got="-", fix="stdout is for the result")
         raise ConfigError(str(config), [fault])
     before = _content(out)
-    if before is not None and not force:
-        name = "is the config itself" if out.samefile(config) else "exists"
+    if os.path.lexists(out) and not force:  # also a link to nowhere, or a pipe
+        name = "is the config itself" if out.exists() and out.samefile(config) else "exists"
         fault = Fault(FLAG, problem=f"{out} {name}", fix="name another file, or add --force to replace it")
         raise ConfigError(str(config), [fault])
     draft = read_draft(config, overrides, settings, out)
     check_writable(out.parent, WAY_OUT)
+    check_replaceable(out, force=force)
     return TunedConfig(draft, out, before)
 
 
 def _content(path: Path) -> bytes | None:
+    """Return what a file holds; None if there is none, or a pipe or device, which may never end."""
     try:
-        return path.read_bytes()
+        return None if path.exists() and not (path.is_file() or path.is_dir()) else path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -14,11 +14,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lrfind.config.lightning_cli import KEYS
 from lrfind.config.schema import Config
+from lrfind.config.yaml_limits import MOST_BYTES, SHALLOW, checked_nodes
 from lrfind.errors import Fault, MisfitError, did_you_mean, first_line, user_code
 
 VARIABLES = ("vars", "imports")
 """Sections that other values refer to, as they may to keys that begin with an underscore."""
-_SHALLOW = "values that are not nested in themselves, nor a thousand levels deep"
 
 
 def read_text(path: Path) -> str:
@@ -28,7 +28,9 @@ def read_text(path: Path) -> str:
         MisfitError: The file does not exist, or is not text.
     """
     try:
-        return path.read_bytes().decode()
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)  # a device may never end
+        text = data.decode()
     except FileNotFoundError as error:
         neighbours = {file.stem: file for file in path.parent.glob("*.y*ml")} if path.parent.is_dir() else {}
         near = difflib.get_close_matches(path.stem, neighbours, n=1)
@@ -36,8 +38,11 @@ def read_text(path: Path) -> str:
         raise MisfitError(Fault(problem="no such file", fix=fix)) from error
     except IsADirectoryError as error:
         raise MisfitError(Fault(problem="is a folder", fix="name a YAML file")) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: another encoding, or a NUL in the name
         raise MisfitError(Fault(problem=f"cannot be read as UTF-8 text: {error}")) from error
+    if len(data) > MOST_BYTES:
+        raise MisfitError(Fault(expected="a config", got="more than 1 MB"))
+    return text
 
 
 def parse(text: str, overrides: Sequence[str] = ()) -> DictConfig:
@@ -64,7 +69,7 @@ def document_of_text(text: str) -> DictConfig:
         MisfitError: The text is not a YAML mapping.
     """
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = checked_nodes(text)
         if not isinstance(root, yaml.MappingNode):
             got = "an empty file" if root is None else f"a {type(root).__name__[:-4].lower()}"
             raise MisfitError(Fault(expected="a mapping of config keys at the top", got=got))
@@ -78,7 +83,7 @@ def document_of_text(text: str) -> DictConfig:
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise MisfitError(Fault(problem=f"not valid YAML: {first_line(error)}")) from error
     except RecursionError as error:
-        raise MisfitError(Fault(expected=_SHALLOW, got="others")) from error
+        raise MisfitError(Fault(expected=SHALLOW, got="more")) from error
 
 
 def overridden(document: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -123,19 +128,22 @@ def _apply(document: DictConfig, override: str) -> None:
         expected = "an override of the form key=value, such as sweep.num_iter=200"
         raise MisfitError(Fault(override, expected=expected))
     try:
+        checked_nodes(value, key)
         new, old = _value_at(OmegaConf.from_dotlist([override]), key), _value_at(document, key)
         nodes = isinstance(new, dict) and isinstance(old, dict) and "_target_" in new
         if nodes and new["_target_"] != old.get("_target_"):
             OmegaConf.update(document, key, new, merge=False)
         else:
             document.merge_with_dotlist([override])
+    except MisfitError:
+        raise
     except yaml.MarkedYAMLError as error:
         raise MisfitError(Fault(override, problem=f"cannot be applied: not valid YAML: {error.problem}")) from error
     except RecursionError as error:
-        raise MisfitError(Fault(key, expected=_SHALLOW, got="others")) from error
+        raise MisfitError(Fault(key, expected=SHALLOW, got="more")) from error
     except TypeError as error:  # OmegaConf cannot merge a mapping with anything else
         raise MisfitError(Fault(key, expected="a mapping of keys", got=value)) from error
-    except (OmegaConfBaseException, ValueError) as error:
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
         raise MisfitError(Fault(override, problem=f"cannot be applied: {first_line(error)}")) from error
 
 
@@ -175,6 +183,8 @@ def resolved_values(document: DictConfig, *, foreign: bool) -> dict[Any, Any]:
                 if OmegaConf.is_config(value)
                 else value
             )
+        except RecursionError as error:
+            raise MisfitError(Fault(expected=SHALLOW, got="more")) from error
         except OmegaConfBaseException as error:
             raise MisfitError(Fault(getattr(error, "full_key", None) or "", problem=first_line(error))) from error
         if foreign and name == "train" and not isinstance(value, dict):

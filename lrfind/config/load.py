@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -118,13 +119,13 @@ def find_checkpoint(given: str, config: Path) -> Path | None:
 
 
 def _places(given: str, config: Path) -> list[Path]:
-    path = Path(given).expanduser()
+    path = Path(os.path.expanduser(given))  # noqa: PTH111 - which raises for an unknown user
     return list(dict.fromkeys((config.parent / path, path)))
 
 
 def _fault(detail: Any) -> Fault:
     """Return an error of pydantic as a fault."""
-    location = tuple(part for part in detail["loc"] if not str(part).startswith("constrained-"))
+    location = tuple(part for part in detail["loc"] if not str(part).startswith(("constrained-", "[key]")))
     kind, got, cause = detail["type"], short(detail["input"]), detail.get("ctx", {}).get("error")
     if isinstance(cause, MisfitError):
         fault = cause.fault
@@ -136,7 +137,7 @@ def _fault(detail: Any) -> Fault:
         fault = Fault(expected="a value", got="none", fix="add this key")
     elif kind == "string_pattern_mismatch":
         fault = Fault(expected="auto, cpu, cuda, cuda:N, mps or xpu", got=got)
-    elif kind in ("greater_than", "greater_than_equal", "less_than"):
+    elif kind in ("greater_than_equal", "less_than", "less_than_equal", "int_parsing_size"):
         fault = Fault(expected=_range(location), got=got)
     else:
         fault = Fault(expected=detail["msg"].removeprefix("Input should be "), got=got)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from annotated_types import Ge, Le
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from lrfind.errors import Fault, MisfitError, short
@@ -18,7 +19,7 @@ from lrfind.settings import (
     AnalysisSettings,
     Count,
     LearningRate,
-    Natural,
+    Number,
     Positive,
     Precision,
     ProbeSettings,
@@ -27,6 +28,7 @@ from lrfind.settings import (
     Steps,
     SweepSettings,
     TrainSettings,
+    unlike,
 )
 
 
@@ -44,6 +46,9 @@ def _has_target(node: dict[str, Any]) -> dict[str, Any]:
         raise MisfitError(Fault(expected=expected, got=short(node)))
     return node
 
+
+MOST_WORKERS = 512
+"""Processes that load data; each takes hundreds of megabytes."""
 
 Node = Annotated[dict[str, Any], BeforeValidator(_named), AfterValidator(_has_target)]
 """A mapping that Hydra's `instantiate` turns into an object: `_target_` and the arguments of its call, or its
@@ -79,7 +84,7 @@ class DataConfig(Section):
     """Instead of a data set: a call that returns an iterable of mini-batches, or a LightningDataModule."""
     batch_size: Count | None = None
     """Samples in a mini-batch of the data set; under torchrun, of every process."""
-    num_workers: Natural = 0
+    num_workers: Annotated[int, Ge(0), Le(MOST_WORKERS), Number()] = 0
     """Worker processes that load the data set; 0 loads in the main process."""
     shuffle: bool = True
     """Whether to draw a map-style data set in random order."""
@@ -204,7 +209,7 @@ class Config(Section):
 
     seed: Seed = 0
     """Seed of the weights and of the batch order."""
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|xpu|cuda(:\d+)?)$")
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|xpu|cuda(:[0-9]{1,3})?)$")
     """auto (an accelerator if there is one), cpu, cuda, cuda:1, mps or xpu."""
     precision: Precision = "fp32"
     """bf16 and fp16 run the step under autocast, fp16 with a scaled loss (GradScaler)."""
@@ -268,9 +273,12 @@ class Config(Section):
             expected = f"an optimizer for {' and '.join(groups)} to set up"
             raise MisfitError(Fault("optimizer", expected=expected, got="none", fix="set optimizer"))
         lr = (self.optimizer or {}).get("lr")
-        base = isinstance(lr, (int, float)) and lr > 0
-        if self.optimizer and not base and any(group.lr is not None for group in self.param_groups):
-            expected = "a number above 0, as the sweep keeps the ratio of each group's lr to it"
+        base = unlike(lr, LearningRate)
+        if base and lr != 0 and isinstance(lr, (int, float)):  # a placeholder may be 0
+            raise MisfitError(Fault("optimizer.lr", expected=base, got=short(lr)))
+        if self.optimizer and base and any(group.lr is not None for group in self.param_groups):
+            expected = f"{base}, as the sweep keeps the ratio of each group's lr to it"
             fix = "set it, or the lr_scale of the groups"
-            raise MisfitError(Fault("optimizer.lr", expected=expected, got="none" if lr is None else str(lr), fix=fix))
+            got = "none" if lr is None else short(lr)
+            raise MisfitError(Fault("optimizer.lr", expected=expected, got=got, fix=fix))
         return self

@@ -13,8 +13,13 @@ from typing import Any
 
 from lrfind.errors import EXTRAS, how_to_install, user_code
 
-HYDRA_KEYS = ("_target_", "_partial_", "_args_", "_convert_", "_recursive_")
-"""Keys of a node that steer Hydra's `instantiate` and are no arguments."""
+HYDRA_VALUES: Mapping[str, tuple[Any, ...]] = {
+    **dict.fromkeys(("_partial_", "_recursive_"), (True, False)),
+    "_convert_": ("none", "partial", "object", "all"),
+}
+"""What the keys of a node that steer Hydra's `instantiate` may be."""
+HYDRA_KEYS = ("_target_", "_args_", *HYDRA_VALUES)
+"""Keys that are no arguments."""
 CALLED_LATER = ("step", "loss", "data.collate_fn", "data.worker_init_fn")
 """Nodes whose objects lrfind, or a DataLoader, calls itself."""
 FUNCTIONS = ("transform", "transforms", "target_transform", "collate_fn", "worker_init_fn")

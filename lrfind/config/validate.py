@@ -14,16 +14,17 @@ import types
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from lrfind.config.load import validated
 from lrfind.config.schema import Config
-from lrfind.config.targets import HYDRA_KEYS, is_object, name_functions, resolve, target_nodes
+from lrfind.config.targets import HYDRA_KEYS, HYDRA_VALUES, is_object, name_functions, resolve, target_nodes
 from lrfind.errors import ConfigError, Fault, did_you_mean, short
+from lrfind.settings import listed
 
 SAMPLER = re.compile(r"data\.(batch_)?sampler(\.sampler)?")
 """Nodes that take the data set as their first argument, if that has a name of `DATA`."""
 DATA = ("data_source", "dataset")
-NO_OPTIMIZER = Fault(
-    "optimizer", expected="a value", got="none", fix="add this key (only a LightningModule brings its own optimizer)"
-)
+_OWN = "add this key (only a LightningModule brings its own optimizer)"
+NO_OPTIMIZER = Fault("optimizer", expected="a value", got="none", fix=_OWN)
 
 
 def check_targets(config: Config, source: str) -> Config:
@@ -44,7 +45,7 @@ def check_targets(config: Config, source: str) -> Config:
         faults.extend(_check_own_optimizer(config.model["_target_"]))
     if faults:
         raise ConfigError(source, faults)
-    return Config.model_validate(document)
+    return validated(document, source)
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:
@@ -82,7 +83,11 @@ def _check_node(key: str, node: dict[str, Any]) -> Iterator[Fault]:
     if inspect.ismodule(function) or isinstance(function, (str, int, float, types.NoneType)):
         got = f"{target}, which is a {type(function).__name__}"
         yield Fault(f"{key}._target_", expected="a class or function", got=got)
-    elif key == "optimizer" or not is_object(node, function):
+        return
+    for name in HYDRA_VALUES.keys() & node:
+        if repr(node[name]) not in map(repr, HYDRA_VALUES[name]):  # 1 is no True to Hydra
+            yield Fault(f"{key}.{name}", expected=listed(HYDRA_VALUES[name]), got=short(node[name]))
+    if key == "optimizer" or not is_object(node, function):
         yield from _check_arguments(key, node, function)
     elif arguments := [name for name in node if name not in HYDRA_KEYS]:
         problem = f"{target} is an object already, and takes no argument {', '.join(arguments)}"
@@ -124,7 +129,7 @@ def _check_groups(config: Config, optimizer: Callable[..., Any]) -> Iterator[Fau
 
 def _no_argument(key: str, target: str, name: str, known: Sequence[str], own: Sequence[str] = ()) -> Fault:
     """Return the fault of an argument that a target does not take; `own` are names that lrfind takes beside it."""
-    fix = did_you_mean(name, [*known, *own], f"it takes: {', '.join(known) or 'nothing'}")
+    fix = did_you_mean(str(name), [*known, *own], f"it takes: {', '.join(known) or 'nothing'}")
     return Fault(key, problem=f"{target} takes no argument {name}", fix=fix)
 
 

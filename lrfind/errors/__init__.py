@@ -14,6 +14,7 @@ rendered once, in the `Words` of who reads them: config keys, flags, or the argu
 
 from lrfind.errors.extras import EXTRAS, how_to_install
 from lrfind.errors.fault import Fault, Level, MisfitError, Note, did_you_mean, first_line, short, some
+from lrfind.errors.legible import shown, visible
 from lrfind.errors.setting_names import CONFIG, PYTHON, SCRIPT, Words
 from lrfind.errors.tree import (
     ConfigError,
@@ -52,6 +53,8 @@ __all__ = [
     "how_to_install",
     "is_out_of_memory",
     "short",
+    "shown",
     "some",
     "user_code",
+    "visible",
 ]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lrfind.errors.legible import shown
 from lrfind.errors.setting_names import CONFIG, Words
 
 
@@ -32,13 +33,13 @@ class Fault:
     problem: str = ""
 
     def render(self, words: Words = CONFIG) -> str:
-        """Return the fault as a sentence for an audience."""
+        """Return the fault as a sentence for an audience, legible whatever was given."""
         name = words.name(self.key)
         problem = self.problem or ", ".join(
             f"{label} {text}" for label, text in (("expected", words.fill(self.expected)), ("got", self.got)) if text
         )
         text = "; ".join(part for part in (problem, words.fill(self.fix)) if part)
-        return f"{name}: {text}" if name else text
+        return shown(f"{name}: {text}" if name else text)
 
     def __str__(self) -> str:
         return self.render()
@@ -77,7 +78,7 @@ class Note:
 
     def render(self, words: Words = CONFIG) -> str:
         """Return the note as a sentence for an audience."""
-        return words.fill(self.text) + self.literal
+        return words.fill(self.text) + shown(self.literal)
 
     def __str__(self) -> str:
         return self.render()
@@ -97,7 +98,10 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
 
 def short(value: Any) -> str:
     """Return a value as text of at most 80 characters."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # ValueError: of a whole number with thousands of digits
+        text = f"a {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

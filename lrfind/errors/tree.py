@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lrfind.errors.fault import Fault, MisfitError
+from lrfind.errors.legible import shown
 from lrfind.errors.setting_names import CONFIG, Words
 
 
@@ -62,7 +63,7 @@ class LrfindError(Exception):
         return next((fault.docs for fault in self.faults if fault.docs), "")
 
     def __str__(self) -> str:
-        where = "".join(f"{part}: " for part in (*self.where, self.source) if part)
+        where = "".join(f"{shown(part)}: " for part in (*self.where, self.source) if part)
         return "\n".join(f"{where}{fault.render(self.words)}" for fault in self.faults)
 
 

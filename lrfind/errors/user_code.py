@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,10 @@ LIBRARIES = (
 )
 """Packages whose frames do not show the user's fault."""
 WORKER_DIED = "a DataLoader worker died: was it out of memory? $no_workers shows its error"
+
+
+INSTALLED = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+"""Folders of Python itself and of installed packages."""
 
 
 @contextlib.contextmanager
@@ -51,7 +56,8 @@ def user_code(doing: str, hints: Callable[[], Sequence[str]] = tuple, key: str =
 def _end_fork(error: BaseException | None) -> NoReturn:
     """End a process that code of the user's has forked, and that has come back to lrfind: what it does is not its."""
     if error is not None and not isinstance(error, SystemExit):
-        traceback.print_exception(error)
+        said = "".join(traceback.format_exception_only(error))
+        os.write(2, f"Traceback in a fork of your code (most recent call last):\n{_user_frames(error)}{said}".encode())
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()

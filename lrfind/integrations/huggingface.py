@@ -10,7 +10,9 @@ from transformers import Trainer, TrainerCallback
 from transformers.utils import logging
 
 from lrfind.errors import Level
-from lrfind.integrations.search import Search, Training, attributes_kept, replace_lr, without_autocast
+from lrfind.integrations.course import Clock
+from lrfind.integrations.search import Search, Training, replace_lr, without_autocast
+from lrfind.training.snapshot import attributes_kept
 from lrfind.training.step import Step
 
 if TYPE_CHECKING:
@@ -144,7 +146,7 @@ def _training(trainer: Any) -> Training:
         getattr(loader, "base_dataloader", loader),  # accelerate's own would tell its state of each pass
         getattr(trainer.optimizer, "optimizer", trainer.optimizer),
         _step(trainer),
-        [trainer.lr_scheduler],
+        [Clock(trainer.lr_scheduler)],
         settings,
         "transformers",
     )

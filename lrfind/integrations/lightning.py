@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from lrfind.errors import Level, UserCodeError
-from lrfind.integrations.search import Search, Training, attributes_kept, replace_lr, without_autocast
+from lrfind.integrations.course import Clock
+from lrfind.integrations.search import Search, Training, replace_lr, without_autocast
+from lrfind.training.snapshot import attributes_kept
 from lrfind.training.step import Step
 from lrfind.workloads.lightning_module import (
     PACKAGES,
@@ -147,9 +149,14 @@ def _training(trainer: Any, module: Any, own: Step) -> Training:
         clip: trainer.gradient_clip_val or None,
         "train_steps": int(steps) if math.isfinite(steps) else None,
     }
-    schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
+    batches = trainer.num_training_batches
+    epoch = math.ceil(batches / trainer.accumulate_grad_batches) if math.isfinite(batches) else 0
+    clocks = [
+        Clock(config.scheduler, config.frequency * (1 if config.interval == "step" else epoch))
+        for config in trainer.lr_scheduler_configs
+    ]
     step = _step(trainer, module, own)
-    return Training(module, trainer.train_dataloader, trainer.optimizers[0], step, schedulers, settings)
+    return Training(module, trainer.train_dataloader, trainer.optimizers[0], step, clocks, settings)
 
 
 def _step(trainer: Any, module: Any, own: Step) -> Step:

@@ -16,9 +16,9 @@ from lrfind.answer import Answer, Found, Refused
 from lrfind.errors import PYTHON, Fault, Level, LrfindError, Note
 from lrfind.errors.setting_names import KEYS
 from lrfind.finder import find_lr, search_objects
+from lrfind.integrations.course import Clock, Course, planned_course
 from lrfind.settings import Method, Schedule
-from lrfind.training.scheduler_peaks import peak_lrs, schedule_of
-from lrfind.training.snapshot import Snapshot
+from lrfind.training.scheduler_peaks import peak_lrs, schedule_of, set_peaks
 from lrfind.training.step import Step
 from lrfind.workloads.from_objects import Objects
 
@@ -47,6 +47,10 @@ class SearchOptions(TypedDict, total=False):
 
 DEFAULTS = {name: inspect.signature(find_lr).parameters[name].default for name in KEYS}
 """The settings of a search, as `find_lr` has them."""
+NOTICEABLE = 1.25
+"""A factor between learning rates that is more than their steps make of a mean."""
+NEARLY_REACHED = 0.9
+_WAY_OUT = "was it made for more steps than it is stepped for? (total_steps, T_max, num_warmup_steps; interval)"
 LR_NAMES = ("lr", "learning_rate")
 """Names under which models and trainers hold their learning rate."""
 
@@ -60,7 +64,7 @@ class Training:
         loader: Its mini-batches.
         optimizer: Of PyTorch, without a trainer's wrapper.
         step: step(model, batch) -> loss, as the trainer makes it.
-        schedulers: Of the learning rate.
+        clocks: The schedulers of the learning rate, and when they are stepped.
         settings: Further arguments of `find_lr`, by name.
         package: That of the trainer, where the model does not tell.
     """
@@ -69,14 +73,25 @@ class Training:
     loader: Any
     optimizer: torch.optim.Optimizer
     step: Step
-    schedulers: Sequence[Any]
+    clocks: Sequence[Clock]
     settings: Mapping[str, Any]
     package: str = ""
+
+    @property
+    def schedulers(self) -> list[Any]:
+        """The schedulers alone."""
+        return [clock.scheduler for clock in self.clocks]
 
     @property
     def peak_lr(self) -> float:
         """The learning rate before the search: the peak of the schedule."""
         return peak_lrs(self.optimizer, self.schedulers)[0]
+
+    @property
+    def course(self) -> Course | None:
+        """The course of its learning rate; None if that is unknown."""
+        steps = self.settings.get("train_steps")
+        return planned_course(self.optimizer, self.clocks, steps) if steps else None
 
 
 class Search:
@@ -123,12 +138,12 @@ class Search:
             LrfindError: The training code raised, the data is empty, or the search is strict and found nothing.
             KeyboardInterrupt: The user interrupted it.
         """
-        before = training.peak_lr
+        before, course = training.peak_lr, training.course
         self._note(f"searching the learning rate of {type(training.model).__name__}, as it stands")
         try:
-            self.result = result = self._answer(training)
+            self.result = result = self._answer(training, course)
             if result:
-                result.apply(training.optimizer, list(training.schedulers))
+                self._apply(result, training, course)
         except LrfindError as error:
             if self._strict or type(error) is not LrfindError:  # its subclasses are faults: of code, data or options
                 raise
@@ -144,11 +159,33 @@ class Search:
         )
         return before, training.peak_lr
 
-    def _answer(self, training: Training) -> Found | Refused:
-        given = {"schedule": schedule_of(training.schedulers), **training.settings, **self._options}
+    def _apply(self, result: Answer, training: Training, course: Course | None) -> None:
+        """Set the suggestion as the peak, or another one if the schedulers make another course of it."""
+        result.apply(training.optimizer, training.schedulers)
+        if course is None or result.analysis.constant_lr is None or "schedule" in self._options:
+            return
+        suggested, peak = training.peak_lr, course.peak(result.analysis.constant_lr)
+        if max(peak / suggested, suggested / peak) < NOTICEABLE:
+            return
+        lrs = [lr * peak / suggested for lr in peak_lrs(training.optimizer, training.schedulers)]
+        set_peaks(training.optimizer, lrs, training.schedulers)
+        reached = peak * course.highest
+        self._log(
+            f"FindLR: as its scheduler is stepped, this training has a learning rate of {peak * course.mean:.3g} on "
+            f"average, and of {reached:.3g} at the most; so the peak is set to {peak:.3g} instead of {suggested:.3g}"
+            + f", which is never reached: {_WAY_OUT}"
+            * (course.highest < NEARLY_REACHED),
+            Level.WARNING,
+        )
+
+    def _answer(self, training: Training, course: Course | None) -> Found | Refused:
+        schedule = schedule_of(training.schedulers)
+        if course:
+            schedule = "constant" if not course.decays else "linear" if schedule == "constant" else schedule
+        given = {"schedule": schedule, **training.settings, **self._options}
         settings = {name: given.get(name, default) for name, default in DEFAULTS.items()}
         parts = (training.model, training.loader, None, training.optimizer, training.step, given["scaler"])
-        objects = Objects(*parts, trainer=training.package)
+        objects = Objects(*parts, trainer=training.package, restore=given.get("restore", ()))
         return search_objects(objects, settings, given["device"], given["progress"], self._tell)
 
     def _tell(self, note: Note) -> None:
@@ -161,20 +198,6 @@ def replace_lr(holder: MutableMapping[str, Any], old: float, new: float) -> None
         value = holder.get(name)
         if isinstance(value, (int, float)) and math.isclose(value, old):
             holder[name] = new
-
-
-@contextlib.contextmanager
-def attributes_kept(*holders: Any) -> Iterator[None]:
-    """Put the attributes of objects back at the end, and the contents of those that are dicts and lists."""
-    kept = [(vars(holder), dict(vars(holder))) for holder in holders]
-    containers = Snapshot([value for _, own in kept for value in own.values() if isinstance(value, (dict, list))])
-    try:
-        yield
-    finally:
-        for attributes, before in kept:
-            attributes.clear()
-            attributes.update(before)
-        containers.restore()
 
 
 @contextlib.contextmanager

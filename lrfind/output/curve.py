@@ -16,6 +16,8 @@ Point = tuple[float, float]
 
 DECADES = 30.0
 """Highest over lowest loss from which a linear scale shows the lower half of the decades in a strip at the bottom."""
+LEAST_DRAWN, MOST_DRAWN = 1e-200, 1e200
+"""Of losses on a logarithmic scale: with its margins it stays within what a float holds."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def frame_of(result: Result) -> Frame:
     Losses that are all above 0 have a logarithmic scale where they span decades, and else none below 0.
     """
     lrs, (low, high) = _lr_limits(result), _loss_span(result)
-    if _all_positive(result) and high > DECADES * low:
+    if _all_positive(result) and DECADES * LEAST_DRAWN < DECADES * low < high < MOST_DRAWN:
         margin = (high / low) ** 0.08
         return Frame(*lrs, low / margin, high * margin, log=True)
     margin = margin_of(low, high, 0.08)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -31,8 +32,9 @@ def write_atomically(path: Path, data: bytes, way_out: str = WAY_OUT) -> None:
         way_out: What the user can do if it cannot be written.
 
     Raises:
-        OutputError: The file cannot be written; an old one is unchanged.
+        OutputError: The file cannot be written, or is read-only; an old one is unchanged.
     """
+    check_replaceable(path)
     with _faults(path, way_out):
         target = path.resolve()
         if target.exists() and not target.is_file():
@@ -57,6 +59,25 @@ def check_writable(folder: Path, way_out: str = WAY_OUT) -> None:
             probe.write(b"probe")
 
 
+def check_replaceable(path: Path, *, force: bool = False) -> None:
+    """Make sure that a file that is there may be replaced: a read-only one is precious, and its folder would allow it.
+
+    Args:
+        path: The file.
+        force: Whether to make it writable.
+
+    Raises:
+        OutputError: It is read-only.
+    """
+    if not os.path.isfile(path) or (mode := path.stat().st_mode) & stat.S_IWUSR:  # noqa: PTH113 - any text
+        return
+    if not force:
+        fix = "make it writable, which `lrfind run --force` does, or name another place"
+        raise OutputError(Fault(problem=f"cannot write {path}: it is read-only", fix=fix))
+    with _faults(path, WAY_OUT):
+        path.chmod(mode | stat.S_IWUSR)
+
+
 def _replace(target: Path, data: bytes) -> None:
     # A name of our own: tempfile would leave the file readable by its owner only. It is random, as containers with the
     # same folder have equal process ids; and what has it already, such as a link, is not opened.
@@ -78,6 +99,6 @@ def _replace(target: Path, data: bytes) -> None:
 def _faults(path: Path, way_out: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError) as error:  # the latter of a path with a NUL in it
+    except (OSError, ValueError, RuntimeError) as error:  # the latter two of a path with a NUL, or of links in a circle
         problem = getattr(error, "strerror", None) or error
         raise OutputError(Fault(problem=f"cannot write {path}: {problem}", fix=way_out)) from error

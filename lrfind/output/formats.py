@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from lrfind.errors import ConfigError, ExitCode, Fault, OutputError
 from lrfind.output.curve import format_lr
 from lrfind.output.drawing import drawn
-from lrfind.output.files import record_path, write_atomically
+from lrfind.output.files import check_replaceable, check_writable, record_path, write_atomically
 from lrfind.output.look import PLAIN, Look
 from lrfind.output.picture import loading_matplotlib, save_picture
 from lrfind.output.report import report
@@ -36,6 +36,21 @@ def one_format(source: str, form: AnyFormat, *, as_json: bool) -> AnyFormat | Li
     return "json" if as_json else form
 
 
+def check_places(stem: Path, plot: str, *, force: bool = False) -> None:
+    """Make sure, before a long run, that what `save` writes can be written; `force` lets it replace read-only files.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    check_writable(stem.parent)
+    for path in (record_path(stem), _picture_path(stem, plot)):
+        check_replaceable(path, force=force)
+
+
+def _picture_path(stem: Path, plot: str) -> Path:
+    return stem.with_name(f"{stem.name}.lrfind.{plot}")
+
+
 def save(
     result: Result, stem: Path, plot: str, look: Look = PLAIN, *, record: bool = True
 ) -> tuple[list[Path], str | None]:
@@ -47,7 +62,7 @@ def save(
             write_atomically(document, (to_json(result) + "\n").encode())
             files.append(document)
         if plot != "none":
-            picture = stem.with_name(f"{stem.name}.lrfind.{plot}")
+            picture = _picture_path(stem, plot)
             with loading_matplotlib():
                 save_picture(drawn(result, look), picture)
             files.append(picture)

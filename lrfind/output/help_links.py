@@ -47,6 +47,8 @@ BY_KEY = {
     "--against": "ci.md#lrfind-check",
     "--tolerance": "ci.md#lrfind-check",
     "--lr": "ci.md#lrfind-check",
+    "--report": "command-line.md#report-and-trackers",
+    "--log": "command-line.md#report-and-trackers",
 }
 """Pages by the setting at fault; a key below one of these has the same page."""
 FLAGS = "command-line.md"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING
 
+from lrfind.errors import shown
 from lrfind.output.curve import format_lr, headline
 from lrfind.output.picture import picture_bytes
 from lrfind.records.types import Result
@@ -19,11 +20,15 @@ def html(result: Result, picture: Figure) -> str:
     """Return `result` and its picture as HTML, which sets no colour, so that it can be read on a dark page."""
     data = base64.b64encode(picture_bytes(picture, "png")).decode()
     return (
-        f"<div><p><b>{escape(headline(result))}</b><br>{escape(result.analysis.message)}</p>"
+        f"<div><p><b>{_escaped(headline(result))}</b><br>{_escaped(result.analysis.message)}</p>"
         f'<img alt="Loss against learning rate" style="width:100%;max-width:800px;height:auto" '
         f'src="data:image/png;base64,{data}">'
-        f"<p><small>{'<br>'.join(map(escape, _facts(result)))}</small></p></div>"
+        f"<p><small>{'<br>'.join(map(_escaped, _facts(result)))}</small></p></div>"
     )
+
+
+def _escaped(text: str) -> str:
+    return escape(shown(text))
 
 
 def _facts(result: Result) -> Iterator[str]:

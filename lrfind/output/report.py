@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lrfind.errors import shown
 from lrfind.output.curve import format_lr, format_range, headline
 from lrfind.output.next_step import next_step, place_to_change
 from lrfind.output.table_style import plain_table
@@ -162,5 +163,5 @@ def _say(console: Console, text: str, style: str = "") -> None:
 
 
 def _encodable(text: str, console: Console) -> Text:
-    """Return `text`, no markup read, with a question mark for what the console's encoding lacks."""
-    return Text(text.encode(console.encoding, "replace").decode(console.encoding))
+    """Return `text` legible, no markup read, with a question mark for what the console's encoding lacks."""
+    return Text(shown(text).encode(console.encoding, "replace").decode(console.encoding))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 from lrfind.errors import LrfindError, OutputError
@@ -23,8 +24,10 @@ class RunFiles:
     """
 
     def __init__(self, stem: Path) -> None:
-        self._whole, self._part = stem, stem.with_name(f"{stem.name}.partial")
-        self._stands = _is_whole(record_path(stem))
+        self._folder = stem.parent
+        self._whole = Path(os.path.abspath(stem))  # the training may go to another folder  # noqa: PTH100
+        self._part = self._whole.with_name(f"{stem.name}.partial")
+        self._stands = _is_whole(record_path(self._whole))
         self._kept = False
 
     def _stem(self, result: Result) -> Path:
@@ -43,11 +46,12 @@ class RunFiles:
         stem = self._stem(result)
         files, fault = save(result, stem, plot, look)
         if files and stem == self._part:
-            tell(f"lrfind: {record_path(self._whole)} is of a run that was not cut short, and stays as it is")
+            whole = self._folder / record_path(self._whole).name
+            tell(f"lrfind: {whole} is of a run that was not cut short, and stays as it is")
         elif files and self._kept and self._stands:
             with contextlib.suppress(OSError):
                 record_path(self._part).unlink()
-        return files, fault
+        return [self._folder / file.name for file in files], fault
 
 
 def _is_whole(record: Path) -> bool:

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import IO, Any, TextIO, cast
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
-from lrfind.errors import Fault, LrfindError, OutputError, UserCodeError
+from lrfind.errors import Fault, LrfindError, OutputError, UserCodeError, visible
 from lrfind.output.help_links import help_line, page_for
 
 
@@ -35,17 +36,22 @@ def take_any_text() -> None:
 
 @contextlib.contextmanager
 def stdout_for_result() -> Iterator[None]:
-    """Send all that is printed to stdout to stderr meanwhile, also by C code and by worker processes."""
+    """Send all that is printed to stdout to stderr meanwhile, also by C code and by worker processes.
+
+    Both are afterwards what they were before.
+    """
     sys.stdout.flush()
-    kept = os.dup(1)
+    stderr, kept = sys.stderr, (os.dup(1), os.dup(2))
     os.dup2(2, 1)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(cast("IO[str]", Unfailing(stderr))):
             yield
     finally:
-        flush(sys.stderr)
-        os.dup2(kept, 1)
-        os.close(kept)
+        sys.stderr = stderr  # third-party code may have closed or replaced it
+        for number, descriptor in enumerate(kept, 1):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        flush(stderr)
 
 
 def print_result(text: str) -> bool:
@@ -75,10 +81,11 @@ def _written(write: Callable[[], object]) -> bool:
     return True
 
 
-def tell(text: str) -> None:
+def tell(text: str, end: str = "\n") -> None:
     """Print a line for people to stderr, if there is anyone left to read it."""
-    if sys.stderr is not None:
-        print(text, file=cast("IO[str]", Unfailing(sys.stderr)), flush=True)
+    lost = sys.stderr is None or getattr(sys.stderr, "closed", False)  # to code of the user's
+    if stream := sys.__stderr__ if lost else sys.stderr:
+        print(visible(text), end=end, file=cast("IO[str]", Unfailing(stream)), flush=True)
 
 
 def report_error(error: LrfindError) -> None:
@@ -113,6 +120,9 @@ class Unfailing:
             self._stream.write(text)
         return len(text)
 
+    def close(self) -> None:
+        """Leave it open: it is not only theirs who close it."""
+
     def flush(self) -> None:
         """Flush it."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
@@ -122,9 +132,18 @@ class Unfailing:
         return getattr(self._stream, name)
 
 
+class LegibleConsole(Console):
+    """A console on which nothing but its own styles and controls acts: neither titles nor paths nor messages do."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Yield what is printed."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+
 def console_on(stream: TextIO) -> Console:
     """Return a console of plain text on a stream, which does not fail with that."""
-    return Console(file=cast("IO[str]", Unfailing(stream)), emoji=False, markup=False, highlight=False)
+    return LegibleConsole(file=cast("IO[str]", Unfailing(stream)), emoji=False, markup=False, highlight=False)
 
 
 def console_for_people() -> Console:

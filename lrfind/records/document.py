@@ -21,7 +21,8 @@ from lrfind.records.types import (
     StopReason,
     Sweep,
 )
-from lrfind.records.values import Amount, Count, Flag, LearningRate, Loss, Share, Text, not_rising
+from lrfind.records.values import Amount, Count, Flag, LearningRate, Loss, Name, Share, Text, not_rising
+from lrfind.settings import MOST_STEPS
 
 SCHEMA: Literal[1] = 1
 """Number of the JSON layout; a new layout that old readers would misread gets a higher one."""
@@ -59,8 +60,9 @@ class _Environment(_Section):
 
 
 class _Settings(_Section):
-    sweep: _Sweep | None = None
-    train: _Train | None = None
+    sweep: _Sweep = _Sweep()
+    train: _Train = _Train()
+    analysis: _Section = _Section()
 
 
 def _of_this_layout(value: Any) -> Any:
@@ -117,7 +119,7 @@ class Record(BaseModel):
     """Standard deviation of log10 of the suggestions over the repeats, in decades."""
     title: Text
     """What was swept, in one line."""
-    source: Text | None = None
+    source: Name | None = None
     """The config, or the script and its arguments, as named on the command line; null if there was neither."""
     config: _Settings
     """The resolved config; empty if there was none."""
@@ -140,10 +142,31 @@ class Record(BaseModel):
         for index, sweep in enumerate(self.sweeps):
             if fault := not_rising(sweep.lrs):
                 raise MisfitError(replace(fault, key=f"sweeps.{index}.lrs"))
+            if not sweep.lrs and (self.probes or self.suggested_lr):
+                raise MisfitError(Fault(f"sweeps.{index}.lrs", expected="learning rates", got="none"))
+            if len(sweep.lrs) > MOST_STEPS:
+                expected, got = f"at most {MOST_STEPS:,} learning rates", f"{len(sweep.lrs):,}"
+                raise MisfitError(Fault(f"sweeps.{index}.lrs", expected=expected, got=got))
             lengths = len(sweep.lrs), len(sweep.losses), len(sweep.smoothed)
             if len(set(lengths)) > 1:
                 expected, got = "as many lrs as losses and smoothed", "{}, {} and {}".format(*lengths)
                 raise MisfitError(Fault(f"sweeps.{index}", expected=expected, got=got))
+        return self
+
+    @model_validator(mode="after")
+    def _probes_are_whole(self) -> Record:
+        batches = {len(losses) for probe in self.probes for losses in (*probe.held_out, probe.shuffled) if losses}
+        if len(batches) > 1:
+            expected, got = "as many held-out and shuffled losses each time", " and ".join(map(str, sorted(batches)))
+            raise MisfitError(Fault("probes", expected=expected, got=got))
+        for index, probe in enumerate(self.probes):
+            if len(probe.losses) > probe.steps:
+                expected, got = f"at most {probe.steps} losses, one for each step", str(len(probe.losses))
+                raise MisfitError(Fault(f"probes.{index}.losses", expected=expected, got=got))
+            times = len(probe.held_out_steps)
+            if len(probe.held_out) != times or not all(probe.held_out) or (probe.shuffled and not times):
+                expected, got = f"losses for each of {times} held_out_steps", f"{len(probe.held_out)} lists"
+                raise MisfitError(Fault(f"probes.{index}.held_out", expected=expected, got=got))
         return self
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lrfind.records.values import Amount, Described, Flag, Natural, Text
+from lrfind.records.values import Amount, Described, Flag, Name, Natural, Text
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class LoopFacts(Described):
     """Whether that call takes a learning rate."""
     has_mode: Flag = False
     """Whether the optimizer has a training mode, which it must be put into."""
+    loss_module: Literal["", "plain", "trained"] = ""
+    """Whether the loss of the config is a module, and has parameters of its own that are trained."""
     loss: Text = ""
     """The loss of a mini-batch as Python, of `model`, `loss` and `batch`; empty if a step of the user's returns it."""
 
@@ -49,9 +51,9 @@ class LoopFacts(Described):
 class ScriptFacts(Described):
     """A script that was run, and where it sets its learning rate."""
 
-    target: Text
+    target: Name
     """The path of its file, or its dotted name."""
-    args: tuple[Text, ...]
+    args: tuple[Name, ...]
     """What stands behind it on the command line."""
     is_module: Flag
     """Whether it is a module, as of `python -m`."""

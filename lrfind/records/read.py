@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,6 +14,9 @@ from lrfind.records.columns import printed_rows
 
 MOST_BYTES = 100 * 2**20
 """Far more than any record has."""
+
+MOST_LEVELS = 100
+"""Of nesting in JSON, likewise."""
 
 Content = Any
 """What a file holds: parsed JSON, or the text of a table."""
@@ -82,11 +86,30 @@ def _values(text: str, source: str) -> list[Any]:
     try:
         while start := _NEXT.search(text, end):
             value, end = decoder.raw_decode(text, start.start())
+            _check_levels(value)
             values.append(value)
     except (ValueError, RecursionError) as error:
         fault = Fault(expected="JSON", got=f"a fault in it: {error}", fix="is the file whole?")
         raise RecordError(fault, source=source) from error
     return values
+
+
+def _check_levels(value: Any) -> None:
+    """Check that a value is not nested deeper than Python can follow.
+
+    Raises:
+        ValueError: It is.
+    """
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        level = [inner for outer in level if isinstance(outer, (dict, list)) for inner in _inside(outer)]
+        if not level:
+            return
+    raise ValueError(f"more than {MOST_LEVELS} levels of nesting")
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def is_record(content: Content) -> bool:

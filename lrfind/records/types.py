@@ -109,7 +109,7 @@ class Probe(Described):
         """The mean loss of the last quarter; infinite if the training did not reach its end."""
         if len(self.losses) < self.steps or self.stop_reason is not StopReason.COMPLETED:
             return math.inf
-        return statistics.fmean(self.losses[-self.counted :])
+        return statistics.fmean(losses) if math.isfinite(sum(losses := self.losses[-self.counted :])) else math.inf
 
     @property
     def counted(self) -> int:

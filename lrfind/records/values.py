@@ -16,6 +16,9 @@ from lrfind.errors.fault import MisfitError
 LEAST_LR, MOST_LR = 1e-100, 1e100
 """Limits of all trainings; beyond them, products and quotients of learning rates leave the range of a float."""
 
+MOST_LOSS = 1e150
+"""The squares of larger losses are not finite. They count as not finite themselves."""
+
 
 class Described:
     """Lets the JSON Schema take the descriptions of fields from a dataclass."""
@@ -48,7 +51,7 @@ class Checked:
         return schema if self.absent is None else {"anyOf": [schema, {"type": "null"}]}
 
     def _checked(self, value: Any) -> Any:
-        if value is None and self.absent is not None:
+        if self.absent is not None and (value is None or (is_number(value) and abs(value) > MOST_LOSS)):
             return self.absent
         if not self.holds(value):
             raise MisfitError(Fault(expected=self.expected, got=short(value)))
@@ -72,7 +75,7 @@ def is_lr(value: Any) -> bool:
 
 Number = Annotated[float, Checked("a number", is_number)]
 Loss = Annotated[float, Checked("a number or null", is_number, absent=math.nan)]
-"""A loss; null, for one that is not finite, is read as NaN."""
+"""A loss; null, for one that is not finite, is read as NaN, as is one whose square is not finite."""
 LearningRate = Annotated[float, Gt(0), Checked("a learning rate above 0", is_lr)]
 Amount = Annotated[float, Ge(0), Checked("a number, 0 or above", lambda value: is_number(value) and value >= 0)]
 Updates = Annotated[float, Ge(1), Checked("a number of at least 1", lambda value: is_number(value) and value >= 1)]
@@ -81,6 +84,8 @@ Count = Annotated[int, Ge(1), Checked("a whole number above 0", lambda value: is
 Natural = Annotated[int, Ge(0), Checked("a whole number, 0 or above", lambda value: is_whole(value, 0))]
 Seed = Natural
 Text = Annotated[str, Checked("a text", lambda value: isinstance(value, str))]
+Name = Annotated[str, Checked("a text without NUL", lambda value: isinstance(value, str) and "\0" not in value)]
+"""What a file or a process can be called, or be given as an argument."""
 Flag = Annotated[bool, Checked("true or false", lambda value: isinstance(value, bool))]
 
 

@@ -105,6 +105,8 @@ def _prepared(training: Training, imports: Imports) -> Iterator[str]:
         yield "device = next(model.parameters()).device"
     if scaled or cast or config.channels_last or config.tf32 is not None:
         imports.module("torch")
+    if training.loop and training.loop.loss_module and not training.on_host:
+        yield "loss.to(device)"
     yield from model_lines(training, "model")
     if config.train.accumulate > 1:
         imports.name("itertools.count")

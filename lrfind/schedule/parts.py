@@ -17,12 +17,13 @@ GROUPS = (  # a parameter is in the first group whose pattern its name matches
 def parameter_groups(model):
     """Return the trainable parameters in groups{split}."""
     groups = {{}}
-    for name, parameter in model.named_parameters():
+    for name, parameter in {named}:
         if parameter.requires_grad:
             settings = next(settings for pattern, settings in GROUPS if re.search(pattern, {name}))
 {spared}            groups.setdefault(str(settings), {{**settings, "params": []}})["params"].append(parameter)
     return list(groups.values())
 '''
+_WITH_LOSS = '[*model.named_parameters(), *((f"loss.{name}", own) for name, own in loss.named_parameters())]'
 _SPARED = """\
             if parameter.ndim < 2 or name.endswith("bias"):
                 settings = {**settings, "weight_decay": 0.0}
@@ -47,10 +48,13 @@ def group_blocks(training: Training, lr: float, imports: Imports) -> Iterator[st
             f"    ({pattern!r}, {expression(_settings(training, name, group, lr), imports)}),\n"
             for pattern, name, group in groups
         ]
-        default = expression({"name": "default", "lr": lr}, imports)
+        rest = {r"^loss\.": "loss"} if training.trains_loss else {}
+        for pattern, name in {**rest, "": "default"}.items():
+            lines.append(f"    ({pattern!r}, {expression({'name': name, 'lr': lr}, imports)}),\n")
         split = config.no_decay_on_bias_and_norm
         yield _GROUPS.format(
-            groups="".join((*lines, f"    ('', {default}),\n")),
+            groups="".join(lines),
+            named=_WITH_LOSS if training.trains_loss else "model.named_parameters()",
             split="; biases and norms without weight decay" * split,
             name='name.removeprefix("module.")' if config.parallel == "ddp" else "name",
             spared=_SPARED * split,
@@ -75,7 +79,8 @@ def optimizer_lines(training: Training, lr: float, imports: Imports, model: str)
     config, loop = training.config, training.loop
     if config.train.freeze:
         imports.module("re")
-        yield f"for name, parameter in {model}.named_parameters():"
+        named = _WITH_LOSS if training.trains_loss else f"{model}.named_parameters()"
+        yield f"for name, parameter in {named}:"
         yield f"    if any(re.search(pattern, name) for pattern in {tuple(config.train.freeze)!r}):"
         yield "        parameter.requires_grad_(False)"
     assert config.optimizer is not None  # callers make sure of it

@@ -58,7 +58,12 @@ class Training:
     @property
     def has_groups(self) -> bool:
         """Whether the config makes parameter groups."""
-        return bool(self.config.param_groups or self.config.no_decay_on_bias_and_norm)
+        return bool(self.config.param_groups or self.config.no_decay_on_bias_and_norm or self.trains_loss)
+
+    @property
+    def trains_loss(self) -> bool:
+        """Whether the optimizer trains parameters of the loss."""
+        return bool(self.loop and self.loop.loss_module == "trained" and self.loop.optimizer_of == "parameters")
 
     @property
     def on_host(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import linecache
 import sys
-import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,9 @@ from types import CodeType, FrameType
 import torch
 
 import lrfind
+from lrfind.errors.user_code import INSTALLED
 
 _NOT_SHOWN = tuple(f"{Path(str(package.__file__)).parent}/" for package in (torch, lrfind))
-_INSTALLED = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def is_shown(code: CodeType) -> bool:
 
 def is_users(code: CodeType) -> bool:
     """Tell whether code is in no installed package."""
-    return is_shown(code) and not code.co_filename.startswith(_INSTALLED)
+    return is_shown(code) and not code.co_filename.startswith(INSTALLED)
 
 
 def place_of(frame: FrameType | None) -> Place:

@@ -63,15 +63,16 @@ class Ranks:
         """Run a script in all processes until its training ends."""
         port = _free_port()
         job = replace(job, decides=False)
-        number = self._order(job=job.to_json(), port=port)
-        training = _Training(self, job, number, on_loss)
+        training = _Training(self, job, on_loss)
         try:
+            training.number = self._order(job=job.to_json(), port=port)
             with self.process(job, port) as process:
                 training.follow(process)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, DistError):  # the latter if torchrun was killed, and the store with it
             interrupts.hold()
             training.run.interrupted = True
-        self.store.set(f"stop/{number}", "")
+        with contextlib.suppress(DistError):
+            self.store.set(f"stop/{training.number}", "")
         return training.run
 
     def apply(self, lr: float) -> None:
@@ -150,9 +151,10 @@ class Ranks:
 class _Training:
     """One training in all processes, from the view of the first."""
 
-    def __init__(self, ranks: Ranks, job: Job, number: int, on_loss: OnLoss) -> None:
+    def __init__(self, ranks: Ranks, job: Job, on_loss: OnLoss) -> None:
         self.run = Run()
-        self._ranks, self._number = ranks, number
+        self.number = 0
+        self._ranks = ranks
         rule = StopRule() if job.stops else None
         self._trace = Trace(job.seed, job.lrs, rule, lambda index, lr, loss: on_loss(index, loss))
         self._trace.losses = self.run.losses
@@ -177,7 +179,7 @@ class _Training:
             interrupts.check()
             time.sleep(POLL_SECONDS)
         self._conclude()
-        self._ranks.store.set(f"stop/{self._number}", "")
+        self._ranks.store.set(f"stop/{self.number}", "")
         process.stop()
         process.wait()
 
@@ -187,7 +189,7 @@ class _Training:
             self._ends.setdefault(0, {"last": self.run.last, "exit_code": 0})
         store = self._ranks.store
         for rank in range(1, self._ranks.size):
-            key = f"{self._number}/{rank}"
+            key = f"{self.number}/{rank}"
             if rank not in self._ends and store.check([f"end/{key}"]):
                 self._ends[rank] = json.loads(store.get(f"end/{key}"))
             while store.check([f"losses/{key}/{self._read[rank]}"]):

@@ -9,8 +9,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-EVERY_SECONDS = 0.1
-"""Losses wait so long for each other: a line for each of a fast training would cost as much as its update."""
+EVERY_SECONDS = 0.01
+"""Losses wait so long for each other: a line for each of a fast training would cost as much as its update. A kill loses
+those that wait."""
 
 
 class Report:

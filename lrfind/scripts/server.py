@@ -98,6 +98,8 @@ def _fork(
         os.environ.update(request["environment"])
         os.chdir(request["folder"])
         run(read_job(request["job"], reports))
+    except BrokenPipeError:  # who asked for it has gone
+        pass
     except BaseException:  # a fault of lrfind's own
         traceback.print_exc()
     finally:

@@ -33,29 +33,39 @@ class Selection:
     options: Mapping[str, Any]
 
 
-def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
+def named_parameters(model: nn.Module, loss: Any = None) -> list[tuple[str, nn.Parameter]]:
+    """Return the parameters of a model and then those that its loss has of its own, these as `loss.NAME`."""
+    named = list(model.named_parameters())
+    if not isinstance(loss, nn.Module):
+        return named
+    own = {id(parameter) for _, parameter in named}
+    return named + [(f"loss.{name}", each) for name, each in loss.named_parameters() if id(each) not in own]
+
+
+def freeze(named: Sequence[tuple[str, nn.Parameter]], patterns: Sequence[str]) -> None:
     """Stop training the parameters whose names match a pattern.
 
     Raises:
         MisfitError: A pattern matches no name.
     """
-    named = list(model.named_parameters())
     matches = {pattern: [each for name, each in named if re.search(pattern, name)] for pattern in patterns}
     for parameter in chain.from_iterable(matches.values()):
         parameter.requires_grad_(False)
     for pattern, parameters in matches.items():
         if not parameters:
-            raise _no_match("train.freeze", pattern, model)
+            raise _no_match("train.freeze", pattern, named)
 
 
-def make_groups(model: nn.Module, selections: Sequence[Selection], *, split_decay: bool) -> list[dict[str, Any]]:
+def make_groups(
+    named: Sequence[tuple[str, nn.Parameter]], selections: Sequence[Selection], *, split_decay: bool
+) -> list[dict[str, Any]]:
     """Return the groups of the trainable parameters, each in its first selection.
 
-    Parameters that no selection takes form the first group, `default`. Every group lists its parameters in the order
-    of the model.
+    Parameters that no selection takes form the first group, `default`; those of the loss the last one, `loss`. Every
+    group lists its parameters in the order of the model.
 
     Args:
-        model: Whose parameters are grouped.
+        named: From `named_parameters`.
         selections: In order of precedence.
         split_decay: Whether to keep biases and norms (names that end in `bias`, and parameters of at most one
             dimension) from weight decay, in groups of their own.
@@ -64,25 +74,26 @@ def make_groups(model: nn.Module, selections: Sequence[Selection], *, split_deca
         MisfitError: A selection takes no parameter.
     """
     rest = Selection("default", "", {})
+    every = [*selections, Selection("loss", r"^loss\.", {})]
     chosen: dict[tuple[int, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
+    for name, parameter in named:
         if parameter.requires_grad:
-            index = next((i for i, selection in enumerate(selections) if re.search(selection.pattern, name)), -1)
+            index = next((i for i, selection in enumerate(every) if re.search(selection.pattern, name)), -1)
             spared = split_decay and (parameter.ndim < 2 or name.endswith("bias"))
             chosen.setdefault((index, spared), []).append(parameter)
     for index, selection in enumerate(selections):
         if not {(index, False), (index, True)} & chosen.keys():
-            raise _no_match("param_groups", selection.pattern, model)
+            raise _no_match("param_groups", selection.pattern, named)
     groups = []
     for (index, spared), parameters in sorted(chosen.items(), key=itemgetter(0)):
-        selection = rest if index < 0 else selections[index]
+        selection = rest if index < 0 else every[index]
         group = {"params": parameters, "name": selection.name, "lr_scale": 1.0, **selection.options}
         groups.append(group | {"name": f"{selection.name} (no decay)", "weight_decay": 0.0} if spared else group)
     return groups
 
 
-def _no_match(key: str, pattern: str, model: nn.Module) -> MisfitError:
-    names = some([name for name, parameter in model.named_parameters() if parameter.requires_grad])
+def _no_match(key: str, pattern: str, named: Sequence[tuple[str, nn.Parameter]]) -> MisfitError:
+    names = some([name for name, parameter in named if parameter.requires_grad])
     expected, got = "a pattern that matches the name of a parameter", f"{pattern!r}; not matched yet: {names}"
     return MisfitError(Fault(key, expected=expected, got=got))
 

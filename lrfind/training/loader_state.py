@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
-import numpy as np
-import torch
 from torch.utils.data import DataLoader
 
-from lrfind.training.snapshot import PutBack
+from lrfind.training.snapshot import GENERATORS, PutBack, generator_put_back
 
 
 class LoaderState:
@@ -61,9 +57,5 @@ def _chain(holder: Any, name: str) -> Iterator[Any]:
 def _generators(holder: Any) -> Iterator[PutBack]:
     """Yield, for each random generator that is an attribute of `holder`, a call that puts back its present state."""
     for value in getattr(holder, "__dict__", {}).values():
-        if isinstance(value, (torch.Generator, np.random.RandomState)):
-            yield partial(value.set_state, value.get_state())  # type: ignore[arg-type]
-        elif isinstance(value, random.Random):
-            yield partial(value.setstate, value.getstate())
-        elif isinstance(value, np.random.Generator):
-            yield partial(setattr, value.bit_generator, "state", value.bit_generator.state)
+        if isinstance(value, GENERATORS):
+            yield generator_put_back(value)

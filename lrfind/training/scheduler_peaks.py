@@ -25,7 +25,7 @@ def peak_lrs(optimizer: Optimizer, schedulers: Sequence[Any]) -> list[float]:
     groups = optimizer.param_groups
     if not schedulers:
         return [float(group["lr"]) for group in groups]
-    for scheduler in _nested(schedulers):
+    for scheduler in nested(schedulers):
         if hasattr(scheduler, "max_lrs"):  # only CyclicLR keeps them itself
             return [float(lr) for lr in scheduler.max_lrs]
     return [float(group.get("max_lr", group.get("initial_lr", group["lr"]))) for group in groups]
@@ -56,13 +56,13 @@ def set_peaks(optimizer: Optimizer, lrs: Sequence[float], schedulers: Sequence[A
     if any(new and not old for old, new in zip(peaks, lrs, strict=True)):
         expected = "learning rates above 0, to scale the schedule by"
         raise LrfindError(Fault("optimizer", expected=expected, got=str(peaks)))
+    floor = next(((old, new) for old, new in zip(peaks, lrs, strict=True) if old != new), (1.0, 1.0))
+    for scheduler in nested(schedulers):  # before the groups, whose tensors those of torch before 2.10 hold as well
+        _scale(scheduler, peaks, lrs, floor)
     for group, old, new in zip(optimizer.param_groups, peaks, lrs, strict=True):
         for name in IN_GROUPS:
             if name in group:
                 set_lr(group, name, _times(group[name], old, new))
-    floor = next(((old, new) for old, new in zip(peaks, lrs, strict=True) if old != new), (1.0, 1.0))
-    for scheduler in _nested(schedulers):
-        _scale(scheduler, peaks, lrs, floor)
 
 
 def schedule_of(schedulers: Sequence[Any]) -> str:
@@ -70,7 +70,7 @@ def schedule_of(schedulers: Sequence[Any]) -> str:
 
     A linear one counts only if it decays: `LinearLR` is a warm-up by default.
     """
-    for scheduler in reversed(list(_nested(schedulers))):
+    for scheduler in reversed(list(nested(schedulers))):
         for name in _names(scheduler):
             shape = schedule_named(name)
             if shape and not (name == "LinearLR" and scheduler.end_factor >= scheduler.start_factor):
@@ -85,7 +85,7 @@ def _names(scheduler: Any) -> Iterator[str]:
         yield getattr(function, "__qualname__", type(function).__name__)
 
 
-def _nested(schedulers: Sequence[Any]) -> Iterator[Any]:
+def nested(schedulers: Sequence[Any]) -> Iterator[Any]:
     """Yield schedulers and those inside them, such as the parts of a SequentialLR, once each."""
     seen: set[int] = set()
     left = list(schedulers)

@@ -9,12 +9,12 @@ from torch import nn
 from lrfind.config.schema import Config, ParamGroup
 from lrfind.config.targets import resolve
 from lrfind.config.validate import default_of, first_parameter, takes
-from lrfind.training.groups import Selection, make_groups
+from lrfind.training.groups import Selection, make_groups, named_parameters
 from lrfind.workloads.instantiate import instantiate
 
 
-def build_optimizer(config: Config, model: nn.Module) -> Any:
-    """Return what the target of the optimizer makes of the trainable parameters of `model`.
+def build_optimizer(config: Config, model: nn.Module, loss: Any = None) -> Any:
+    """Return what the target of the optimizer makes of the trainable parameters of `model` and its loss.
 
     A target whose first argument is named `model` gets the model instead of the parameters.
 
@@ -28,9 +28,10 @@ def build_optimizer(config: Config, model: nn.Module) -> Any:
     if argument_of(node) == "model":
         return instantiate("optimizer", node, model)
     parameters: list[Any] = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if config.param_groups or config.no_decay_on_bias_and_norm:
+    if config.param_groups or config.no_decay_on_bias_and_norm or trained(loss):
         selections = [_selection(group, node.get("lr")) for group in config.param_groups]
-        parameters = make_groups(model, selections, split_decay=config.no_decay_on_bias_and_norm)
+        named = named_parameters(model, loss)
+        parameters = make_groups(named, selections, split_decay=config.no_decay_on_bias_and_norm)
     return instantiate("optimizer", node, parameters)
 
 
@@ -43,6 +44,11 @@ def takes_lr(node: dict[str, Any]) -> bool:
     """Tell whether the target of an optimizer takes a learning rate; one with `relative_step` chooses it itself."""
     target = resolve(node["_target_"], "optimizer")
     return takes(target, "lr") and not node.get("relative_step", default_of(target, "relative_step"))
+
+
+def trained(loss: Any) -> bool:
+    """Tell whether a loss has parameters of its own to train."""
+    return isinstance(loss, nn.Module) and any(parameter.requires_grad for parameter in loss.parameters())
 
 
 def _selection(group: ParamGroup, lr: float | None) -> Selection:

@@ -26,16 +26,17 @@ from lrfind.training.data import only
 from lrfind.training.device import find_device
 from lrfind.training.distributed.launch import read_launch
 from lrfind.training.distributed.process_group import join_process_group
-from lrfind.training.groups import freeze
+from lrfind.training.groups import freeze, named_parameters
 from lrfind.training.held_out import batches_at, check_validation, split, validation_batches
 from lrfind.training.minibatches import Share, batch_size_of, length_of
 from lrfind.training.precision import allow_tf32, unsupported
 from lrfind.training.rng import seed_everything
+from lrfind.training.snapshot import Snapshot
 from lrfind.training.step import DefaultStep, OnNote, Step
 from lrfind.training.sweepable import why_not_swept
 from lrfind.workloads import lightning_module
 from lrfind.workloads.config_data import build_collate, build_loader, build_sampler, build_source
-from lrfind.workloads.config_optimizer import argument_of, build_optimizer, takes_lr
+from lrfind.workloads.config_optimizer import argument_of, build_optimizer, takes_lr, trained
 from lrfind.workloads.instantiate import called_later, instantiate
 from lrfind.workloads.lightning_module import is_data_module, loaders_of
 from lrfind.workloads.model_workload import Fresh, ModelWorkload
@@ -64,6 +65,7 @@ class ConfigWorkload(ModelWorkload):
     _batches: Any = field(default=None, init=False)
     _loop: LoopFacts = field(default_factory=LoopFacts, init=False)
     _own_step: Step | None = field(default=None, init=False)
+    _around: Snapshot | None = field(default=None, init=False)
 
     @property
     def loop(self) -> LoopFacts:
@@ -117,10 +119,12 @@ class ConfigWorkload(ModelWorkload):
             )
         model = self._model(on_note)
         name = type(model).__name__  # before FSDP makes another class of it
+        loss = called_later("loss", self.config.loss) if self.config.loss and not self.config.step else None
+        self._train_only(model, loss)
         step_module = self.processes.prepare(model) if self.processes else None
-        optimizer = self._optimizer(model, on_note)
+        optimizer = self._optimizer(model, loss, on_note)
         self._made = name, type(optimizer).__name__
-        self._own_step = step = self._step(model, on_note)
+        self._own_step = step = self._step(model, loss, on_note)
         share = self.processes.share if self.processes else Share(world=self.world_size)
         source = self._not_held_out if hold_out else self.data
         self._collate_fn = build_collate(self.config.data, self.data, lambda note: self.tell(note, on_note))
@@ -151,26 +155,35 @@ class ConfigWorkload(ModelWorkload):
         model = build_model(self.config, self.device)
         if self.checkpoint and (misfits := self.checkpoint.load_weights(model, strict=self.config.train.strict)):
             self.tell(Note("", literal=misfits), on_note)
-        freeze(model, self.config.train.freeze)
-        check_model(model)
         if self.config.compile:
             model.compile()
         return model
 
-    def _optimizer(self, model: nn.Module, on_note: OnNote) -> torch.optim.Optimizer:
+    def _train_only(self, model: nn.Module, loss: Any) -> None:
+        """Freeze what the config freezes, and put the loss to where the model is."""
+        freeze(named_parameters(model, loss), self.config.train.freeze)
+        check_model(model)
+        if isinstance(loss, nn.Module):
+            loss.to(self.device)
+        if self.processes and trained(loss):
+            problem = "it has parameters of its own, which the processes would train apart"
+            raise MisfitError(Fault("loss", problem=problem, fix="make it a part of the model"))
+
+    def _optimizer(self, model: nn.Module, loss: Any, on_note: OnNote) -> torch.optim.Optimizer:
         if self.config.optimizer is None:
             optimizer = self._own_optimizer(model, on_note)
         else:
-            optimizer = build_optimizer(self.config, model)
-        check_optimizer(optimizer, model)
+            optimizer = build_optimizer(self.config, model, loss)
+        check_optimizer(optimizer, model, loss)
         if fault := why_not_swept(optimizer):
             raise MisfitError(fault)
-        self.take(optimizer, model, on_note)
+        self.take(optimizer, model, on_note, loss)
         self._loop = LoopFacts(
             trainer=lightning_module.trainer_of(model),
             optimizer_of=argument_of(self.config.optimizer) if self.config.optimizer else "",
             takes_lr=self.config.optimizer is None or takes_lr(self.config.optimizer),
             has_mode=callable(getattr(optimizer, "train", None)),
+            loss_module="trained" if trained(loss) else "plain" if isinstance(loss, nn.Module) else "",
         )
         if self.config.scheduler is not None:
             self.tell(Note("The scheduler is ignored: a sweep sets the learning rate of every step itself."), on_note)
@@ -187,15 +200,27 @@ class ConfigWorkload(ModelWorkload):
             self.tell(Note(text), on_note)
         return optimizer
 
-    def _step(self, model: nn.Module, on_note: OnNote) -> Step:
-        if self.config.step is not None or not lightning_module.is_lightning(model):
-            return build_step(self.config, self.device, lambda note: self.tell(note, on_note))
+    def _step(self, model: nn.Module, loss: Any, on_note: OnNote) -> Step:
+        if self.config.step is not None:
+            step: Step = called_later("step", self.config.step)
+            self._keep_around(step)
+            return step
+        if not lightning_module.is_lightning(model):
+            self._keep_around(loss)
+            return DefaultStep(loss, lambda note: self.tell(note, on_note))
         if self.config.loss is not None:
             problem = "does nothing beside a LightningModule, whose training_step computes its own"
             raise MisfitError(Fault("loss", problem=problem, fix="drop it"))
         if hooks := lightning_module.idle_hooks(model):
             self.tell(Note(f"The sweep trains with training_step alone, without {some(hooks)}."), on_note)
         return lightning_module.own_step(model)
+
+    def _keep_around(self, function: Any) -> None:
+        """Let every training start with what a step or a loss holds around it, such as a counter of its module."""
+        if self._around is None:
+            self._around = Snapshot(function)
+        else:
+            self._around.rewind()
 
 
 def _last_name(node: dict[str, Any]) -> str:
@@ -255,12 +280,3 @@ def build_model(config: Config, device: torch.device) -> nn.Module:
         model = model.to(device).train()
         # Convolutions compute in the layout of their weights, also if the images come in another one.
         return model.to(memory_format=torch.channels_last) if config.channels_last else model
-
-
-def build_step(config: Config, device: torch.device, on_note: OnNote = lambda note: None) -> Step:
-    """Return the user's own step, or the default one around the loss."""
-    if config.step is not None:
-        step: Step = called_later("step", config.step)
-        return step
-    loss = called_later("loss", config.loss) if config.loss is not None else None
-    return DefaultStep(loss.to(device) if isinstance(loss, nn.Module) else loss, on_note)

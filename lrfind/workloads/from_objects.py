@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from lrfind.errors import Fault, LrfindError, some, user_code
+from lrfind.errors import Fault, Level, LrfindError, Note, some, user_code
 from lrfind.records.facts import LoopFacts
 from lrfind.settings import Precision
 from lrfind.training.batch import describe
@@ -50,6 +50,7 @@ class Objects:
         scaler: The GradScaler of the training, whose scale an fp16 sweep starts with; it is not used itself.
         val_loader: Mini-batches that are not trained on, if there are any.
         trainer: The package of the Trainer that trains them; empty if none does.
+        restore: What else a training changes.
     """
 
     model: nn.Module
@@ -60,6 +61,7 @@ class Objects:
     scaler: torch.amp.GradScaler | None = None
     val_loader: Iterable[Any] | None = None
     trainer: str = ""
+    restore: Sequence[Any] = ()
 
 
 @dataclass(kw_only=True)
@@ -78,7 +80,7 @@ class ObjectsWorkload(ModelWorkload):
 
     def __post_init__(self) -> None:
         own = self.objects
-        self._snapshot = Snapshot(own.model, own.optimizer, own.loss_fn, own.step, own.scaler)
+        self._snapshot = Snapshot(own.model, own.optimizer, own.loss_fn, own.step, own.scaler, whole=own.restore)
         self._loader_states = LoaderState(own.loader), LoaderState(own.val_loader)
 
     @property
@@ -109,11 +111,14 @@ class ObjectsWorkload(ModelWorkload):
         return length_of(self.objects.loader)
 
     @contextlib.contextmanager
-    def everything_restored(self) -> Iterator[None]:
-        """Restore all objects and random generators at the end, also after an exception."""
+    def everything_restored(self, on_note: OnNote = lambda note: None) -> Iterator[None]:
+        """Restore all objects and random generators at the end, also after an exception; tell what cannot be."""
         put_back_rng = keep_rng()
 
         def put_back() -> None:
+            if changed := self._snapshot.changed:
+                text = "The search has changed what it cannot put back unless restore=[...] names it: "
+                self.tell(Note(text, Level.WARNING, some(changed)), on_note)
             self._snapshot.restore()
             for state in self._loader_states:
                 state.restore()
@@ -154,7 +159,7 @@ class ObjectsWorkload(ModelWorkload):
         if hold_out and self._divided:
             loader = self._divided.without_held_out(self.settings.seed)
         model.train()
-        self.take(optimizer, model, on_note)
+        self.take(optimizer, model, on_note, self.objects.loss_fn)
         used_up = isinstance(loader, Iterator) and self._passes > 1
         self._own_step = self._step(on_note)
         return model, optimizer, self._own_step, () if used_up else loader

@@ -152,11 +152,11 @@ class ModelWorkload(Workload, abc.ABC):
         """Processes of the training: the running ones, or those that this one stands for."""
         return self.processes.launch.size if self.processes else self.settings.train.world_size
 
-    def take(self, optimizer: torch.optim.Optimizer, model: nn.Module, on_note: OnNote) -> None:
-        """Make an optimizer ready to train `model`, and describe its groups."""
+    def take(self, optimizer: torch.optim.Optimizer, model: nn.Module, on_note: OnNote, loss: Any = None) -> None:
+        """Make an optimizer ready to train `model` and what its loss has of its own, and describe its groups."""
         if callable(train := getattr(optimizer, "train", None)):
             train()  # schedule-free optimizers ask for it before their first step
-        if names := untrained_parameters(optimizer, model):
+        if names := untrained_parameters(optimizer, model, loss):
             text = "No group of the optimizer holds these parameters, so they are not trained: "
             self.tell(Note(text, Level.WARNING, some(names)), on_note)
         if not self.groups and self.settings.probing:

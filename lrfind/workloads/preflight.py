@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from lrfind.errors import Fault, UserCodeError, some
+from lrfind.training.groups import named_parameters
 
 
 def check_model(model: nn.Module) -> None:
@@ -31,8 +32,8 @@ def check_model(model: nn.Module) -> None:
         )
 
 
-def check_optimizer(optimizer: Any, model: nn.Module) -> None:
-    """Check that an object is an optimizer of this model.
+def check_optimizer(optimizer: Any, model: nn.Module, loss: Any = None) -> None:
+    """Check that an object is an optimizer of this model, and of the parameters of its loss.
 
     Raises:
         UserCodeError: It is not.
@@ -40,7 +41,7 @@ def check_optimizer(optimizer: Any, model: nn.Module) -> None:
     if not isinstance(optimizer, torch.optim.Optimizer):
         expected, got = "a torch.optim.Optimizer", type(optimizer).__name__
         raise UserCodeError(Fault("optimizer", expected=expected, got=got))
-    if foreign := foreign_parameters(model.parameters(), optimizer):
+    if foreign := foreign_parameters((each for _, each in named_parameters(model, loss)), optimizer):
         fix = "build it from the parameters, or from the argument `model`, that it is called with"
         expected, got = "the parameters of the model and no others", f"{foreign} others"
         raise UserCodeError(Fault("optimizer", expected=expected, got=got, fix=fix))
@@ -52,9 +53,9 @@ def foreign_parameters(parameters: Iterable[torch.Tensor], optimizer: torch.opti
     return sum(parameter not in own for parameter in _held(optimizer))
 
 
-def untrained_parameters(optimizer: torch.optim.Optimizer, model: nn.Module) -> list[str]:
-    """Return the names of the trainable parameters of `model` that no group of the optimizer holds."""
-    trainable = ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)
+def untrained_parameters(optimizer: torch.optim.Optimizer, model: nn.Module, loss: Any = None) -> list[str]:
+    """Return the names of the trainable parameters of a model and its loss that no group of the optimizer holds."""
+    trainable = ((name, parameter) for name, parameter in named_parameters(model, loss) if parameter.requires_grad)
     held = set(_held(optimizer))
     return [name for name, parameter in trainable if parameter not in held]
 

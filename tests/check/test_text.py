@@ -37,12 +37,18 @@ def test_markdown() -> None:
         "### Learning rate check: passed\n\n"
         "LR 0.0063 lies in the safe range 0.002 to 0.04.\n\n"
         "| | |\n|---|---|\n"
-        "| training | a\\|b \\<c\\> \\_d\\_  |\n"
+        "| training | a\\|b \\<c\\> \\_d\\_ |\n"
         "| LR | 0.0063 |\n| suggested LR | 0.0063 |\n| safe range | 0.002 to 0.04 |\n| confidence | 87% |\n"
         "| written | out/a\\_b.lrfind.png |"
     )
     assert picture == f"{sketch(example_result(), WIDTH, HEIGHT)}\n```"
     assert max(map(len, picture.splitlines())) <= WIDTH
+
+
+def test_markdown_shows_what_a_stranger_wrote_and_does_not_act_on_it() -> None:
+    title = "- \x1b[31m$x$ ~~a~~ &lt; @me :smile: https://a.b www.a.b\n# c"
+    shown = r"\- \\x1b\[31m\$x\$ \~\~a\~\~ \&lt; \@me \:smile: https\://a.b www\.a.b \# c"
+    assert f"| training | {shown} |" in as_markdown(judge(example_result(title=title), END_LR, None, 2.0))
 
 
 def test_markdown_draws_the_baseline_below_whatever_can_be_drawn_of_it() -> None:

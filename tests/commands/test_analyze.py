@@ -41,6 +41,7 @@ def history(project: Project) -> Path:
         (*NOISY, "probes.enabled=false"),
         ("probes.max_probes=3", "--end-lr", "0.05"),
         ("--end-lr", "1e-3"),
+        ("--start-lr", "1e-50", "--end-lr", "1e50"),
         ("data.dataset.noise=1", "data.batch_size=8", "--refine"),
     ],
     ids=" ".join,
@@ -51,6 +52,21 @@ def test_the_record_of_a_run_is_concluded_again(project: Project, arguments: tup
     assert again.code == ran.code
     assert again.json == ran.json
     assert again.err == ""
+
+
+def test_what_acts_on_a_terminal_is_shown_as_it_is_written(project: Project) -> None:
+    acts = "\x1b[31m\x07\u202e\r"
+    texts = {"title": acts + "x" * 10**6, "message": acts, "error": acts}
+    groups = [{"name": acts, "lr_scale": scale, "fixed_lr": None} for scale in (1, 2)]
+    config = {"optimizer": {"_target_": acts}}
+    record = json.loads(to_json(example_result())) | texts | {"groups": groups, "config": config}
+    (project.folder / "r.json").write_text(json.dumps(record))
+    for arguments in (("analyze",), ("plot", "--terminal"), ("schedule",)):
+        outcome = project.main(*arguments, str(project.folder / "r.json"))
+        assert outcome.code == 0
+        assert outcome.out.replace("\n", "").isprintable()
+        assert len(outcome.out) < 20_000
+    assert r"\x1b[31m\x07\u202e" in project.main("analyze", str(project.folder / "r.json")).out
 
 
 def test_the_report_is_that_of_the_run(project: Project) -> None:

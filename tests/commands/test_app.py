@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import subprocess
 import sys
@@ -231,3 +232,18 @@ def test_a_signal_once_the_outcome_stands_changes_nothing(project: Project, numb
     outcome = project.process("--json", "--quiet")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.json["status"] == "ok"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("flags", "shown"), [((), "loading lrfind\r              \r"), (("--quiet",), "")])
+def test_a_terminal_shows_at_once_that_something_happens(
+    flags: tuple[str, ...], shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    assert main(["plot", "missing.json", *flags]) == 2
+    assert terminal.getvalue().startswith(f"{shown}lrfind: missing.json: ")

@@ -262,9 +262,9 @@ def test_a_refusal_has_nothing_to_explain_but_a_rate_that_is_given(project: Proj
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--lr", "0"), "--lr: expected a number above 0, got 0"),
-        (("--lr", "nan"), "--lr: expected a number above 0, got nan"),
-        (("--lr", "inf"), "--lr: expected a number above 0, got inf"),
+        (("--lr", "0"), "--lr: expected a finite number above 0, from 1e-50 to 1e+50, got 0"),
+        (("--lr", "nan"), "--lr: expected a finite number above 0, from 1e-50 to 1e+50, got nan"),
+        (("--lr", "inf"), "--lr: expected a finite number above 0, from 1e-50 to 1e+50, got inf"),
         (("--factor", "1"), "--factor: expected a number above 1, at most 1e+06, got 1"),
         (("--factor", "0.1"), "--factor: expected a number above 1"),
         (("--factor", "nan"), "--factor: expected a number above 1"),

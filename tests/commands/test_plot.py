@@ -41,7 +41,9 @@ def test_one_record_is_drawn_beside_itself(project: Project, record: Path) -> No
     assert outcome.out.splitlines()[-1].split() == ["good", "0.0063", "constant", "0.002", "to", "0.04", "87%"]
 
 
-@pytest.mark.parametrize(("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+@pytest.mark.parametrize(
+    ("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF"), ("html", b"<!doctype html>")]
+)
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_suffix_of_out_is_the_format(project: Project, record: Path, suffix: str, start: bytes, count: int) -> None:
     picture = project.folder / f"picture.{suffix}"
@@ -148,7 +150,7 @@ def test_a_picture_is_not_sent_to_a_terminal(record: Path) -> None:
         (("R", "--out", "-", "--json"), ("--out -", "--json")),
         (("R", "--out", "-", "--terminal"), ("--out -", "--terminal")),
         (("-", "-"), ("stdin can be read only once",)),
-        (("R", "--out", "x.gif"), ("x.gif", "expected a name that ends in .png, .svg or .pdf")),
+        (("R", "--out", "x.gif"), ("x.gif", "expected a name that ends in .png, .svg, .pdf or .html")),
         (("R", "R", "--out", "x"), ("no suffix",)),
         (("R", "--out", "/nowhere/x.png"), ("cannot write /nowhere/x.png", "--out")),
         (("R", "--json", "--terminal"), ("--json", "--terminal")),

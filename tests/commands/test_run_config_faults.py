@@ -48,6 +48,21 @@ BAD_FILES: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "duplicate key": (f"{CONFIG}seed: 1\nseed: 2\n".encode(), ("line 8", "duplicate key seed")),
     "duplicate nested key": (b"model: {a: 1, a: 2}\n", ("line 1", "duplicate key a")),
     "number as key": (f"{CONFIG}3: x\n".encode(), ("3",)),
+    "bomb": (
+        b"a: &a [x]\n" + b"".join(b"%c: &%c [%s]\n" % (k, k, b"*%c," % (k - 1) * 9) for k in b"bcdefghij"),
+        ("f: expected at most 100,000 values",),
+    ),
+    "int that is none": (f"{CONFIG}seed: !!int abc\n".encode(), ("seed: expected a value that YAML reads as !!int",)),
+    "number as key of a node": (
+        CONFIG.replace("own.net", "own.net, 5: 1").encode(),
+        ("model.5: expected a valid string, got 5",),
+    ),
+    "number as key of a nested node": (
+        CONFIG.replace("own.net", "own.net, width: {_target_: own.net, 5.5: 1}").encode(),
+        ("model.width.5.5: own.net takes no argument 5.5",),
+    ),
+    "megabytes": (CONFIG.encode() + b"#" * 2**20, ("expected a config, got more than 1 MB",)),
+    "NUL": (CONFIG.encode() + b"seed: \0\n", ("special characters are not allowed",)),
     "python object": (b"model: !!python/object/apply:os.mkdir [out]\n", ("line 1", "not valid YAML")),
 }
 
@@ -96,6 +111,20 @@ BAD_OVERRIDES: dict[str, tuple[str, ...]] = {
     "sweep.num_iter=9": ("sweep.num_iter", "10", "got 9"),
     "sweep.num_iter=-3": ("sweep.num_iter", "10", "got -3"),
     "sweep.num_iter=20.5": ("sweep.num_iter", "integer", "got 20.5"),
+    "sweep.num_iter=1e8": ("sweep.num_iter: expected a whole number of at least 10 and at most 10,000",),
+    "sweep.warmup_steps=1e12": ("sweep.warmup_steps", "at most 10,000"),
+    "sweep.start_lr=1e-320": ("sweep.start_lr", "from 1e-50 to 1e+50, got 1e-320"),
+    "sweep.end_lr=1e200": ("sweep.end_lr", "from 1e-50 to 1e+50, got 1e+200"),
+    "optimizer.lr=1e-320": ("optimizer.lr", "from 1e-50 to 1e+50, got 1e-320"),
+    f"optimizer.lr={'9' * 4000}": ("optimizer.lr", "from 1e-50 to 1e+50"),
+    "data.num_workers=1e12": ("data.num_workers: expected a whole number of at least 0 and at most 512",),
+    "train.accumulate=1e30": ("train.accumulate", "at most 1,000,000, got 1e+30"),
+    "train.checkpoint=~nouser/a.pt": ("train.checkpoint", "none at", "~nouser/a.pt"),
+    "seed=0x_": ("seed: expected a value that YAML reads as !!int, got '0x_'",),
+    "seed=\0": ("cannot be applied", "special characters"),
+    "device=cuda:99999999999999999999": ("device", "auto, cpu, cuda"),
+    "model._partial_=5": ("model._partial_", "expected True or False, got 5"),
+    "model._convert_=most": ("model._convert_", "expected none, partial, object or all"),
     "sweep.num_iter=many": ("sweep.num_iter", "integer", "got 'many'"),
     "sweep.mode=log": ("sweep.mode", "'exponential' or 'linear'", "got 'log'"),
     "data.batch_size=0": ("data.batch_size", "1", "got 0"),
@@ -178,6 +207,29 @@ def test_empty_output_folder_is_not_taken_for_the_current_one(
     outcome = project.main("run", str(project.config), "--out", "", "--plot", "none")
     assert (outcome.code, outcome.out) == (2, "")
     outcome.says("--out")
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "a\0.yaml", f"{'x' * 5000}.yaml"])
+def test_a_path_that_is_no_file_is_told_in_a_few_words(project: Project, path: str) -> None:
+    outcome = project.main("run", path)
+    assert (outcome.code, outcome.out) == (2, "")
+    outcome.says("lrfind: ")
+    assert len(outcome.err) < 20_000
+    assert "\0" not in outcome.err
+
+
+def test_what_acts_on_a_terminal_is_told_as_it_is_written(project: Project) -> None:
+    outcome = refused(project, 'model._target_="own.\\e[31m\\e]0;title\\a"')
+    outcome.says(r"own.\x1b[31m\x1b]0;title\x07")
+    assert outcome.err.replace("\n", "").isprintable()
+
+
+def test_a_long_value_is_told_without_its_middle(project: Project) -> None:
+    project.add("def model(): raise RuntimeError('x' * 10**7 + ' as the end says')")
+    outcome = project.run(MODEL)
+    assert outcome.code == 1
+    outcome.says("(10,000,0", "as the end says")
+    assert len(outcome.err) < 20_000
 
 
 NUMBERS = ("1e-3", '"1e-3"', ".001", "0.001", "'0.1e-2'", "1E-3")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -11,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import CONFIG, PACKAGE, Outcome, bring, command, torchrun
-from ranks_by_hand import by_hand
+from cli import CONFIG, PACKAGE, Outcome, bring, torchrun
+from forked import command as forked
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +54,7 @@ def curves(document: dict[str, Any]) -> list[list[float]]:
 @pytest.fixture(scope="session")
 def alone(folder: Path) -> dict[str, Any]:
     """Return the record of one process with batches twice as large."""
-    return run(command(*of(folder, "alone", "data.batch_size=64", *RECIPE))).json
+    return run(forked(*of(folder, "alone", "data.batch_size=64", *RECIPE))).json
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +64,7 @@ def ddp(folder: Path) -> Outcome:
 
 @pytest.fixture(scope="session")
 def fsdp(folder: Path) -> Outcome:
-    return by_hand(of(folder, "fsdp", "parallel=fsdp", *RECIPE), folder)[0]
+    return by_hand(of(folder, "fsdp", "parallel=fsdp", *RECIPE))[0]
 
 
 def same(document: dict[str, Any], other: dict[str, Any]) -> None:
@@ -83,7 +85,7 @@ def test_two_processes_make_the_curves_of_one_with_twice_the_batch(
 
 
 def test_one_process_that_stands_for_two_makes_their_curves(folder: Path, ddp: Outcome) -> None:
-    simulated = run(command(*of(folder, "simulated", "train.world_size=2", *RECIPE))).json
+    simulated = run(forked(*of(folder, "simulated", "train.world_size=2", *RECIPE))).json
     same(simulated, ddp.json)
     assert simulated["title"] == "Sequential, SGD, batch 32 x 2 x 2 processes (in one), cpu"
     assert simulated["environment"]["effective_batch_size"] == 128
@@ -100,13 +102,13 @@ def test_the_first_process_alone_speaks_and_writes(folder: Path, ddp: Outcome) -
 
 def test_seeds_are_repeated_by_processes_that_have_met_once(folder: Path) -> None:
     line = of(folder, "repeated", "parallel=ddp", "sweep.repeats=2", "sweep.num_iter=40")
-    outcome, _ = by_hand(line, folder)
+    outcome, _ = by_hand(line)
     assert [repeat["seed"] for repeat in outcome.json["repeats"]] == [0, 1]
     assert outcome.json["error"] is None
 
 
 def test_a_fault_of_one_process_is_told_once_and_the_curve_is_kept(folder: Path) -> None:
-    outcomes = by_hand(of(folder, "raising", "parallel=ddp", "loss={_target_: ranks.raising}"), folder)
+    outcomes = by_hand(of(folder, "raising", "parallel=ddp", "loss={_target_: ranks.raising}"))
     assert [outcome.code for outcome in outcomes] == [1, 1]
     said = "".join(outcome.err for outcome in outcomes)
     assert said.count("lrfind: rank 1: step 41: training step failed: ValueError: boom") == 1
@@ -142,11 +144,25 @@ def test_ctrl_c_ends_all_and_keeps_the_curve(folder: Path) -> None:
     assert record(folder, "interrupted")["sweeps"][0]["losses"]
 
 
+def by_hand(arguments: list[str]) -> list[Outcome]:
+    """Run `lrfind` as torchrun would run its two processes, and return what each leaves behind."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    started = []
+    for rank in ("0", "1"):
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        started.append(subprocess.Popen(forked(*arguments), env={**os.environ, **place}, text=True, **pipes))  # type: ignore[call-overload]
+    ends = [process.communicate(timeout=120) for process in started]
+    return [Outcome(process.returncode, *end) for process, end in zip(started, ends, strict=True)]
+
+
 def test_the_exit_codes_of_all_are_that_of_the_first(folder: Path) -> None:
     """The same with a step of one's own through a method of the model, BatchNorm, and parameters without a part."""
     parts = ("model={_target_: ranks.Branches}", "step={_target_: ranks.step, _partial_: true}", "loss=null")
     settings = ("parallel=ddp", "train.find_unused_parameters=true", "sweep.end_lr=1e-4", "probes.enabled=false")
-    first, second = by_hand(of(folder, "codes", *parts, *settings), folder)
+    first, second = by_hand(of(folder, "codes", *parts, *settings))
     assert (first.code, second.code) == (3, 3), first.err + second.err
     assert first.json["status"] == "no_suggestion"
     assert (second.out, second.err) == ("", "")
@@ -154,7 +170,7 @@ def test_the_exit_codes_of_all_are_that_of_the_first(folder: Path) -> None:
 
 def test_a_parameter_without_a_part_names_the_way_out(folder: Path) -> None:
     parts = ("model={_target_: ranks.Branches}", "step={_target_: ranks.step, _partial_: true}", "loss=null")
-    outcomes = by_hand(of(folder, "unused", *parts, "parallel=ddp"), folder)
+    outcomes = by_hand(of(folder, "unused", *parts, "parallel=ddp"))
     assert {outcome.code for outcome in outcomes} == {1}
     assert "".join(outcome.err for outcome in outcomes).count("set train.find_unused_parameters=true") == 1
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -137,10 +139,33 @@ def test_a_file_that_changes_during_the_run_is_kept(project: Project, tuned: Pat
     assert tuned.read_text() == "precious"
 
 
-def test_force_alone_is_a_fault(project: Project) -> None:
-    outcome = project.run("--force")
-    assert outcome.code == 2
-    outcome.says("--force: does nothing without --write-config")
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("nowhere.yaml")], ids=["pipe", "link"])
+def test_a_pipe_and_a_link_to_nowhere_are_taken_for_files_that_exist(
+    project: Project, tuned: Path, make: Callable[[Path], None]
+) -> None:
+    make(tuned)
+    refused(project, tuned).says(f"{tuned} exists", "--force")
+
+
+def test_a_link_is_followed_if_forced(project: Project, tuned: Path) -> None:
+    tuned.symlink_to("there.yaml")
+    assert write(project, tuned, "--force").code == 0
+    assert tuned.is_symlink()
+    assert "lr: " in (project.folder / "there.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", ["record", "plot"])
+def test_what_is_read_only_is_replaced_only_if_forced(project: Project, name: str) -> None:
+    project.out.mkdir()
+    path = project.record if name == "record" else project.plot()
+    path.write_text("precious")
+    path.chmod(0o444)
+    outcome = project.run("--plot", "png")
+    assert (outcome.code, outcome.out) == (2, "")
+    outcome.says(f"{path}: it is read-only", "--force")
+    assert path.read_text() == "precious"
+    assert project.run("--plot", "png", "--force").code == 0
+    assert path.stat().st_size > 1000
 
 
 @pytest.mark.parametrize("out", [".", "-", "own.py/tuned.yaml", "x" * 300 + ".yaml"])

@@ -133,7 +133,7 @@ def test_a_rate_outside_the_safe_range_is_said(project: Project, record: Path, l
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        *((("--lr", lr), ("--lr: expected a number above 0, got",)) for lr in ("0", "-1", "nan", "inf")),
+        *((("--lr", lr), ("--lr: expected a finite number above 0",)) for lr in ("0", "-1", "nan", "inf", "1e-320")),
         (("--scheduler", "onecycl", *LENGTH), ("--scheduler: expected one of", "did you mean onecycle?")),
         (("--scheduler", "onecycle"), ("--epochs: expected a number", "--steps-per-epoch: expected a number")),
         (("--scheduler", "onecycle", "--epochs", "3"), ("--steps-per-epoch: expected a number",)),

@@ -54,7 +54,7 @@ def of_data(**more: Any) -> dict[str, Any]:
         ({"precision": "fp8"}, "'fp32', 'bf16' or 'fp16'"),
         ({"train": {"accumulate": 0}}, "greater than or equal to 1"),
         ({"train": {"accumulate": True}}, "expected a number, got true"),
-        ({"train": {"clip_grad_norm": 0}}, "greater than 0"),
+        ({"train": {"clip_grad_norm": 0}}, "greater than or equal to 0.0"),
         (
             {"train": {"clip_grad_norm": 1, "clip_grad_value": 1}},
             r"either train\.clip_grad_norm or train\.clip_grad_value, got both",
@@ -66,7 +66,7 @@ def of_data(**more: Any) -> dict[str, Any]:
         ({"param_groups": [{"match": "a", "params": []}]}, "params is what match finds"),
         (
             {"param_groups": [{"match": "a", "lr": 1}]},
-            r"optimizer\.lr: expected a number above 0, .* got none",
+            r"optimizer\.lr: expected a finite number above 0, .* got none",
         ),
         ({"optimizer": {"_target_": "a.b", "lr": 0}, "param_groups": [{"match": "a", "lr": 1}]}, "got 0; set it"),
         (

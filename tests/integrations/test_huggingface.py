@@ -125,6 +125,20 @@ def test_a_training_is_that_with_the_found_learning_rate_set_by_hand(tmp_path: P
     assert find.result.settings["precision"] == ("bf16" if "bf16" in options else "fp32")
 
 
+def test_a_warm_up_that_outlasts_the_training_trains_at_the_suggestion(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    find, seen = FindLR(**QUICK), Seen()
+    make(tmp_path, find, seen, lr_scheduler_type="linear", warmup_steps=500).train()
+    assert find.result
+    constant = find.result.analysis.constant_lr
+    assert constant
+    lrs = [lrs[0] for lrs in seen.lrs]
+    assert max(lrs) == pytest.approx(2 * constant, rel=0.1)
+    assert sum(lrs) / len(lrs) == pytest.approx(constant, rel=0.1)
+    assert "which is never reached: was it made for more steps than it is stepped for?" in caplog.text
+
+
 def test_the_code_of_a_schedule_trains_with_it(tmp_path: Path) -> None:
     find = FindLR(**QUICK)
     make(tmp_path, find, gradient_accumulation_steps=2, max_grad_norm=0.5, bf16=True, num_train_epochs=1).train()

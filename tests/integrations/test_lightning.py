@@ -88,7 +88,8 @@ def make(package: ModuleType, lr: float = 0.01, scheduler: Any = None, on_loss: 
             optimizer = torch.optim.SGD([body, head], lr=self.hparams.lr, momentum=0.9)
             if scheduler is None:
                 return optimizer
-            return [optimizer], [{"scheduler": scheduler(self, optimizer), "interval": "step"}]
+            made = scheduler(self, optimizer)
+            return [optimizer], [made if isinstance(made, dict) else {"scheduler": made, "interval": "step"}]
 
     return Lit(lr)
 
@@ -132,6 +133,34 @@ def seen(package: ModuleType) -> Any:
     watcher = type("Watcher", (Seen, package.Callback), {})()
     watcher.steps = []
     return watcher
+
+
+def by_epoch(build: Any) -> Any:
+    def configure(module: Any, optimizer: torch.optim.Optimizer) -> Any:
+        return {"scheduler": build(module, optimizer), "interval": "epoch"}
+
+    return configure
+
+
+def cosine_of_steps(module: Any, optimizer: torch.optim.Optimizer) -> Any:
+    return schedulers.CosineAnnealingLR(optimizer, int(module.trainer.estimated_stepping_batches))
+
+
+@pytest.mark.parametrize(("scheduler", "words"), [(one_cycle, "which is never reached"), (cosine_of_steps, "")])
+def test_a_scheduler_of_steps_that_is_stepped_by_epoch_trains_at_the_suggestion(scheduler: Any, words: str) -> None:
+    """A cycle of 24 steps makes 3 of them: the peak that was set was never reached. A cosine stays at its top."""
+    package, find = PACKAGES[0], FindLR(**QUICK)
+    runner = trainer(package, find, max_epochs=3)
+    with updates_seen() as updates, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        fit(make(package, 0.01, by_epoch(scheduler)), runner)
+    assert find.result
+    constant = find.result.analysis.constant_lr
+    lrs = [lrs[1] for lrs in updates[-24:]]  # those before are of the search
+    assert 0.5 * constant < sum(lrs) / len(lrs) <= max(lrs) <= 1.01 * constant
+    said = [str(each.message) for each in warned if "the peak is set" in str(each.message)]
+    assert len(said) == bool(words)
+    assert all(words in each for each in said)
 
 
 @each_package

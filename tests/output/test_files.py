@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -126,3 +128,34 @@ def test_a_folder_that_takes_no_file_is_found_early(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)  # chmod keeps no file from root
     with pytest.raises(OutputError, match="Permission denied"):
         check_writable(tmp_path)
+
+
+def test_threads_that_write_one_file_leave_one_of_theirs_whole(tmp_path: Path) -> None:
+    texts = [letter * 50_000 for letter in (b"a", b"b", b"c", b"d")]
+
+    def write(text: bytes) -> None:
+        for _ in range(10):
+            write_atomically(tmp_path / "record.json", text)
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(write, texts))
+    assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
+    assert (tmp_path / "record.json").read_bytes() in texts
+
+
+def test_a_link_at_the_place_of_the_temporary_file_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = uuid.uuid4()
+    monkeypatch.setattr("uuid.uuid4", lambda: known)
+    (tmp_path / "victim").write_bytes(b"precious")
+    (tmp_path / f".lrfind-{known.hex}.tmp").symlink_to("victim")
+    with pytest.raises(OutputError, match="File exists"):
+        write_atomically(tmp_path / "record.json", b"new")
+    assert (tmp_path / "victim").read_bytes() == b"precious"
+
+
+def test_a_circle_of_links_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "record.json").symlink_to("record.json")
+    with pytest.raises(OutputError, match="cannot write"):
+        write_atomically(tmp_path / "record.json", b"new")

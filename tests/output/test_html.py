@@ -36,6 +36,13 @@ def test_it_holds_picture_and_facts(result: Result) -> None:
         assert "<b>No learning rate suggested (noise)</b>" in page
 
 
+def test_what_acts_on_a_terminal_or_is_endless_is_shown() -> None:
+    result = example_result(title="\x1b[31m" + "x" * 10**6)
+    page = html(result, figure(example_result()))
+    assert r"<small>\x1b[31mxxx" in page
+    assert "(1,000,005 characters)" in page
+
+
 def test_a_peak_is_called_one() -> None:
     result = replace(example_result(suggested_lr=2 * END_LR), config={"train": {"schedule": "cosine"}})
     assert headline(result).startswith("Suggested LR 0.0126 as the peak of cosine (0.0063 if constant), safe range")

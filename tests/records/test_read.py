@@ -62,6 +62,13 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "landmarks": (but(landmarks=[1]), "landmarks: expected an object, got [1]"),
     "landmark": (but(landmarks={"plateau_loss": 1}), "landmarks.noise: expected a value, got none"),
     "candidates": (but(candidates=[{"method": "x"}]), "candidates.0.lr: expected a value, got none"),
+    "levels": (but(config={"model": json.loads("[" * 490 + "]" * 490)}), "more than 100 levels of nesting"),
+    "NUL": (but(source="a\0.yaml"), "source: expected a text without NUL, got 'a"),
+    "many": (
+        sweep_but(lrs=[k / 1e6 for k in range(1, 10_002)]),
+        "sweeps.0.lrs: expected at most 10,000",
+    ),
+    "none": (sweep_but(lrs=[], losses=[], smoothed=[]), "sweeps.0.lrs: expected learning rates, got none"),
     "title": (but(title=3), "title: expected a text, got 3; take the record as"),
     "rate": (but(suggested_lr="0.1"), "suggested_lr: expected a learning rate above 0, got '0.1'; take the record"),
 }

@@ -49,6 +49,11 @@ RECIPES = {
     "no lr": ("optimizer={_target_: own_groups.without_lr}",),
     "a training mode": ("optimizer={_target_: own_groups.WithMode}",),
     "a loss with weights": ("loss.label_smoothing=0.1", "loss.weight={_target_: torch.ones, _args_: [10]}"),
+    "a loss that is trained": ("loss={_target_: own_groups.Scaled}",),
+    "a loss that is trained, in a group": (
+        "loss={_target_: own_groups.Scaled}",
+        "param_groups=[{match: '^loss.scale', lr_scale: 10}, {match: '^12', lr_scale: 0.5}]",
+    ),
     "a step": ("loss=null", "step={_target_: own_groups.step, _partial_: true, smoothing: 0.2}"),
 }
 
@@ -70,6 +75,13 @@ class WithMode(torch.optim.SGD):
     def zero_grad(self):
         assert self.ready
         super().zero_grad()
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+    def forward(self, output, target):
+        return nn.functional.cross_entropy(self.scale * output, target) + 0.1 * self.scale
 
 def step(model, batch, smoothing):
     return nn.functional.cross_entropy(model(batch[0]), batch[1], label_smoothing=smoothing)

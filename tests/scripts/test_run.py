@@ -8,15 +8,19 @@ import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from cli import FIXTURES, Outcome, command, eventually, gone, process, strict_json, torchrun
+from helpers import example_result
 
 import lrfind
 from lrfind.commands.app import main
+from lrfind.records.facts import ScriptFacts
+from lrfind.records.json_format import to_json
 
 pytestmark = pytest.mark.slow
 
@@ -236,6 +240,20 @@ def test_the_script_does_not_outlive_lrfind(tmp_path: Path) -> None:
     assert gone(int((tmp_path / "hanging.pid").read_text()))
 
 
+def test_the_processes_of_torchrun_do_not_outlive_it(tmp_path: Path) -> None:
+    started = subprocess.Popen(
+        torchrun(["run", MISFITS, "--num-iter", "60", "--plot", "none", "--", "hangs"]),
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+    )
+    eventually((tmp_path / "hanging.pid").exists)
+    started.kill()
+    started.wait()
+    assert gone(int((tmp_path / "hanging.pid").read_text()))
+    eventually((tmp_path / "misfits.lrfind.json").exists)
+    assert record(tmp_path)["interrupted"]
+
+
 def in_process(folder: Path, *arguments: str, options: tuple[str, ...]) -> Outcome:
     """Run in a process of its own, which the script takes over."""
     return process(["run", MISFITS, *options, "--", *arguments], cwd=folder)
@@ -283,8 +301,21 @@ def test_explain_trains_around_the_learning_rate_of_a_script_or_a_record(folder:
     own = folder.main("explain", MISFITS, *common, "--", "plain", "--lr", "0.1")
     assert [each["lr"] for each in own.json["runs"]] == pytest.approx([0.01, 0.1, 1.0])
     assert run(folder, "plain", options=(*FEW, "--end-lr", "100")).code == 0
-    recorded = folder.main("explain", "misfits.lrfind.json", *common)
+    recorded = folder.main("explain", "misfits.lrfind.json", *common, "--trust-record")
     assert recorded.json["alpha"] == record(folder)["suggested_lrs"]["constant"]
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_the_script_that_a_record_names_runs_only_if_the_user_trusts_it(folder: Folder, trusted: bool) -> None:
+    """A module of Python's own runs whatever a stranger's record says."""
+    code = f"open({str(folder / 'written')!r}, 'w').close()"
+    facts = ScriptFacts("timeit", ("-n1", code), True, None, "", "", 0, "", "", "")
+    (folder / "r.json").write_text(to_json(replace(example_result(), script=facts)))
+    outcome = folder.main("explain", "r.json", "--quiet", "--steps", "10", *["--trust-record"] * trusted)
+    assert (folder / "written").exists() == trusted
+    if not trusted:
+        assert (outcome.code, outcome.out) == (2, "")
+        outcome.says("--trust-record: the record is of a script, and would run `python -m timeit -n1 'open(")
 
 
 def test_a_module_runs_with_its_relative_imports(folder: Folder) -> None:

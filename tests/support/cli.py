@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 
 import lrfind
@@ -152,9 +153,10 @@ def refused(project: Project, *arguments: str) -> Outcome:
 
 
 def process(arguments: Sequence[str], env: Mapping[str, str] | None = None, **options: Any) -> Outcome:
-    """Run `lrfind` in a process of its own."""
+    """Run `lrfind` in a process of its own: with an environment of its own a new one, and else a forked one."""
+    line = command(*arguments) if env else forked.command(*arguments)
     done = subprocess.run(
-        command(*arguments), capture_output=True, text=True, timeout=120, env={**os.environ, **(env or {})}, **options
+        line, capture_output=True, text=True, timeout=120, env={**os.environ, **(env or {})}, **options
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
 

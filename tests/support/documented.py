@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import forked
 from cli import FIXTURES
 
 from lrfind.commands.app import COMMANDS
@@ -120,7 +121,7 @@ class Folder:
     def run(self, line: str) -> subprocess.CompletedProcess[str]:
         """Type a line, as in a job on GitHub: with this Python and its commands first, and a file for the summary."""
         self._provide(line)
-        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+        path = os.pathsep.join((str(forked.folder()), str(Path(sys.executable).parent), os.environ["PATH"]))
         env = {"PATH": path, "PYTHONPATH": str(ROOT), "GITHUB_STEP_SUMMARY": str(self.summary)}
         # A home of its own, for what installs itself there; but matplotlib takes seconds to list the fonts anew.
         home = {

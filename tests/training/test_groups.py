@@ -9,7 +9,15 @@ from torch import nn
 
 from lrfind.errors import MisfitError
 from lrfind.records.types import Group, StopReason
-from lrfind.training.groups import GroupRates, Selection, describe_groups, freeze, group_scales, make_groups
+from lrfind.training.groups import (
+    GroupRates,
+    Selection,
+    describe_groups,
+    freeze,
+    group_scales,
+    make_groups,
+    named_parameters,
+)
 from lrfind.training.ladder import ladder
 from lrfind.training.sweep import run_sweep
 
@@ -43,7 +51,7 @@ BODY = [f"body.{index}.{kind}" for index in range(3) for kind in ("weight", "bia
 def test_each_parameter_goes_to_the_first_group_that_matches_and_the_rest_to_the_first() -> None:
     model = network()
     selections = [Selection("norm", r"\.1\.", {"weight_decay": 0.1}), Selection("body", "^body", {"lr_scale": 0.5})]
-    groups = make_groups(model, selections, split_decay=False)
+    groups = make_groups(named_parameters(model), selections, split_decay=False)
     assert [(group["name"], names(model, group)) for group in groups] == [
         ("default", ["head.weight", "head.bias"]),
         ("norm", BODY[2:4]),
@@ -56,7 +64,7 @@ def test_each_parameter_goes_to_the_first_group_that_matches_and_the_rest_to_the
 def test_biases_and_norms_are_kept_from_weight_decay_in_every_group() -> None:
     model = network()
     selections = [Selection("body", "^body", {"weight_decay": 0.3, "lr_scale": 0.5})]
-    groups = make_groups(model, selections, split_decay=True)
+    groups = make_groups(named_parameters(model), selections, split_decay=True)
     assert [(group["name"], names(model, group), group.get("weight_decay")) for group in groups] == [
         ("default", ["head.weight"], None),
         ("default (no decay)", ["head.bias"], 0),
@@ -68,7 +76,7 @@ def test_biases_and_norms_are_kept_from_weight_decay_in_every_group() -> None:
 
 def test_a_bias_of_two_dimensions_is_a_bias() -> None:
     model = nn.ParameterDict({"bias": nn.Parameter(torch.zeros(2, 2)), "scale": nn.Parameter(torch.zeros(2, 2))})
-    groups = make_groups(model, [], split_decay=True)
+    groups = make_groups(named_parameters(model), [], split_decay=True)
     assert [(group["name"], names(model, group)) for group in groups] == [
         ("default", ["scale"]),
         ("default (no decay)", ["bias"]),
@@ -78,13 +86,13 @@ def test_a_bias_of_two_dimensions_is_a_bias() -> None:
 def test_frozen_parameters_are_in_no_group_and_a_pattern_without_parameters_is_a_fault() -> None:
     model = network()
     with pytest.raises(MisfitError, match=r"^train\.freeze: .* got 'tail'; not matched yet: body\.1\.weight, "):
-        freeze(model, [r"^body\.0", "bias$", "tail"])
+        freeze(named_parameters(model), [r"^body\.0", "bias$", "tail"])
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     assert frozen == [name for name in BODY if name.startswith("body.0") or name.endswith("bias")] + ["head.bias"]
     first = Selection("first", r"^body\.0", {})
     with pytest.raises(MisfitError, match=r"^param_groups: .* got '\^body\\\\\.0'; not matched yet: "):
-        make_groups(model, [first], split_decay=False)
-    assert [names(model, group) for group in make_groups(model, [], split_decay=False)] == [
+        make_groups(named_parameters(model), [first], split_decay=False)
+    assert [names(model, group) for group in make_groups(named_parameters(model), [], split_decay=False)] == [
         ["body.1.weight", "body.2.weight", "head.weight"]
     ]
 
@@ -195,7 +203,7 @@ def test_groups_are_swept_as_in_a_loop_by_hand(make_optimizer: Callable[[Any], t
 
     def groups(model: Network) -> list[dict[str, Any]]:
         selections = [Selection("head", "^head", {"lr_scale": 0.1}), Selection("norm", r"\.1\.", {"fixed_lr": True})]
-        return make_groups(model, selections, split_decay=True)
+        return make_groups(named_parameters(model), selections, split_decay=True)
 
     def step(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
         return (model(x) - x.sum(1, keepdim=True)).square().mean()

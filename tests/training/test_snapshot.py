@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import argparse
 from collections import OrderedDict, deque
+from fractions import Fraction
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from lrfind.training.snapshot import Snapshot
 
@@ -157,13 +162,125 @@ def test_an_optimizer_within_another_is_put_back() -> None:
 
 def test_what_it_does_not_know_is_left_alone() -> None:
     model: Any = nn.Module()
-    model.own = deque([1])
+    model.own = Fraction(1)
     snapshot = Snapshot(model, None, len)
-    model.own.append(2)
-    own, model.own = model.own, deque()
+    own, model.own = model.own, Fraction(2)
     snapshot.restore()
     assert model.own is own
-    assert list(own) == [1, 2]
+
+
+class Average:
+    """An average of the weights, as users write one."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.weights = [parameter.detach().clone() for parameter in model.parameters()]
+        self.updates = 0
+        self.recent: deque[int] = deque(maxlen=3)
+
+    def update(self, model: nn.Module) -> None:
+        self.updates += 1
+        self.recent.append(self.updates)
+        for mine, parameter in zip(self.weights, model.parameters(), strict=True):
+            mine.lerp_(parameter.detach(), 0.5)
+
+    def state(self) -> Any:
+        return [weight.tolist() for weight in self.weights], self.updates, list(self.recent)
+
+
+BANK: dict[str, Any] = {"rows": torch.zeros(3), "next": 0}
+CALLS = 0
+
+
+def counted(model: nn.Module) -> None:
+    global CALLS
+    CALLS += 1
+    counted.own = CALLS  # type: ignore[attr-defined]
+    BANK["rows"][BANK["next"] % 3] = 1.0
+    BANK["next"] += 1
+
+
+counted.own = 0  # type: ignore[attr-defined]
+
+
+@pytest.mark.filterwarnings("ignore:.*lr_scheduler.step:UserWarning")
+def test_what_a_function_holds_and_names_is_put_back() -> None:
+    model, steps = nn.Linear(2, 1), 0
+    average, swa, noise = Average(model), AveragedModel(model), torch.Generator().manual_seed(0)
+    history = np.zeros(2)
+    scheduler = torch.optim.lr_scheduler.StepLR(torch.optim.SGD(model.parameters(), lr=1.0), 1)
+
+    def step(model: nn.Module, scale: float = 1.0) -> None:
+        nonlocal steps
+        steps += 1
+        history[0] += 1
+        scheduler.step()
+        counted(model)
+        with torch.no_grad():
+            model.weight.add_(scale * torch.randn(1, 2, generator=noise))
+        average.update(model)
+        swa.update_parameters(model)
+
+    def state() -> Any:
+        parts = steps, history.tolist(), scheduler.state_dict(), CALLS, counted.own, str(BANK)  # type: ignore[attr-defined]
+        return *parts, average.state(), str(swa.state_dict()), noise.get_state().tolist(), model.weight.tolist()
+
+    before = state()
+    snapshot = Snapshot(model, None, partial(step, scale=0.5))
+    for _ in range(2):
+        step(model)
+        assert all(now != then for now, then in zip(state(), before, strict=True))
+        snapshot.restore()
+        assert state() == before
+    assert snapshot.changed == []
+
+
+def test_what_hooks_hold_is_put_back() -> None:
+    model = nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    averages = [Average(model) for _ in range(4)]
+    model.register_forward_hook(lambda module, *_: averages[0].update(module))
+    optimizer.register_step_post_hook(lambda *_: averages[1].update(model))
+    model.weight.register_hook(lambda grad: averages[2].update(model))
+    model.weight.register_post_accumulate_grad_hook(lambda weight: averages[3].update(model))
+    before = [average.state() for average in averages]
+    snapshot = Snapshot(model, optimizer)
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    assert [average.updates for average in averages] == [1] * 4
+    snapshot.restore()
+    assert [average.state() for average in averages] == before
+
+
+def test_what_belongs_to_a_library_is_watched_and_put_back_if_named() -> None:
+    names = argparse.Namespace(best=1)
+
+    def step() -> None:
+        names.best += 1
+
+    snapshot = Snapshot(step)
+    assert snapshot.changed == []
+    step()
+    assert snapshot.changed == ["names (Namespace)"]
+    snapshot = Snapshot(step, whole=[names])
+    step()
+    assert snapshot.changed == []
+    snapshot.restore()
+    assert names.best == 2
+
+
+def test_data_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrfind.training.snapshot.LARGE", 100)
+    tokens, images = torch.zeros(100), np.zeros(100)
+
+    def step() -> None:
+        tokens[0] += 1
+        images[0] += 1
+
+    snapshot = Snapshot(step)
+    step()
+    assert snapshot.changed == ["tokens (Tensor)"]
+    snapshot.restore()
+    assert (tokens[0], images[0]) == (1, 1)
 
 
 def test_a_scaler_is_put_back() -> None:

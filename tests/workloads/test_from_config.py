@@ -17,8 +17,9 @@ from lrfind.errors import ConfigError, DataError, MisfitError, Note, UserCodeErr
 from lrfind.records.types import Group
 from lrfind.training.device import find_device
 from lrfind.training.minibatches import TensorBatches
+from lrfind.training.step import Step
 from lrfind.training.update import Recipe
-from lrfind.workloads.from_config import build_model, build_step, build_workload
+from lrfind.workloads.from_config import build_model, build_workload
 
 CPU = torch.device("cpu")
 LAYER = {"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1}
@@ -132,22 +133,56 @@ def test_the_model_is_in_training_mode_and_its_trainable_parameters_are_optimize
     assert optimizer.param_groups[0]["momentum"] == 0.9
 
 
+def step_of(of: Config) -> Step:
+    return build_workload(of, "c.yaml").fresh()[2]
+
+
+def test_parameters_of_the_loss_are_trained_in_a_group_that_can_be_named() -> None:
+    node = {"_target_": "parts.WeightedLoss"}
+    _, optimizer, step, _ = build_workload(config(loss=node), "c.yaml").fresh()
+    assert [group["name"] for group in optimizer.param_groups] == ["default", "loss"]
+    weight = optimizer.param_groups[1]["params"][0]
+    step(nn.Identity(), (torch.ones(4, 1), torch.zeros(4, 1))).backward()
+    assert weight.grad.item() == 1
+    own = [{"match": r"^loss\.", "name": "scale", "lr_scale": 10}]
+    named = build_workload(config(loss=node, param_groups=own), "c.yaml")
+    named.fresh()
+    assert [(group.name, group.lr_scale) for group in named.groups] == [("default", 1.0), ("scale", 10.0)]
+    frozen = build_workload(config(loss=node, train={"freeze": [r"^loss\."]}), "c.yaml")
+    frozen.fresh()
+    assert [group.name for group in frozen.groups] == ["default"]
+
+
+def test_a_loss_whose_parameters_the_optimizer_function_does_not_take_is_named() -> None:
+    notes: list[Note] = []
+    of_model = {"_target_": "parts.of_model"}
+    build_workload(config(loss={"_target_": "parts.WeightedLoss"}, optimizer=of_model), "c.yaml").fresh(notes.append)
+    assert any("not trained: loss.weight" in str(note) for note in notes)
+
+
 def test_the_loss_is_called_on_output_and_target() -> None:
-    step = build_step(config(), CPU)
+    step = step_of(config())
     batch = (torch.ones(4, 1), torch.full((4, 1), 3.0))
     assert step(nn.Identity(), batch).item() == 4
 
 
 def test_a_loss_may_be_a_function() -> None:
     node = {"_target_": "torch.nn.functional.mse_loss", "_partial_": True}
-    assert build_step(config(loss=node), CPU)(nn.Identity(), (torch.ones(1), torch.zeros(1))).item() == 1
+    assert step_of(config(loss=node))(nn.Identity(), (torch.ones(1), torch.zeros(1))).item() == 1
     with pytest.raises(UserCodeError, match=r"step: expected something to call, got dict.* add _partial_: true"):
-        build_step(config(step={"_target_": "builtins.dict"}), CPU)
+        step_of(config(step={"_target_": "builtins.dict"}))
 
 
 def test_a_step_of_ones_own_takes_its_arguments_from_the_config() -> None:
     node = {"_target_": "parts.my_step", "_partial_": True, "scale": 2.0}
-    assert build_step(config(step=node), CPU)(nn.Identity(), [torch.ones(3)]).item() == 6
+    assert step_of(config(step=node))(nn.Identity(), [torch.ones(3)]).item() == 6
+
+
+def test_every_training_starts_with_what_a_step_holds_around_it() -> None:
+    workload = build_workload(config(step={"_target_": "parts.counting_step", "_partial_": True}), "c.yaml")
+    for _ in range(3):
+        step = workload.fresh()[2]
+        assert [step(nn.Identity(), [torch.ones(3)]).item() for _ in range(2)] == [3, 6]
 
 
 def test_a_device_that_is_absent_is_named() -> None:
