@@ -21,6 +21,7 @@ from accuracy import picture, reliability
 from accuracy.summary import summary
 from fuzz.verdict import table as table_of_fuzz
 from speed import table
+from user_scripts import commands as table_of_commands
 from user_scripts import table as table_of_scripts
 
 ROOT = Path(__file__).parent.parent
@@ -111,13 +112,19 @@ def user_scripts(folder: Path) -> str:
     return table_of_scripts(rows)
 
 
+def recipes(folder: Path) -> str:
+    """Return how each script of the last run of benchmarks/user_scripts.py was started."""
+    rows: dict[str, Any] = json.loads((ROOT / "benchmarks" / "user_scripts.json").read_text())
+    return table_of_commands(rows)
+
+
 def fuzz(folder: Path) -> str:
     """Return the table of the last `make fuzz`."""
     counts: dict[str, Any] = json.loads((ROOT / "benchmarks" / "fuzz.json").read_text())
     return table_of_fuzz(counts)
 
 
-BLOCKS = (report, record, explain, accuracy, accuracy_short, speed, user_scripts, fuzz)
+BLOCKS = (report, record, explain, accuracy, accuracy_short, speed, user_scripts, recipes, fuzz)
 """In the order in which they can be made: later ones read what earlier ones have written."""
 
 
