@@ -22,6 +22,7 @@ from accuracy.summary import summary
 from fuzz.verdict import table as table_of_fuzz
 from speed import table
 from user_scripts import table as table_of_scripts
+from versions import table as table_of_versions
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -117,7 +118,13 @@ def fuzz(folder: Path) -> str:
     return table_of_fuzz(counts)
 
 
-BLOCKS = (report, record, explain, accuracy, accuracy_short, speed, user_scripts, fuzz)
+def versions(folder: Path) -> str:
+    """Return the table of the last `make test-versions`."""
+    rows: dict[str, Any] = json.loads((ROOT / "benchmarks" / "versions.json").read_text())
+    return table_of_versions(rows)
+
+
+BLOCKS = (report, record, explain, accuracy, accuracy_short, speed, user_scripts, fuzz, versions)
 """In the order in which they can be made: later ones read what earlier ones have written."""
 
 
