@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import CONFIG, PACKAGE, Outcome, bring, torchrun
+from cli import CONFIG, PACKAGE, PATIENCE, Outcome, bring, torchrun
 from forked import command as forked
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(line: list[str]) -> Outcome:
-    done = subprocess.run(line, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE)
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
@@ -137,7 +137,7 @@ def test_ctrl_c_ends_all_and_keeps_the_curve(folder: Path) -> None:
                 break
         time.sleep(0.3)
         started.send_signal(signal.SIGINT)
-        out, err = started.communicate(timeout=60)
+        out, err = started.communicate(timeout=PATIENCE)
     assert json.loads(out)["stop_reason"] == "interrupted"
     assert err.count("lrfind: interrupted after") == 1
     assert PACKAGE not in err
@@ -154,7 +154,7 @@ def by_hand(arguments: list[str]) -> list[Outcome]:
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         started.append(subprocess.Popen(forked(*arguments), env={**os.environ, **place}, text=True, **pipes))  # type: ignore[call-overload]
-    ends = [process.communicate(timeout=120) for process in started]
+    ends = [process.communicate(timeout=PATIENCE) for process in started]
     return [Outcome(process.returncode, *end) for process, end in zip(started, ends, strict=True)]
 
 
