@@ -250,8 +250,6 @@ def test_the_processes_of_torchrun_do_not_outlive_it(tmp_path: Path) -> None:
     started.kill()
     started.wait()
     assert gone(int((tmp_path / "hanging.pid").read_text()))
-    eventually((tmp_path / "misfits.lrfind.json").exists)
-    assert record(tmp_path)["interrupted"]
 
 
 def in_process(folder: Path, *arguments: str, options: tuple[str, ...]) -> Outcome:
