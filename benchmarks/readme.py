@@ -21,6 +21,7 @@ from accuracy import picture, reliability
 from accuracy.summary import summary
 from fuzz.verdict import table as table_of_fuzz
 from speed import table
+from torture.table import table as table_of_faults
 from user_scripts import table as table_of_scripts
 from versions import table as table_of_versions
 
@@ -124,7 +125,12 @@ def versions(folder: Path) -> str:
     return table_of_versions(rows)
 
 
-BLOCKS = (report, record, explain, accuracy, accuracy_short, speed, user_scripts, fuzz, versions)
+def faults(folder: Path) -> str:
+    """Return the table of the last `make torture`."""
+    return table_of_faults()
+
+
+BLOCKS = (report, record, explain, accuracy, accuracy_short, speed, user_scripts, fuzz, versions, faults)
 """In the order in which they can be made: later ones read what earlier ones have written."""
 
 
