@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+HERE = Path(__file__).parent
 PROBLEMS = {
     "something lost": ("lost", "old record replaced", "torn", "stdout is not the record"),
     "wrong exit code": ("exit code", "no JSON"),
@@ -16,19 +17,19 @@ PROBLEMS = {
 """The columns, and how the problems of `torture` begin that count there."""
 
 
-def table() -> str:
-    """Return the counts of all parts, a row for each kind of kill."""
-    kills = _outcomes("kills")
+def table(folder: Path = HERE) -> str:
+    """Return the counts of all parts, whose outcomes lie in a folder, a row for each kind of kill."""
+    kills = _outcomes(folder, "kills")
     rows = [(f"{kind} at a random moment", _of(kills, kind)) for kind in dict.fromkeys(each["kind"] for each in kills)]
-    rows += [(f"a fault of the {part}", _outcomes(part)) for part in ("environment", "training")]
+    rows += [(f"a fault of the {part}", _outcomes(folder, part)) for part in ("environment", "training")]
     heads = ("what came", "runs", "configs / scripts", *PROBLEMS)
     lines = [_line(heads), _line(["---"] * len(heads)), *(_line((name, *_counts(each))) for name, each in rows)]
     return "\n".join(lines)
 
 
-def _outcomes(part: str) -> list[dict[str, Any]]:
+def _outcomes(folder: Path, part: str) -> list[dict[str, Any]]:
     """Return those of a part in which lrfind had begun."""
-    done: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name(f"{part}.json").read_text())
+    done: dict[str, dict[str, Any]] = json.loads((folder / f"{part}.json").read_text())
     return [each for each in done.values() if each.get("started", True)]
 
 
