@@ -6,7 +6,8 @@ OUT ?= .
 CONFIGS ?= 5000
 RECORDS ?= 5000
 
-.PHONY: help install run test quick lint type bench bench-accuracy bench-scripts fuzz torture readme schema clean
+.PHONY: help install run test quick test-oldest test-versions lint type bench bench-accuracy bench-scripts
+.PHONY: fuzz torture readme schema clean
 
 help:  ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -26,6 +27,12 @@ test: install  ## Run the tests
 
 quick: install  ## Run the tests that are quick, in about a minute
 	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not slow"
+
+test-oldest: install  ## Run the tests on the oldest Python, with the oldest libraries that pyproject.toml allows
+	$(BIN)/python benchmarks/versions.py --save benchmarks/versions.json oldest
+
+test-versions: install  ## Run the tests on each Python that pyproject.toml names, and with the oldest libraries
+	$(BIN)/python benchmarks/versions.py --save benchmarks/versions.json
 
 lint: install  ## Check the style
 	$(BIN)/ruff check .
@@ -61,5 +68,5 @@ readme: install  ## Write the figures and examples of the pages from real runs
 	$(BIN)/python benchmarks/readme.py
 
 clean:  ## Remove .venv and all that was built
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venvs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -21,8 +21,10 @@ from accuracy import picture, reliability
 from accuracy.summary import summary
 from fuzz.verdict import table as table_of_fuzz
 from speed import table
+from torture.table import table as table_of_faults
 from user_scripts import commands as table_of_commands
 from user_scripts import table as table_of_scripts
+from versions import table as table_of_versions
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -124,7 +126,18 @@ def fuzz(folder: Path) -> str:
     return table_of_fuzz(counts)
 
 
-BLOCKS = (report, record, explain, accuracy, accuracy_short, speed, user_scripts, recipes, fuzz)
+def versions(folder: Path) -> str:
+    """Return the table of the last `make test-versions`."""
+    rows: dict[str, Any] = json.loads((ROOT / "benchmarks" / "versions.json").read_text())
+    return table_of_versions(rows)
+
+
+def faults(folder: Path) -> str:
+    """Return the table of the last `make torture`."""
+    return table_of_faults()
+
+
+BLOCKS = (report, record, explain, accuracy, accuracy_short, speed, user_scripts, recipes, fuzz, versions, faults)
 """In the order in which they can be made: later ones read what earlier ones have written."""
 
 

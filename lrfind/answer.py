@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -128,7 +129,7 @@ class Answer(Result):
         the peak of its schedule.
 
         Args:
-            optimizer: A torch.optim.Optimizer with the parameter groups that were swept.
+            optimizer: A torch.optim.Optimizer with the parameter groups that were swept; several in a list, as there.
             scheduler: Of that optimizer, one of torch.optim.lr_scheduler, or several in a list; all its learning
                 rates are multiplied by new over old peak, the lowest ones as well.
 
@@ -137,16 +138,21 @@ class Answer(Result):
         """
         if self.suggested_lr is None:
             raise LrfindError(Fault("apply", problem=f"no learning rate is suggested: {self.message}"))
-        if len(optimizer.param_groups) != len(self.groups):
+        optimizers = optimizer if isinstance(optimizer, (list, tuple)) else [optimizer]
+        if (count := sum(len(each.param_groups) for each in optimizers)) != len(self.groups):
             expected = f"the {len(self.groups)} parameter groups that were swept"
-            raise LrfindError(Fault("optimizer", expected=expected, got=str(len(optimizer.param_groups))))
+            raise LrfindError(Fault("optimizer", expected=expected, got=str(count)))
         from lrfind.training.scheduler_peaks import set_lrs, set_peaks  # loads torch, which `load` does without
 
-        lrs = [group.lr(self.suggested_lr) for group in self.groups]
-        if scheduler is None or scheduler in ([], ()):
-            set_lrs(optimizer, lrs)
-        else:
-            set_peaks(optimizer, lrs, scheduler if isinstance(scheduler, (list, tuple)) else [scheduler])
+        schedulers = scheduler if isinstance(scheduler, (list, tuple)) else [] if scheduler is None else [scheduler]
+        lrs = iter([group.lr(self.suggested_lr) for group in self.groups])
+        for each in optimizers:
+            mine = list(islice(lrs, len(each.param_groups)))
+            own = [one for one in schedulers if len(optimizers) == 1 or one.optimizer is each]
+            if own:
+                set_peaks(each, mine, own)
+            else:
+                set_lrs(each, mine)
 
     def __bool__(self) -> bool:
         return self.status is Status.OK

@@ -24,6 +24,7 @@ from lrfind.training.precision import keep_tf32
 from lrfind.training.rng import keep_rng
 from lrfind.workloads.accelerated import unwrapped
 from lrfind.workloads.from_objects import Objects, ObjectsWorkload, check_objects
+from lrfind.workloads.preflight import combine
 
 DEFAULTS = Settings()
 
@@ -32,7 +33,7 @@ def find_lr(
     model: nn.Module,
     loader: Iterable[Any],
     loss_fn: Callable[[Any, Any], Tensor] | None = None,
-    optimizer: torch.optim.Optimizer | None = None,
+    optimizer: torch.optim.Optimizer | Sequence[torch.optim.Optimizer] | None = None,
     *,
     step: Callable[[nn.Module, Any], Tensor] | None = None,
     val_loader: Iterable[Any] | None = None,
@@ -82,7 +83,8 @@ def find_lr(
             generator, is swept but not probed, and its batches are used up.
         loss_fn: Called as loss_fn(output, target), returns a scalar tensor; None if the model computes its own loss.
         optimizer: Holds the model's parameters, set up as in the training. Groups keep the ratios of their learning
-            rates; if a scheduler has set all of them to 0, the ratios of their `initial_lr`.
+            rates; if a scheduler has set all of them to 0, the ratios of their `initial_lr`. Several optimizers in a
+            list train together, and keep the ratios of theirs.
         step: Called as step(model, batch), returns the scalar loss. Use it instead of `loss_fn` if a training step is
             more than loss_fn(model(input), target).
         val_loader: Mini-batches that are not trained on. The loss on its first ones shows whether a short training
@@ -129,7 +131,7 @@ def find_lr(
         KeyboardInterrupt: The user interrupted it.
     """
     arguments = {name: value for name, value in locals().items() if name in KEYS}
-    parts: Any = (model, loader, loss_fn, optimizer, step, scaler, val_loader)  # `check_objects` checks them
+    parts = (model, loader, loss_fn, combine(optimizer), step, scaler, val_loader)  # `check_objects` checks them
     objects, arguments, notes = unwrapped(replace(Objects(*parts), restore=tuple(restore)), arguments)
     tell = teller(on_note, PYTHON)
     for note in notes:

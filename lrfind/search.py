@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lrfind.analysis.probe_result import Training, analysis_of_probes
 from lrfind.analysis.probe_search import ProbeLimits, next_probe
 from lrfind.analysis.suggest import analyze, next_length
-from lrfind.errors import CONFIG, DataError, Level, LrfindError, Note, Words, interrupts
+from lrfind.errors import CONFIG, DataError, Level, LrfindError, Note, Words, interrupts, user_code
 from lrfind.observer import Observer
 from lrfind.records.types import Analysis, Probe, Result, StopReason, Sweep
 from lrfind.settings import USUAL
@@ -61,7 +61,7 @@ def search(make: Callable[[], Workload], observer: Observer, words: Words = CONF
     interrupts.hold()
     clock = _Clock()
     with interrupts.worker_deaths_held():
-        with interrupts.interruptible():
+        with interrupts.interruptible(), user_code("preparing the training"):
             workload = make()
             workload.count_epochs()
         clock.lap("build_seconds")
@@ -225,7 +225,7 @@ def one_probe(
     """Train from the start at one learning rate; return what was measured, and the error that ended it, if any."""
     looks, error = None, None
     try:
-        with interrupts.interruptible():
+        with interrupts.interruptible(), user_code("holding out samples"):
             looks = workload.looks(steps) if hold_out else None
         sweep = workload.train((lr,) * steps, replace(observer, on_sweep=observer.on_probe), held_out=looks)
     except KeyboardInterrupt:

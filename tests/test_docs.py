@@ -234,7 +234,31 @@ def test_the_hook_for_pre_commit_runs(folder: Folder) -> None:
     assert hook["pass_filenames"] is False  # they would be taken for overrides
     assert all(re.search(hook["files"], name) for name in ("configs/digits.yaml", "configs/digits.py"))
     assert not re.search(hook["files"], "README.md")
-    check(folder.run(hook["entry"]))
+    (published,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    assert published["pass_filenames"] is False
+    line = f"{published['entry']} configs/digits.yaml --lr 0.1"
+    assert sorted(line.split()) == sorted(hook["entry"].split())
+    check(folder.run(line))
+
+
+def test_the_action_for_github_runs_step_by_step(folder: Folder) -> None:
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    given = {"training": "configs/digits.yaml", "lr": "0.1", "arguments": "--quiet probes.enabled=false"}
+    inputs = {name: given.get(name, declared.get("default")) for name, declared in action["inputs"].items()}
+    install, sweep = action["runs"]["steps"]
+    assert install["run"] == 'pip install "$GITHUB_ACTION_PATH"'  # not run: needs an index of packages
+    env = {
+        name: re.sub(r"\$\{\{ inputs\.(\w+) \}\}", lambda found: inputs[found[1]], value)
+        for name, value in sweep["env"].items()
+    }
+    assert not any("$" in value for value in env.values())
+    exports = [f"export {name}={shlex.quote(value)}\n" for name, value in {**env, "GITHUB_OUTPUT": "outputs"}.items()]
+    ended = folder.run("".join([*exports, sweep["run"]]))
+    assert ended.returncode in (0, 3), ended.stderr  # without probes there may be no answer
+    assert folder.summary.read_text().startswith("### Learning rate check")
+    name, _, record = (folder.place / "outputs").read_text().strip().partition("=")
+    assert action["outputs"][name]["value"] == f"${{{{ steps.{sweep['id']}.outputs.{name} }}}}"
+    assert (folder.place / record).exists()
 
 
 def test_the_lines_for_a_makefile_gate_a_training(folder: Folder) -> None:

@@ -43,7 +43,8 @@ def main(arguments: list[str]) -> None:
 
 def _save(file: Path, done: dict[str, Any]) -> None:
     temporary = file.with_suffix(".tmp")
-    temporary.write_text(json.dumps(done, indent=1) + "\n")
+    lines = ",\n".join(f'"{number}": {json.dumps(outcome)}' for number, outcome in done.items())
+    temporary.write_text(f"{{\n{lines}\n}}\n")
     temporary.replace(file)
 
 

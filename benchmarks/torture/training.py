@@ -60,7 +60,7 @@ def _problems(case: Case, ended: Ended, name: str, place: str) -> Iterator[str]:
         codes = (*codes, 0, 1, 3)
     if ended.code not in codes:
         yield f"exit code {ended.code}"
-    if ended.code > 0 and "lrfind: " not in ended.err:
+    if ended.code in (1, 2, 130) and "lrfind: " not in ended.err:
         yield "silent"
     try:
         kept = max(map(updates, case.documents()), default=0)

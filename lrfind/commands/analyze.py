@@ -83,11 +83,11 @@ def analyze(
     """Read the learning rate from a recorded curve, without training.
 
     RECORD is what `lrfind run` wrote, or lr and loss from anywhere: a CSV with these columns, the history of
-    torch-lr-finder or Ignite, the results of Lightning's lr_find as JSON, trainer_state.json of transformers, an export
-    of W&B or TensorBoard, the lines that a training printed. The loss beside a learning rate is taken as
-    measured before its update, as in a training loop. A row that stands for more than one update, such as an epoch,
-    shows the descent at a lower learning rate; --updates-per-point makes up for it. Nothing is written without --out,
-    --plot, --report or --log.
+    torch-lr-finder or Ignite, the results of Lightning's lr_find or of fastai's recorder as JSON, trainer_state.json of
+    transformers, an export of W&B or TensorBoard, the lines that a training printed. The loss beside a learning rate is
+    taken as measured before its update, as in a training loop. A row that stands for more than one update, such as an
+    epoch, shows the descent at a lower learning rate; --updates-per-point makes up for it. Nothing is written without
+    --out, --plot, --report or --log.
 
     Exit codes: 0 an LR is suggested, 2 the curve cannot be read, 3 no LR can be trusted.
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from lrfind.errors import interrupts
 from lrfind.errors.extras import EXTRAS, how_to_install
-from lrfind.errors.fault import Fault
+from lrfind.errors.fault import Fault, MisfitError
 from lrfind.errors.tree import LrfindError, UserCodeError
 
 LIBRARIES = (
@@ -46,7 +46,7 @@ def user_code(doing: str, hints: Callable[[], Sequence[str]] = tuple, key: str =
     except BaseException as error:  # a panic of an extension in Rust, or a cancelled task, is no Exception
         if os.getpid() != process:
             _end_fork(error)
-        if isinstance(error, (LrfindError, KeyboardInterrupt)):
+        if isinstance(error, (LrfindError, MisfitError, KeyboardInterrupt)):
             raise
         raise _as_fault(error, doing, hints, key, docs) from error
     if os.getpid() != process:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lrfind.errors import interrupts
+from lrfind.errors import interrupts, user_code
 from lrfind.observer import Observer
 from lrfind.records.types import Probe, StopReason
 from lrfind.search import one_probe
@@ -38,7 +38,7 @@ def train_at(
     """
     observer = observer or Observer()
     interrupts.hold()
-    with interrupts.interruptible():
+    with interrupts.interruptible(), user_code("preparing the training"):
         workload = make()
     trainings: list[Training] = []
     for lr in lrs:

@@ -51,6 +51,8 @@ DONE_ALREADY = ("setup", "on_before_batch_transfer", "transfer_batch_to_device")
 PRECISIONS = {"16-mixed": "fp16", "bf16-mixed": "bf16"}
 """Other precisions are in the weights, or in the plugin's context around a step."""
 
+_WAY_OUT = "search the script as it stands: lrfind run train.py"
+
 
 class FindLR(Search, _Base):
     """Finds the learning rate when a `fit` begins, with `lrfind.find_lr`, and sets it.
@@ -128,12 +130,12 @@ def _hindrance(trainer: Any, module: Any) -> str | None:
     if not module.automatic_optimization:
         return (
             f"expected automatic optimization, but {type(module).__name__} updates its weights within training_step; "
-            "run the script without this callback: lrfind run SCRIPT.py"
+            f"{_WAY_OUT}, or use lrfind.find_lr with a step of your own"
         )
     if len(trainer.optimizers) != 1:
         return (
-            f"expected one optimizer, got {len(trainer.optimizers)}; run the script without this callback: "
-            "lrfind run SCRIPT.py"
+            f"expected one optimizer, got {len(trainer.optimizers)}; {_WAY_OUT}, or pass all of them to "
+            "lrfind.find_lr, with a step of your own"
         )
     return None
 

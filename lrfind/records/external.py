@@ -15,15 +15,18 @@ from lrfind.records.read import Content
 from lrfind.records.types import StopReason, Sweep
 from lrfind.records.values import not_rising
 
-Tool = Literal["torch-lr-finder", "ignite", "lightning"]
+Tool = Literal["torch-lr-finder", "ignite", "lightning", "fastai"]
 """A finder whose history holds a running average of the losses, by its own default."""
 
 MOST_POINTS = 2000
 """Longer curves are averaged by twos, threes, ...: the learning rate that is read from them stays the same, and the
 memory of smoothing grows with the square of the points."""
 
-SMOOTHING: Mapping[Tool, float] = {"torch-lr-finder": 0.95, "ignite": 0.95, "lightning": 0.98}
-"""What each tool keeps of its average at each step; Lightning corrects it for its start at 0, as Adam does."""
+SMOOTHING: Mapping[Tool, float] = {"torch-lr-finder": 0.95, "ignite": 0.95, "lightning": 0.98, "fastai": 0.98}
+"""What each tool keeps of its average at each step."""
+CORRECTED: Mapping[Tool, int] = {"lightning": 2, "fastai": 1}
+"""Tools that correct the average for its start at 0, as Adam does, and the step that they count the first one as;
+Lightning counts from 1, and adds 1."""
 
 _INSIDE = ("log_history", "history")
 """Keys under which a document of another tool keeps its curve, as `trainer_state.json` of transformers does."""
@@ -220,9 +223,10 @@ def _raw(losses: Sequence[float], tool: Tool) -> list[float]:
     """Return the losses whose running average `losses` is: `a_i = k a_(i-1) + (1 - k) l_i`, solved for `l_i`."""
     keep = SMOOTHING[tool]
     averages = list(losses)
-    if tool == "lightning":  # a_i / (1 - k^(i + 2)) was written, with a_(-1) = 0
-        averages = [loss * (1 - keep ** (index + 2)) for index, loss in enumerate(losses)]
-    before = [0.0 if tool == "lightning" else averages[0], *averages]
+    first = CORRECTED.get(tool)
+    if first is not None:  # a_i / (1 - k^(i + first)) was written, with a_(-1) = 0
+        averages = [loss * (1 - keep**step) for step, loss in enumerate(losses, first)]
+    before = [averages[0] if first is None else 0.0, *averages]
     return [(after - keep * last) / (1 - keep) for last, after in zip(before, averages, strict=False)]
 
 

@@ -39,6 +39,8 @@ class LoopFacts(Described):
     """What the optimizer of the config is called with; empty if the training brings one that is made."""
     takes_lr: Flag = True
     """Whether that call takes a learning rate."""
+    several: Flag = False
+    """Whether several optimizers train together."""
     has_mode: Flag = False
     """Whether the optimizer has a training mode, which it must be put into."""
     loss_module: Literal["", "plain", "trained"] = ""

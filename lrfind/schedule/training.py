@@ -104,4 +104,7 @@ def training_of(result: Result) -> Training:
     if config.train.optimizer_state:
         problem = "the code cannot resume the optimizer's state from a checkpoint"
         raise RecordError(Fault("train.optimizer_state", problem=problem, fix="run without it"))
+    if result.loop and result.loop.several:
+        problem = "several optimizers train together, and each needs a scheduler of its own"
+        raise RecordError(Fault("optimizer", problem=problem, fix="group_lrs in the record says the peak of each"))
     return Training(result, config, result.loop)

@@ -101,13 +101,15 @@ def _no_match(key: str, pattern: str, named: Sequence[tuple[str, nn.Parameter]])
 def describe_groups(optimizer: torch.optim.Optimizer) -> tuple[Group, ...]:
     """Return the groups of an optimizer by their learning rates, which no sweep must have set yet."""
     groups = optimizer.param_groups
+    given = [group.get("name", f"group {i}" if len(groups) > 1 else "default") for i, group in enumerate(groups)]
+    names = getattr(optimizer, "group_names", given)
     return tuple(
         Group(
-            name=str(group.get("name", f"group {index}" if len(groups) > 1 else "default")),
+            name=str(name),
             lr_scale=None if group.get("fixed_lr") else scale,
             fixed_lr=float(group["lr"]) if group.get("fixed_lr") else None,
         )
-        for index, (group, scale) in enumerate(zip(groups, group_scales(groups), strict=True))
+        for name, group, scale in zip(names, groups, group_scales(groups), strict=True)
     )
 
 

@@ -11,6 +11,8 @@ from lrfind.errors import Fault
 
 def why_not_swept(optimizer: torch.optim.Optimizer) -> Fault | None:
     """Return why no learning rate of the optimizer can be swept, and the way out; None if one can."""
+    if faults := [fault for each in getattr(optimizer, "optimizers", ()) if (fault := why_not_swept(each))]:
+        return faults[0]
     groups = optimizer.param_groups
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from lrfind.records.facts import UNKNOWN_SIZE, UpdateSize
+from lrfind.training.groups import reference_lr
 
 _LR = 1e-3
 _SIDE = 4
@@ -26,14 +27,31 @@ _LATER = (200, 400)
 
 
 def update_size(optimizer: torch.optim.Optimizer, weights: Iterable[Tensor]) -> UpdateSize:
-    """Return the size of the updates of an optimizer.
-
-    It is measured, not looked up: two optimizers of the same class and options train a small matrix, one with twice the
-    gradient of the other.
+    """Return the size of the updates of an optimizer, or of several: at the swept learning rate, the largest.
 
     Args:
         optimizer: Stays as it is.
         weights: What it trains. Vectors, such as biases, do not count.
+    """
+    parts = getattr(optimizer, "optimizers", ())
+    if not parts:
+        return _update_size(optimizer, weights)
+    reference = reference_lr(optimizer.param_groups)
+    sizes, replacing = [], []
+    for part in parts:
+        sizes.append(_update_size(part, [weight for group in part.param_groups for weight in group["params"]]))
+        if (lr := sizes[-1].replacing_lr) is not None:
+            replacing.append(lr * reference / (reference_lr(part.param_groups) or reference or 1.0))
+    kinds = {size.normalized for size in sizes}
+    normalized = kinds.pop() if len(kinds) == 1 else False if kinds == {True, False} else None
+    return UpdateSize(normalized, min(replacing) if normalized else None, min(size.shrinks for size in sizes))
+
+
+def _update_size(optimizer: torch.optim.Optimizer, weights: Iterable[Tensor]) -> UpdateSize:
+    """Return the size of the updates of one optimizer.
+
+    It is measured, not looked up: two optimizers of the same class and options train a small matrix, one with twice the
+    gradient of the other.
     """
     squares = [float(weight.detach().float().square().mean()) for weight in weights if weight.ndim > 1]
     size = math.sqrt(sum(squares) / len(squares)) if squares else 0.0

@@ -8,6 +8,7 @@ from typing import Any
 
 from lrfind.errors import Note
 from lrfind.settings import TrainSettings
+from lrfind.training.optimizers import combined
 from lrfind.workloads.from_objects import Objects
 
 
@@ -21,17 +22,18 @@ def unwrapped(objects: Objects, arguments: Mapping[str, Any]) -> tuple[Objects, 
         objects: Wrapped or not.
         arguments: Settings, as arguments of `find_lr`.
     """
-    optimizer: Any = objects.optimizer
+    parts: Any = getattr(objects.optimizer, "optimizers", (objects.optimizer,))
     given = dict(arguments)
     notes: list[Note] = []
-    if _is_wrapped(optimizer):
+    if all(map(_is_wrapped, parts)):
+        optimizer = parts[0]
         steps, scaler = optimizer.gradient_state.num_steps, optimizer.scaler
         if steps > 1 and given["accumulate"] == TrainSettings.accumulate:
             given["accumulate"] = steps
             notes.append(Note(f"accelerate averages the gradients of {steps} mini-batches, and so does the search."))
         if scaler is not None and objects.scaler is None:
             given["precision"], objects = "fp16", replace(objects, scaler=scaler)
-        objects = replace(objects, optimizer=optimizer.optimizer)
+        objects = replace(objects, optimizer=combined([part.optimizer for part in parts]))
     loaders = {name: getattr(objects, name) for name in ("loader", "val_loader")}
     inner = {name: loader.base_dataloader for name, loader in loaders.items() if _is_wrapped(loader)}
     return replace(objects, **inner), given, notes

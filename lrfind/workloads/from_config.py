@@ -29,6 +29,7 @@ from lrfind.training.distributed.process_group import join_process_group
 from lrfind.training.groups import freeze, named_parameters
 from lrfind.training.held_out import batches_at, check_validation, split, validation_batches
 from lrfind.training.minibatches import Share, batch_size_of, length_of
+from lrfind.training.optimizers import Optimizers
 from lrfind.training.precision import allow_tf32, unsupported
 from lrfind.training.rng import seed_everything
 from lrfind.training.snapshot import Snapshot
@@ -40,7 +41,7 @@ from lrfind.workloads.config_optimizer import argument_of, build_optimizer, take
 from lrfind.workloads.instantiate import called_later, instantiate
 from lrfind.workloads.lightning_module import is_data_module, loaders_of
 from lrfind.workloads.model_workload import Fresh, ModelWorkload
-from lrfind.workloads.preflight import check_model, check_optimizer
+from lrfind.workloads.preflight import check_model, check_optimizer, combine
 
 
 @dataclass(kw_only=True)
@@ -74,7 +75,7 @@ class ConfigWorkload(ModelWorkload):
 
     @property
     def names(self) -> tuple[str, str]:
-        """The classes of model and optimizer, for titles; before any is built, what makes them."""
+        """The classes of model and optimizer, for titles; what makes them before any is built, and for a chain."""
         optimizer = self.config.optimizer
         return self._made or (_last_name(self.config.model), _last_name(optimizer) if optimizer else "own optimizer")
 
@@ -118,7 +119,8 @@ class ConfigWorkload(ModelWorkload):
                 on_note,
             )
         model = self._model(on_note)
-        name = type(model).__name__  # before FSDP makes another class of it
+        # Of a chain the function that made it says more; and FSDP is to make another class of the model.
+        name = _last_name(self.config.model) if type(model) is nn.Sequential else type(model).__name__
         loss = called_later("loss", self.config.loss) if self.config.loss and not self.config.step else None
         self._train_only(model, loss)
         step_module = self.processes.prepare(model) if self.processes else None
@@ -173,7 +175,7 @@ class ConfigWorkload(ModelWorkload):
         if self.config.optimizer is None:
             optimizer = self._own_optimizer(model, on_note)
         else:
-            optimizer = build_optimizer(self.config, model, loss)
+            optimizer = combine(build_optimizer(self.config, model, loss))
         check_optimizer(optimizer, model, loss)
         if fault := why_not_swept(optimizer):
             raise MisfitError(fault)
@@ -182,12 +184,15 @@ class ConfigWorkload(ModelWorkload):
             trainer=lightning_module.trainer_of(model),
             optimizer_of=argument_of(self.config.optimizer) if self.config.optimizer else "",
             takes_lr=self.config.optimizer is None or takes_lr(self.config.optimizer),
+            several=isinstance(optimizer, Optimizers),
             has_mode=callable(getattr(optimizer, "train", None)),
             loss_module="trained" if trained(loss) else "plain" if isinstance(loss, nn.Module) else "",
         )
         if self.config.scheduler is not None:
             self.tell(Note("The scheduler is ignored: a sweep sets the learning rate of every step itself."), on_note)
         if self.checkpoint and self.config.train.optimizer_state:
+            if isinstance(optimizer, Optimizers):
+                raise MisfitError(Fault("train.optimizer_state", problem="is that of one optimizer, not of several"))
             self.checkpoint.load_optimizer(optimizer)
         return optimizer
 

@@ -21,6 +21,7 @@ from lrfind.training.batch_form import Loss
 from lrfind.training.held_out import DividedLoader, divided, first_batches
 from lrfind.training.loader_state import LoaderState
 from lrfind.training.minibatches import batch_size_of, length_of
+from lrfind.training.optimizers import Optimizers, name_of
 from lrfind.training.precision import unsupported
 from lrfind.training.rng import keep_rng, seed_for
 from lrfind.training.snapshot import Snapshot
@@ -87,7 +88,8 @@ class ObjectsWorkload(ModelWorkload):
     def loop(self) -> LoopFacts:
         """What code that trains in the same way needs to know."""
         trainer = self.objects.trainer or lightning_module.trainer_of(self.objects.model)
-        return LoopFacts(trainer, loss=getattr(self._own_step, "code", ""))
+        several = isinstance(self.objects.optimizer, Optimizers)
+        return LoopFacts(trainer, several=several, loss=getattr(self._own_step, "code", ""))
 
     @property
     def recipe(self) -> Recipe:
@@ -98,7 +100,7 @@ class ObjectsWorkload(ModelWorkload):
     @property
     def names(self) -> tuple[str, str]:
         """The names of model and optimizer, for titles."""
-        return type(self.objects.model).__name__, type(self.objects.optimizer).__name__
+        return type(self.objects.model).__name__, name_of(self.objects.optimizer)
 
     @property
     def batch_size(self) -> int | None:

@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 from lrfind.errors import Fault, UserCodeError, user_code
 from lrfind.training.batch import describe
 from lrfind.training.step import Step
+from lrfind.workloads.preflight import combine
 
 PACKAGES = ("lightning.pytorch", "pytorch_lightning")
 """The same code under two names; a module of one is no module of the other."""
@@ -130,7 +131,7 @@ def own_step(model: Any, *, transferred: bool = False) -> Step:
     name = type(model).__name__
     if not model.automatic_optimization:
         got = f"{name}, which sets automatic_optimization to False and updates its weights within training_step"
-        fix = "no sweep can set the learning rate there: for the loss $own_step; and name the optimizer to sweep"
+        fix = "sweep the script that trains it, which may do so: lrfind run train.py; or for one loss $own_step"
         raise UserCodeError(Fault("model", expected="automatic optimization", got=got, fix=fix))
     with_index = _takes_index(model)
     transfers = not transferred and _overrides(model, "on_after_batch_transfer")
@@ -156,22 +157,23 @@ def own_step(model: Any, *, transferred: bool = False) -> Step:
 def own_optimizer(model: Any) -> tuple[Optimizer, str | None]:
     """Return the optimizer of a LightningModule's `configure_optimizers`, and the class of its scheduler, if any.
 
+    Several optimizers are one that has all their groups.
+
     Raises:
-        UserCodeError: It returns no optimizer, or several.
+        UserCodeError: It returns no optimizer.
     """
     name = type(model).__name__
     with user_code(f"{name}.configure_optimizers", key="model"), hushed():
         optimizers, schedulers = _configured(model.configure_optimizers())
-    if len(optimizers) != 1 or not isinstance(optimizers[0], Optimizer):
-        got = ", ".join(type(optimizer).__name__ for optimizer in optimizers)
-        expected, got = f"{name}.configure_optimizers to return one optimizer", f"{len(optimizers)} ({got})"
-        fix = "a sweep has one learning rate: set optimizer in the config"
+    if not optimizers or not all(isinstance(each, Optimizer) for each in optimizers):
+        got = f"{len(optimizers)} ({', '.join(type(optimizer).__name__ for optimizer in optimizers)})"
+        expected, fix = f"{name}.configure_optimizers to return optimizers", "set optimizer in the config"
         raise UserCodeError(Fault("model", expected=expected, got=got, fix=fix))
-    for group in optimizers[0].param_groups:
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         if "initial_lr" in group:  # a scheduler set its first learning rate already, which may be 0
             group["lr"] = group.pop("initial_lr")
     model.trainer.optimizers = optimizers  # for self.optimizers()
-    return optimizers[0], type(schedulers[0]).__name__ if schedulers else None
+    return combine(optimizers), type(schedulers[0]).__name__ if schedulers else None
 
 
 def _configured(returned: Any) -> tuple[list[Any], list[Any]]:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import lrfind
-from lrfind.errors import DataError, Fault, Level, Note, interrupts, some
+from lrfind.errors import DataError, Fault, Level, Note, interrupts, some, user_code
 from lrfind.observer import Observer
 from lrfind.records.facts import UNKNOWN_SIZE, UpdateSize
 from lrfind.records.types import Group, Sweep
@@ -103,7 +103,7 @@ class ModelWorkload(Workload, abc.ABC):
         """Train in this process, as any workload trains."""
         observer.on_sweep(len(lrs))
         with self.processes.faults_settled() if self.processes else contextlib.nullcontext():
-            with interrupts.interruptible():
+            with interrupts.interruptible(), user_code("preparing the training"):
                 model, optimizer, step, batches = self.fresh(observer.on_note, hold_out=held_out is not None)
             settings = self.settings.sweep
             latest = Latest(endless(batches, lambda: self._recycled(observer.on_note), self.recipe.accumulate))

@@ -10,6 +10,7 @@ from torch import nn
 
 from lrfind.errors import Fault, UserCodeError, some
 from lrfind.training.groups import named_parameters
+from lrfind.training.optimizers import combined
 
 
 def check_model(model: nn.Module) -> None:
@@ -30,6 +31,19 @@ def check_model(model: nn.Module) -> None:
         raise UserCodeError(
             Fault("model", expected="whole parameters", got=got, fix="return it before it is parallelized")
         )
+
+
+def combine(optimizer: Any) -> Any:
+    """Return several optimizers as one; anything else as it is.
+
+    Raises:
+        UserCodeError: Two of them hold the same parameter.
+    """
+    try:
+        return combined(optimizer)
+    except ValueError as error:
+        expected, got = "each parameter in one optimizer alone", str(error)
+        raise UserCodeError(Fault("optimizer", expected=expected, got=got)) from error
 
 
 def check_optimizer(optimizer: Any, model: nn.Module, loss: Any = None) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli import FIXTURES, Project, process, shell, strict_json
+from cli import FIXTURES, PATIENCE, Project, process, shell, strict_json
 
 import lrfind
 from lrfind.commands.app import main, report_error
@@ -133,7 +133,7 @@ def test_help_and_version_load_nothing_heavy(arguments: tuple[str, ...]) -> None
         "heavy = {'torch', 'torchvision', 'matplotlib', 'hydra'} & set(sys.modules); "
         "sys.exit(f'{code} {heavy}' if code or heavy else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (0, "")
 
 

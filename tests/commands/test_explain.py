@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import Outcome, Project, command, process, shell, strict_json
+from cli import PATIENCE, Outcome, Project, command, process, shell, strict_json
 from helpers import example_result, refused_result
 
 from lrfind.records.json_format import to_json, to_result
@@ -363,7 +363,7 @@ def test_ctrl_c_keeps_what_was_measured(project: Project, record: Path) -> None:
         while "step 20" not in running.stderr.readline():
             pass
         os.kill(running.pid, signal.SIGINT)
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=PATIENCE)
     assert running.returncode == 130
     assert strict_json(out)["interrupted"]
     assert len(strict_json(out)["runs"][1]["losses"]) >= 20

@@ -52,6 +52,24 @@ def test_the_end_of_a_generator_is_a_failure(project: Project, code: str, overri
     outcome.says("failed: GeneratorExit")
 
 
+@pytest.mark.parametrize("asked", [1, 2, 4, 8])
+def test_a_length_that_raises_is_a_failure_whenever_it_is_asked_for(project: Project, asked: int) -> None:
+    project.add(
+        f"""
+        class dataset(TensorDataset):
+            asked = 0
+            def __init__(self): super().__init__(*data().tensors)
+            def __len__(self):
+                dataset.asked += 1
+                if dataset.asked >= {asked}: raise RuntimeError("no length today")
+                return 64
+        """
+    )
+    outcome = project.run(DATASET, "data.batch_size=16", "data.num_workers=1")
+    assert outcome.code == 1
+    outcome.says("RuntimeError: no length today")
+
+
 @pytest.mark.parametrize("dies", ["os.kill(os.getpid(), signal.SIGKILL)", "os._exit(1)"], ids=["killed", "exits"])
 def test_a_worker_that_dies_is_named_once_and_what_was_measured_is_kept(project: Project, dies: str) -> None:
     project.add(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import CONFIG, PACKAGE, Outcome, bring, torchrun
+from cli import CONFIG, PACKAGE, PATIENCE, Outcome, bring, torchrun
 from forked import command as forked
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(line: list[str]) -> Outcome:
-    done = subprocess.run(line, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE)
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
@@ -87,7 +87,7 @@ def test_two_processes_make_the_curves_of_one_with_twice_the_batch(
 def test_one_process_that_stands_for_two_makes_their_curves(folder: Path, ddp: Outcome) -> None:
     simulated = run(forked(*of(folder, "simulated", "train.world_size=2", *RECIPE))).json
     same(simulated, ddp.json)
-    assert simulated["title"] == "Sequential, SGD, batch 32 x 2 x 2 processes (in one), cpu"
+    assert simulated["title"] == "layers, SGD, batch 32 x 2 x 2 processes (in one), cpu"
     assert simulated["environment"]["effective_batch_size"] == 128
 
 
@@ -95,7 +95,7 @@ def test_the_first_process_alone_speaks_and_writes(folder: Path, ddp: Outcome) -
     assert record(folder, "ddp") == ddp.json  # stdout holds one document, strictly
     assert [file.name for file in (folder / "ddp").iterdir()] == ["train.lrfind.json"]
     assert ddp.err.count("wrote ") == 1
-    assert ddp.json["title"] == "Sequential, SGD, batch 32 x 2 x 2 processes (DDP), cpu"
+    assert ddp.json["title"] == "layers, SGD, batch 32 x 2 x 2 processes (DDP), cpu"
     assert ddp.json["environment"]["world_size"] == 2
     assert ddp.json["environment"]["effective_batch_size"] == 128
 
@@ -137,7 +137,7 @@ def test_ctrl_c_ends_all_and_keeps_the_curve(folder: Path) -> None:
                 break
         time.sleep(0.3)
         started.send_signal(signal.SIGINT)
-        out, err = started.communicate(timeout=60)
+        out, err = started.communicate(timeout=PATIENCE)
     assert json.loads(out)["stop_reason"] == "interrupted"
     assert err.count("lrfind: interrupted after") == 1
     assert PACKAGE not in err
@@ -154,7 +154,7 @@ def by_hand(arguments: list[str]) -> list[Outcome]:
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         started.append(subprocess.Popen(forked(*arguments), env={**os.environ, **place}, text=True, **pipes))  # type: ignore[call-overload]
-    ends = [process.communicate(timeout=120) for process in started]
+    ends = [process.communicate(timeout=PATIENCE) for process in started]
     return [Outcome(process.returncode, *end) for process, end in zip(started, ends, strict=True)]
 
 
@@ -178,4 +178,4 @@ def test_a_parameter_without_a_part_names_the_way_out(folder: Path) -> None:
 def test_torchrun_without_parallel_means_ddp(folder: Path) -> None:
     outcome = run(torchrun(of(folder, "null", "sweep.num_iter=30", "probes.enabled=false", "sweep.max_iter=30")))
     assert outcome.err.count("2 processes run, which train together by parallel=ddp.") == 1
-    assert outcome.json["title"] == "Sequential, SGD, batch 32 x 2 processes (DDP), cpu"
+    assert outcome.json["title"] == "layers, SGD, batch 32 x 2 processes (DDP), cpu"

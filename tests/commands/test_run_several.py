@@ -9,14 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from cli import CONFIG, Outcome, Project, bring, command, process, shell, strict_json
+from cli import CONFIG, PATIENCE, Outcome, Project, bring, command, eventually, process, shell, strict_json
 
 from lrfind.commands.finished_runs import FinishedRun, failure, worst
 from lrfind.commands.run_many import _Child, _finished, split
@@ -175,10 +174,7 @@ def start(folder: Path, out: str, **options: Any) -> subprocess.Popen[bytes]:
     """Start two runs, and return once the first has measured something."""
     flags = ("--json", f"--out={out}")
     started = subprocess.Popen(command(*arguments("slow", "good", flags=flags)), cwd=folder, **options)
-    deadline = time.monotonic() + 60
-    while b"waiting" not in (folder / f"{out}.err").read_bytes():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    eventually(lambda: b"waiting" in (folder / f"{out}.err").read_bytes())
     return started
 
 
@@ -189,7 +185,7 @@ def test_a_signal_is_handed_on_and_what_was_measured_is_kept(folder: Path, numbe
         # In a session of its own there is no terminal that would send the signal to both.
         started = start(folder, out, stdout=subprocess.PIPE, stderr=err, start_new_session=True)
         os.kill(started.pid, number)
-        stdout, _ = started.communicate(timeout=60)
+        stdout, _ = started.communicate(timeout=PATIENCE)
     assert started.returncode == 130
     assert strict_json(stdout.decode())["interrupted"]
     assert [file.name for file in (folder / out).glob("*.json")] == ["slow.lrfind.json"]
@@ -209,12 +205,9 @@ def test_ctrl_c_at_a_terminal_reaches_the_run_once(folder: Path) -> None:
     run = [sys.executable, "-c", become_terminal, *arguments("slow", "good", flags=("--json", f"--out={out}"))]
     with (folder / f"{out}.err").open("wb") as err, (folder / f"{out}.out").open("wb") as stdout:
         started = subprocess.Popen(run, cwd=folder, stdin=follower, stdout=stdout, stderr=err, start_new_session=True)
-        deadline = time.monotonic() + 60
-        while b"waiting" not in (folder / f"{out}.err").read_bytes():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        eventually(lambda: b"waiting" in (folder / f"{out}.err").read_bytes())
         os.write(leader, b"\x03")
-        assert started.wait(60) == 130
+        assert started.wait(PATIENCE) == 130
     os.close(leader)
     os.close(follower)
     said = (folder / f"{out}.err").read_text()

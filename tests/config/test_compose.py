@@ -125,7 +125,7 @@ def test_an_app_of_hydra_goes_on_and_hands_its_config_over(conf: Path) -> None:
     notes: list[str] = []
     answer = lrfind.run_config(composed, {"sweep.start_lr": 1e-5, "sweep.num_iter": 40}, on_note=notes.append)
     assert answer.suggested_lr
-    assert "Sequential, Adam" in answer.title
+    assert "mlp, Adam" in answer.title
     assert any(note.endswith("where others refer to them: lr, width, epochs") for note in notes)
 
 

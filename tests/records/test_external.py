@@ -189,26 +189,6 @@ def test_a_loss_after_the_update_stands_beside_the_learning_rate_it_answers_to()
     assert sweep.lrs[-1] == pytest.approx(1.0)
 
 
-def averaged(losses: list[float], tool: Tool) -> list[float]:
-    """Average as the tool does, by its own lines."""
-    kept: list[float] = []
-    average = 0.0
-    for index, loss in enumerate(losses):
-        if tool == "lightning":
-            average = 0.98 * average + 0.02 * loss
-            kept.append(average / (1 - 0.98 ** (index + 2)))  # its step counts from 1, and 1 is added
-        else:
-            kept.append(loss if index == 0 else 0.05 * loss + (1 - 0.05) * kept[-1])
-    return kept
-
-
-@pytest.mark.parametrize("tool", ["torch-lr-finder", "ignite", "lightning"])
-def test_the_running_average_of_a_tool_is_undone(tool: Tool) -> None:
-    losses = [2.0 + 0.3 * math.sin(i) - i / 100 for i in range(100)]
-    text = json.dumps({"lr": [1e-7 * 1.2**i for i in range(100)], "loss": averaged(losses, tool)})
-    assert sweep_in(text, "curve", tool).losses == pytest.approx(losses)
-
-
 COUNTED = [(0, 1e-5, 2.0), (50, 1e-4, 1.5), (100, 1e-3, 1.0), (150, 1e-2, 1.2)]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from cli import FIXTURES, Outcome, command, eventually, gone, process, strict_json, torchrun
+from cli import FIXTURES, PATIENCE, Outcome, command, eventually, gone, process, strict_json, torchrun
 from helpers import example_result
 
 import lrfind
@@ -224,7 +224,7 @@ def test_an_interrupt_ends_the_script_and_keeps_what_was_measured(tmp_path: Path
     )
     eventually((tmp_path / "hanging.pid").exists)
     started.send_signal(number)
-    out, err = started.communicate(timeout=60)
+    out, err = started.communicate(timeout=PATIENCE)
     assert started.returncode == 130, (out, err)
     assert len(record(tmp_path)["sweeps"][0]["losses"]) == 30
     assert gone(int((tmp_path / "hanging.pid").read_text()))
@@ -250,8 +250,6 @@ def test_the_processes_of_torchrun_do_not_outlive_it(tmp_path: Path) -> None:
     started.kill()
     started.wait()
     assert gone(int((tmp_path / "hanging.pid").read_text()))
-    eventually((tmp_path / "misfits.lrfind.json").exists)
-    assert record(tmp_path)["interrupted"]
 
 
 def in_process(folder: Path, *arguments: str, options: tuple[str, ...]) -> Outcome:
@@ -360,7 +358,7 @@ def test_the_process_that_searches_loads_no_torch(tmp_path: Path) -> None:
 def test_two_processes_of_torchrun_train_as_their_mean(tmp_path: Path) -> None:
     script = str(FIXTURES / "scripts" / "ranks.py")
     options = ["run", script, "--json", "--plot", "none", "--num-iter", "20", "--end-lr", "0.01", "--budget", "21"]
-    done = subprocess.run(torchrun(options), capture_output=True, text=True, timeout=240, cwd=tmp_path)
+    done = subprocess.run(torchrun(options), capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
     assert done.returncode in (0, 1), done.stderr  # torchrun turns all codes but 0 into 1
     found = json.loads(done.stdout)
     assert found["title"] == "Linear, SGD, batch 8 x 2 processes, cpu"
@@ -386,6 +384,6 @@ def test_two_processes_of_torchrun_train_as_their_mean(tmp_path: Path) -> None:
 def test_a_fault_of_one_process_of_torchrun_ends_all(tmp_path: Path) -> None:
     script = str(FIXTURES / "scripts" / "ranks.py")
     arguments = torchrun(["run", script, "--num-iter", "20", "--plot", "none", "--quiet", "--", "--fail", "1"])
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=240, cwd=tmp_path, env={**os.environ})
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path, env={**os.environ})
     assert done.returncode != 0
     assert "rank 1: step 6: ranks.py: raised RuntimeError: rank 1 has had enough" in " ".join(done.stderr.split())

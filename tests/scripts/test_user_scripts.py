@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from cli import Outcome, process
+from cli import PATIENCE, Outcome, process
 from documented import PAGES, ROOT
 from sklearn.datasets import load_digits
 from torch import nn
@@ -119,7 +119,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, script: UserScript, *options: str) -> Outcome:
-    done = subprocess.run(command(script, *options), cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command(script, *options), cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 

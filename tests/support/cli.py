@@ -38,6 +38,9 @@ OWN_LOADER = CONFIG.replace("{dataset: {_target_: own.data}, batch_size: 64}", "
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 """Modules that a config can name (`modules`), those of a user's beside the config (`project`), and scripts."""
 
+PATIENCE = 600.0
+"""Seconds until what has not happened yet is taken to hang, however busy the machine is."""
+
 PACKAGE = str(Path(lrfind.__file__).parent)
 INSTALLED = (str(Path(__file__).parents[2]), sys.prefix)
 """The clone and its virtual environment."""
@@ -156,7 +159,7 @@ def process(arguments: Sequence[str], env: Mapping[str, str] | None = None, **op
     """Run `lrfind` in a process of its own: with an environment of its own a new one, and else a forked one."""
     line = command(*arguments) if env else forked.command(*arguments)
     done = subprocess.run(
-        line, capture_output=True, text=True, timeout=120, env={**os.environ, **(env or {})}, **options
+        line, capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, **(env or {})}, **options
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
 
@@ -173,7 +176,7 @@ def shell(line: str, *arguments: str) -> Outcome:
         ["bash", "-c", f"{line}; exit ${{PIPESTATUS[0]}}", "bash", *command(*arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     return Outcome(done.returncode, done.stdout, done.stderr)
 
@@ -193,20 +196,20 @@ def strict_json(text: str) -> Any:
 
 def gone(pid: int) -> bool:
     """Wait until a process has ended; one that nobody has waited for yet has ended as well."""
-    for _ in range(100):
+
+    def has_ended() -> bool:
         try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
         except FileNotFoundError:
             return True
-        if state == "Z":
-            return True
-        time.sleep(0.1)
-    return False
+
+    eventually(has_ended)
+    return True
 
 
 def eventually(look: Callable[[], bool]) -> None:
-    for _ in range(600):
-        if look():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it never happened")
+    """Wait until what `look` looks for is there."""
+    deadline = time.monotonic() + PATIENCE
+    while not look():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.05)

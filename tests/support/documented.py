@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import forked
-from cli import FIXTURES
+from cli import FIXTURES, PATIENCE
 
 from lrfind.commands.app import COMMANDS
 
@@ -138,7 +138,7 @@ class Folder:
             capture_output=True,
             text=True,
             errors="replace",  # a picture may come out
-            timeout=300,
+            timeout=PATIENCE,
         )
 
     def _provide(self, line: str) -> None:

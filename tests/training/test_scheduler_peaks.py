@@ -15,6 +15,9 @@ from transformers import get_scheduler
 from lrfind.errors import LrfindError
 from lrfind.training.scheduler_peaks import peak_lrs, schedule_of, set_lrs, set_peaks
 
+# SequentialLR itself steps its parts so, before torch 2.10.
+pytestmark = pytest.mark.filterwarnings("ignore:The epoch parameter in `scheduler.step\\(\\)`:UserWarning")
+
 STEPS = 40
 OLD, NEW = 0.004, 0.3
 Build = Callable[[torch.optim.Optimizer, float], Any]

@@ -10,7 +10,8 @@ from transformers.optimization import Adafactor
 from lrfind.records.facts import UpdateSize
 from lrfind.training.update_size import update_size
 
-NORMALIZED = ("Adam", "AdamW", "Adagrad", "Adafactor", "Adamax", "Muon", "NAdam", "RAdam", "RMSprop", "Rprop")
+NAMES = ("Adam", "AdamW", "Adagrad", "Adafactor", "Adamax", "Muon", "NAdam", "RAdam", "RMSprop", "Rprop")
+NORMALIZED = [name for name in NAMES if hasattr(torch.optim, name)]  # Muon is of torch 2.9
 
 
 def weights(size: float = 0.1) -> list[nn.Parameter]:

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 from lrfind.config.schema import Config
 from lrfind.config.validate import check_targets
 from lrfind.errors import ConfigError, DataError, MisfitError, Note, UserCodeError
+from lrfind.observer import Observer
 from lrfind.records.types import Group
 from lrfind.training.device import find_device
 from lrfind.training.minibatches import TensorBatches
@@ -151,6 +152,15 @@ def test_parameters_of_the_loss_are_trained_in_a_group_that_can_be_named() -> No
     frozen = build_workload(config(loss=node, train={"freeze": [r"^loss\."]}), "c.yaml")
     frozen.fresh()
     assert [group.name for group in frozen.groups] == ["default"]
+
+
+def test_a_function_may_return_several_optimizers() -> None:
+    workload = build_workload(config(optimizer={"_target_": "parts.two_optimizers"}), "c.yaml")
+    workload.train((0.1, 0.1), Observer())
+    assert [(group.name, group.lr_scale) for group in workload.groups] == [("SGD", 1.0), ("Adam", pytest.approx(0.1))]
+    twice = {"_target_": "parts.two_optimizers", "shared": True}
+    with pytest.raises(UserCodeError, match="optimizer: expected each parameter in one optimizer alone"):
+        build_workload(config(optimizer=twice), "c.yaml").fresh()
 
 
 def test_a_loss_whose_parameters_the_optimizer_function_does_not_take_is_named() -> None:
@@ -295,10 +305,10 @@ def test_a_model_that_is_there_already_is_trained_from_its_start_each_time() -> 
 
 
 def test_the_title_names_the_classes_that_were_made() -> None:
-    node = {"_target_": "parts.fixed"}
-    job = build_workload(config(model={"_target_": "parts.half_frozen"}, optimizer=node), "c.yaml")
-    job.fresh()
-    assert job.title == "Sequential, SGD, batch 8, cpu"
+    for model, name in (("parts.fixed_net", "Linear"), ("parts.half_frozen", "half_frozen")):  # a chain says too little
+        job = build_workload(config(model={"_target_": model}, optimizer={"_target_": "parts.fixed"}), "c.yaml")
+        job.fresh()
+        assert job.title == f"{name}, SGD, batch 8, cpu"
 
 
 def test_a_collate_fn_is_something_to_call() -> None:
