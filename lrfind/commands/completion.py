@@ -1,7 +1,11 @@
-"""What a shell offers at the Tab key, beside the names of commands, flags and choices."""
+"""What a shell offers at the Tab key, beside the names of commands, flags and choices.
+
+Every command imports this module for its options, so it imports what it asks only when it is asked.
+"""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,17 +22,15 @@ def records(incomplete: str) -> list[str]:
 
 def overrides(incomplete: str) -> list[str]:
     """Return the keys of a config that begin so, each with its `=`, and further configs."""
-    from lrfind.config.load import keys_of_config  # loads pydantic, which the help does without
-
-    keys = (key for key in keys_of_config() if key.startswith(incomplete))
+    load = importlib.import_module("lrfind.config.load")
+    keys = (key for key in load.keys_of_config() if key.startswith(incomplete))
     return [*keys, *_files(incomplete, (".yaml", ".yml"))] if "=" not in incomplete else []
 
 
 def schedulers(incomplete: str) -> list[str]:
     """Return the names of schedulers that begin so."""
-    from lrfind.schedule.kinds import KINDS  # loads NumPy, which the help does without
-
-    return [name for name in KINDS if name.startswith(incomplete)]
+    kinds = importlib.import_module("lrfind.schedule.kinds")
+    return [name for name in kinds.KINDS if name.startswith(incomplete)]
 
 
 def _files(incomplete: str, suffixes: tuple[str, ...]) -> Iterator[str]:
