@@ -18,6 +18,7 @@ from markupsafe import Markup
 from PIL import Image
 
 import lrfind
+from lrfind.errors import visible
 from lrfind.output.curve import findings, format_lr, headline, meant_for, schedule_of
 from lrfind.output.drawing import drawn
 from lrfind.output.files import WAY_OUT, write_atomically
@@ -110,7 +111,12 @@ def _file(name: str) -> str:
 def _templates() -> jinja2.Environment:
     loader = jinja2.FunctionLoader(_file)
     environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,  # Markup is our own
     )
     environment.filters["lr"] = format_lr
     environment.policies["json.dumps_function"] = dumps
