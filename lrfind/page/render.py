@@ -29,18 +29,10 @@ from lrfind.page.charts import charts
 from lrfind.records.json_format import dumps, to_json
 from lrfind.records.types import Result
 
-SUFFIXES = (".html", ".htm")
-"""How the name of a page ends."""
-
 
 def save_page(results: Mapping[str, Result], path: Path, look: Look = PLAIN, way_out: str = WAY_OUT) -> None:
     """Write the page of one or more results to `path`; the arguments and errors are those of `write_atomically`."""
     write_atomically(path, page(results, look).encode(), way_out)
-
-
-def is_page(path: Path) -> bool:
-    """Tell whether the name of a file is one for a page."""
-    return path.suffix.lower() in SUFFIXES
 
 
 def page(results: Mapping[str, Result], look: Look = PLAIN) -> str:
