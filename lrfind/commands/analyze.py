@@ -8,7 +8,8 @@ from typing import Annotated, get_args
 
 import typer
 
-from lrfind.analysis.recorded import reanalyze
+from lrfind.analysis.recorded import for_length, reanalyze
+from lrfind.commands.completion import records
 from lrfind.commands.destinations import destinations, write_to
 from lrfind.commands.options import Json, Log, Mark, Quiet, RecordFolder, Report
 from lrfind.commands.record_files import load
@@ -23,7 +24,10 @@ from lrfind.settings import Method, Schedule
 
 def analyze(
     record: Annotated[
-        str | None, typer.Argument(metavar="RECORD", help="A record, CSV or JSON; - for stdin.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="RECORD", help="A record, CSV or JSON; - for stdin.", show_default=False, autocompletion=records
+        ),
     ] = None,
     method: Annotated[
         Method | None,
@@ -34,6 +38,9 @@ def analyze(
     schedule: Annotated[
         Schedule | None,
         typer.Option(help="What the LR is for; default: as the record, or constant.", show_default=False),
+    ] = None,
+    train_steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Updates of the real training.", show_default=False)
     ] = None,
     tool: Annotated[
         Tool | None,
@@ -103,7 +110,8 @@ def analyze(
     form = one_format(record, form, as_json=as_json)
     how = {"after_update": after_update, "updates_per_point": updates_per_point}
     source = load(record, tool, lr_file, chosen=Chosen(lr_column, loss_column), **how)
-    result = reanalyze(source.result, method, schedule)
+    known = source.result if train_steps is None else for_length(source.result, train_steps)
+    result = reanalyze(known, method, schedule)
     files: list[Path] = []
     fault, look = None, Look(mark=mark)
     to = destinations(report, log, look, "lrfind analyze")

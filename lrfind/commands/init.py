@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import typer
 
 import lrfind
+from lrfind.commands.options import Quiet
 from lrfind.errors import ConfigError, Fault, how_to_install
 from lrfind.output.files import check_replaceable, check_writable, write_atomically
 from lrfind.output.streams import print_result, tell
@@ -39,6 +40,7 @@ def init(
         typer.Option(metavar="COLUMN", help="The column of --csv to predict; default: the last.", show_default=False),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write a commented starter config that runs as it is, and the Python beside it.
 
@@ -65,7 +67,9 @@ def init(
     _check_name(file)
     texts = _texts(template, file)
     if table is not None or target is not None:
-        texts[file] = _of_table(texts[file], template, file, table, target)
+        texts[file], said = _of_table(texts[file], template, file, table, target)
+        if not quiet:
+            tell(said)
     check_writable(file.parent, WAY_OUT)
     _check_free(list(texts), force=force)
     for path in texts:
@@ -73,7 +77,8 @@ def init(
     for path, text in reversed(texts.items()):  # the config last: once it is there, all that it names is
         write_atomically(path, text.encode(), WAY_OUT)
     print_result("\n".join(map(str, texts)))
-    _tell_next(template, *texts)
+    if not quiet:
+        _tell_next(template, *texts)
 
 
 def _check_name(file: Path) -> None:
@@ -98,8 +103,8 @@ def _texts(template: Template, file: Path) -> dict[Path, str]:
     return {file: config, file.with_name(f"{_module(file)}.py"): code}
 
 
-def _of_table(config: str, template: Template, file: Path, table: Path | None, target: str | None) -> str:
-    """Return the config of the template mlp for a table, whose columns decide the outer layers and the loss."""
+def _of_table(config: str, template: Template, file: Path, table: Path | None, target: str | None) -> tuple[str, str]:
+    """Return the config of the template mlp for a table, whose columns decide layers and loss, and what is said."""
     if template != "mlp" or table is None:
         expected = "--template mlp" if table is not None else "--csv FILE beside it"
         flag = "--csv" if table is not None else "--target"
@@ -125,8 +130,8 @@ def _of_table(config: str, template: Template, file: Path, table: Path | None, t
     for old, new in lines.items():
         config = re.sub(old, new.replace("\\", r"\\"), config, count=1)
     kind = "a quantity" if quantity else f"one of {int(wanted.max()) + 1} classes"
-    tell(f"{table}: {len(wanted)} rows, {features.shape[1]} features; {target or 'the last column'} is {kind}")
-    return config
+    said = f"{table}: {len(wanted)} rows, {features.shape[1]} features; {target or 'the last column'} is {kind}"
+    return config, said
 
 
 def _module(file: Path) -> str:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lrfind.commands import completion
+
 Device = Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps, ...")]
 Seed = Annotated[str | None, typer.Option(metavar="N", help="Seed of the weights and the batch order.")]
 Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
@@ -24,14 +26,27 @@ OptimizerChoice = Annotated[
 LossChoice = Annotated[str | None, typer.Option(metavar="NAME", help="Of several losses of a script, the one to read.")]
 Training = Annotated[
     str | None,
-    typer.Argument(metavar="TRAIN.py|CONFIG", help="A training script, or a YAML config.", show_default=False),
+    typer.Argument(
+        metavar="TRAIN.py|CONFIG",
+        help="A training script, or a YAML config.",
+        show_default=False,
+        autocompletion=completion.trainings,
+    ),
 ]
 TrainingArgs = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[-- ARGS]|KEY=VALUE", help="Arguments of the script, or overrides: optimizer.momentum=0.95."
+        metavar="[-- ARGS]|KEY=VALUE",
+        help="Arguments of the script, or overrides: optimizer.momentum=0.95.",
+        autocompletion=completion.overrides,
     ),
 ]
+NumIter = Annotated[str | None, typer.Option(metavar="N", help="Steps of the sweep.")]
+StartLR = Annotated[str | None, typer.Option(metavar="LR", help="First learning rate.")]
+EndLR = Annotated[str | None, typer.Option(metavar="LR", help="Last learning rate.")]
+Refine = Annotated[bool, typer.Option("--refine", help="Check the LR with more and longer trainings.")]
+Budget = Annotated[str | None, typer.Option(metavar="N", help="Updates of sweep and probes at most.")]
+MaxTime = Annotated[str | None, typer.Option(metavar="S", help="Seconds after which no probe begins.")]
 ConfigName = Annotated[
     str | None, typer.Option(metavar="NAME", help="Of a Hydra project, the config in the folder CONFIG.")
 ]

@@ -12,6 +12,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from lrfind.commands import completion
 from lrfind.commands.options import Mark, Quiet
 from lrfind.commands.record_files import RecordFile, load_all
 from lrfind.errors import ConfigError, Fault
@@ -34,7 +35,13 @@ MOST = 12
 
 def plot(
     records: Annotated[
-        list[str], typer.Argument(metavar="RECORD", help="Records, CSV or JSON; - for stdin.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="RECORD",
+            help="Records, CSV or JSON; - for stdin.",
+            show_default=False,
+            autocompletion=completion.records,
+        ),
     ],
     out: Annotated[
         Path | None,

@@ -9,23 +9,30 @@ from typing import Annotated
 
 import typer
 
+from lrfind.commands import completion
 from lrfind.commands.destinations import Destination, destinations, write_to
 from lrfind.commands.finished_runs import failure
 from lrfind.commands.options import (
+    Budget,
     ConfigName,
     CwdCopy,
     Device,
+    EndLR,
     Epochs,
     Json,
     Log,
     LossChoice,
     Mark,
+    MaxTime,
     Module,
+    NumIter,
     OptimizerChoice,
     Quiet,
+    Refine,
     Report,
     ScheduleName,
     Seed,
+    StartLR,
     Training,
     TrainSteps,
 )
@@ -64,6 +71,7 @@ def run(
         typer.Argument(
             metavar="[-- ARGS]|KEY=VALUE",
             help="Arguments of the script; or more configs, and overrides: optimizer.momentum=0.95.",
+            autocompletion=completion.overrides,
         ),
     ] = None,
     module: Module = None,
@@ -76,12 +84,12 @@ def run(
     log: Log = None,
     device: Device = None,
     seed: Seed = None,
-    num_iter: Annotated[str | None, typer.Option(metavar="N", help="Steps of the sweep.")] = None,
-    start_lr: Annotated[str | None, typer.Option(metavar="LR", help="First learning rate.")] = None,
-    end_lr: Annotated[str | None, typer.Option(metavar="LR", help="Last learning rate.")] = None,
-    refine: Annotated[bool, typer.Option("--refine", help="Check the LR with more and longer trainings.")] = False,
-    budget: Annotated[str | None, typer.Option(metavar="N", help="Updates of sweep and probes at most.")] = None,
-    max_time: Annotated[str | None, typer.Option(metavar="S", help="Seconds after which no probe begins.")] = None,
+    num_iter: NumIter = None,
+    start_lr: StartLR = None,
+    end_lr: EndLR = None,
+    refine: Refine = False,
+    budget: Budget = None,
+    max_time: MaxTime = None,
     train_steps: TrainSteps = None,
     epochs: Epochs = None,
     schedule: ScheduleName = None,

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 
 from lrfind.analysis.peak_lr import for_schedules
 from lrfind.analysis.recorded import for_length
+from lrfind.commands.completion import records, schedulers
 from lrfind.commands.options import PictureFolder, Quiet
 from lrfind.commands.record_files import load
 from lrfind.errors import ConfigError, ExitCode, Fault
@@ -34,10 +35,20 @@ _WIDE = 110
 
 def schedule(
     record: Annotated[
-        str, typer.Argument(metavar="RECORD", help="A record, CSV or JSON; - for stdin.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="RECORD", help="A record, CSV or JSON; - for stdin.", show_default=False, autocompletion=records
+        ),
     ],
     scheduler: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The schedule; without it, all of them in a table.")
+        str | None,
+        typer.Option(
+            "--scheduler",
+            "--schedule",
+            metavar="NAME",
+            help="The schedule; without it, all of them in a table.",
+            autocompletion=schedulers,
+        ),
     ] = None,
     lr: Annotated[
         float | None, typer.Option(metavar="LR", help="The highest LR of the schedule; default: that of the record.")

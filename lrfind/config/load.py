@@ -172,6 +172,15 @@ def _nearest(location: tuple[int | str, ...]) -> str:
     return did_you_mean(key, known, f"known here: {', '.join(known)}")
 
 
+def keys_of_config() -> list[str]:
+    """Return the dotted keys of a config, each with the `=` of an override, or the dot of a node."""
+    keys = []
+    for name, hint in get_type_hints(Config).items():
+        if name in _keys(Config):
+            keys += [f"{name}.{key}=" for key in _keys(hint)] or [f"{name}." if "dict" in str(hint) else f"{name}="]
+    return keys
+
+
 def _keys(section: Any) -> list[str]:
     """Return the keys of a section; none for a plain value."""
     fields: dict[str, Any] = getattr(section, "model_fields", None) or getattr(section, "__dataclass_fields__", {})

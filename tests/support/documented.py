@@ -144,8 +144,10 @@ class Folder:
         )
 
     def _provide(self, line: str) -> None:
-        if re.match(r"lrfind init\b", line):
-            return  # it makes what it names
+        if re.match(r"lrfind init\b", line):  # it makes what it names, but for a table
+            for name in re.findall(r"--csv (\S+)", line):
+                (self.place / name).write_text("city,rooms,price\nRome,3,99.5\nOslo,,80.25\n")
+            return
         for module in re.findall(r"lrfind \w+ -m (\w+\.\w+)", line):
             file = self.place / f"{module.replace('.', '/')}.py"
             file.parent.mkdir(exist_ok=True)
@@ -172,6 +174,9 @@ class Folder:
         sweep = json.loads(record)["sweeps"][0]
         if name.endswith(".json"):
             return json.dumps({"lr": sweep["lrs"], "loss": sweep["losses"]})
+        if name in ("loss.csv", "lr.csv"):  # as a page of TensorBoard exports each
+            values = sweep["losses" if name == "loss.csv" else "lrs"]
+            return "Wall time,Step,Value\n" + "".join(f"0,{step},{value}\n" for step, value in enumerate(values))
         table = io.StringIO()
         csv.writer(table).writerows([("lr", "loss"), *zip(sweep["lrs"], sweep["losses"], strict=True)])
         return table.getvalue()
