@@ -22,6 +22,7 @@ from accuracy.summary import summary
 from fuzz.verdict import table as table_of_fuzz
 from speed import table
 from torture.table import table as table_of_faults
+from user_scripts import commands as table_of_commands
 from user_scripts import table as table_of_scripts
 from versions import table as table_of_versions
 
@@ -113,6 +114,12 @@ def user_scripts(folder: Path) -> str:
     return table_of_scripts(rows)
 
 
+def recipes(folder: Path) -> str:
+    """Return how each script of the last run of benchmarks/user_scripts.py was started."""
+    rows: dict[str, Any] = json.loads((ROOT / "benchmarks" / "user_scripts.json").read_text())
+    return table_of_commands(rows)
+
+
 def fuzz(folder: Path) -> str:
     """Return the table of the last `make fuzz`."""
     counts: dict[str, Any] = json.loads((ROOT / "benchmarks" / "fuzz.json").read_text())
@@ -130,7 +137,7 @@ def faults(folder: Path) -> str:
     return table_of_faults()
 
 
-BLOCKS = (report, record, explain, accuracy, accuracy_short, speed, user_scripts, fuzz, versions, faults)
+BLOCKS = (report, record, explain, accuracy, accuracy_short, speed, user_scripts, recipes, fuzz, versions, faults)
 """In the order in which they can be made: later ones read what earlier ones have written."""
 
 

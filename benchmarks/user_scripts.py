@@ -142,6 +142,17 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def commands(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the commands of the runs that gave a learning rate, as a table in Markdown."""
+    lines = ["| library | style | command |", "| --- | --- | --- |"]
+    for style, row in rows.items():
+        script = USER_SCRIPTS[style]
+        start = f"torchrun --nproc-per-node {script.processes} -m lrfind" if script.processes > 1 else "lrfind"
+        if row["suggested_lr"] is not None:
+            lines.append(f"| {row['library']} {row['version']} | {style} | `{' '.join((start, *script.line()))}` |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Run the scripts, print the table, and keep what it says."""
     parser = argparse.ArgumentParser()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter, itemgetter
@@ -29,6 +30,8 @@ TARGETS = ("label", "labels", "target", "targets", "y")
 """Names under which a batch holds its target."""
 RARER_TARGETS = ("y_true", "label_ids", "labels_ids", "mask", "masks", "ground_truth", "gt")
 """Names of the target if it has none of `TARGETS`, and the model takes no input of that name."""
+_ABOUT = re.compile(r"(^|_)(id|idx|index|name|path|file|filename|url|meta)$")
+"""Ends the names of what a batch holds about its samples, and no model takes."""
 OWN_STEP = "for anything else $own_step"
 
 
@@ -206,14 +209,18 @@ def _spread_names(forward: Forward, x: Any) -> BatchForm:
         code = f"model(*{values}.values())"
         return BatchForm(f"model({names[0]})", code, lambda model, x: model(*_values(x).values()))
     known = [name for name in names if forward.names(name)]
+    inputs = known or [name for name in names if not _ABOUT.search(str(name))]
+    text = f"{forward.model} takes no such inputs, so they go unused: "
+    unused = (Note(text, Level.WARNING, ", ".join(str(name) for name in names if name not in inputs)),)
+    if not known and len(inputs) == 1 and forward.takes(1):
+        code = f"model({values}[{inputs[0]!r}])"
+        return BatchForm(f"model({inputs[0]})", code, lambda model, x: model(_values(x)[inputs[0]]), notes=unused)
     if known and forward.takes(names=known):
-        text = f"{forward.model} takes no such inputs, so they go unused: "
-        others = [str(name) for name in names if name not in known]
         return BatchForm(
             f"model({_named(known)})",
             f"model(**{{{{name: {values}[name] for name in {known!r}}}}})",
             lambda model, x: model(**{name: _values(x)[name] for name in known}),
-            notes=(Note(text, Level.WARNING, ", ".join(others)),),
+            notes=unused,
         )
     if known or not forward.takes_one_only():
         raise unusable(x, f"inputs by names that the model takes ({forward})")

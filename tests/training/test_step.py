@@ -129,6 +129,7 @@ WITH_LOSS: dict[str, tuple[type[Net], Any, tuple[Any, ...]]] = {
     "the one name that is no input": (Two, {"a": X, "density": Y, "b": Z}, (X, Z)),
     "the one name that is no input of any": (Labelled, {"a": X, "verdict": Y}, (X, None)),
     "names that go unused": (One, {"x": X, "index": 3, "path": "a.png", "label": Y}, (X,)),
+    "names about a sample": (One, {"image": X, "image_path": ["a.png"], "idx": Z, "mask": Y}, (X,)),
     "attributes of an object": (Two, SimpleNamespace(a=X, b=Z, c=Z, y=Y), (X, Z)),
     "attributes of an object, but an optional one": (Optional, SimpleNamespace(a=X, b=Z, y=Y), (X, Z)),
 }
