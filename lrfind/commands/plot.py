@@ -17,6 +17,7 @@ from lrfind.commands.options import Mark, Quiet
 from lrfind.commands.record_files import RecordFile, load_all
 from lrfind.errors import ConfigError, Fault
 from lrfind.output.curve import format_lr, format_range, meant_for, schedule_of
+from lrfind.output.drawing import compared, drawn
 from lrfind.output.formats import console_for_result, print_json, print_parts
 from lrfind.output.look import Look, Theme
 from lrfind.output.names import unique
@@ -127,10 +128,8 @@ def _draw(results: Mapping[str, Result], path: Path, look: Look) -> None:
         save_page(results, path, look)
         return
     with loading_matplotlib():
-        from lrfind.output import compare, plot  # a sketch in the terminal does without
-
         first, *others = results.values()
-        picture = compare.comparison(results, look) if others else plot.figure(first, look)
+        picture = compared(results, look) if others else drawn(first, look)
     if path == Path(STDOUT):
         print_bytes(picture_bytes(picture, "png"))
     else:
