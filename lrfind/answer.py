@@ -14,7 +14,7 @@ from lrfind.output.drawing import drawn
 from lrfind.output.files import write_atomically
 from lrfind.output.html import html
 from lrfind.output.look import Look, Theme
-from lrfind.output.picture import save_picture
+from lrfind.output.picture import is_page, save_picture
 from lrfind.records.columns import Chosen
 from lrfind.records.read import only, parse, read_text
 from lrfind.records.types import Refusal, Result, Status
@@ -80,7 +80,8 @@ class Answer(Result):
         """Return the picture of loss against learning rate. Neither pyplot nor a display is used.
 
         Args:
-            path: Where to save it as well, as PNG, SVG or PDF by its suffix; a file that is there is replaced.
+            path: Where to save it as well, as PNG, SVG or PDF by its suffix, or as the page of `lrfind run --report` if
+                that is .html; a file that is there is replaced.
             title: Its heading; by default what was trained.
             mark: A learning rate of your own, to be drawn beside the suggestion.
             theme: `light`, `dark`, `paper` (serif, without a heading) or `notebook` (for a page of any colour).
@@ -88,9 +89,13 @@ class Answer(Result):
         Raises:
             OutputError: The suffix is another one, or the file cannot be written.
         """
-        picture = drawn(self, Look(title, mark, theme))
-        if path is not None:
-            save_picture(picture, Path(path), WAY_OUT)
+        look = Look(title, mark, theme)
+        picture = drawn(self, look)
+        file = None if path is None else Path(path)
+        if file is not None and is_page(file):
+            _full().save_page({file.stem: self}, file, look, WAY_OUT)
+        elif file is not None:
+            save_picture(picture, file, WAY_OUT)
         return picture
 
     def report(self, *, mark: float | None = None, width: int = 100) -> str:
@@ -100,7 +105,7 @@ class Answer(Result):
             mark: A learning rate of your own, to be compared with the suggestion.
             width: Columns to fill.
         """
-        return str(_texts().report_text(self, mark, width))
+        return str(_full().report_text(self, mark, width))
 
     def explain(self, lr: float | None = None) -> str:
         """Return what the probes did around the suggestion: which crawled, descended, overshot or diverged.
@@ -111,7 +116,7 @@ class Answer(Result):
         Raises:
             RecordError: There are no two probes of one length.
         """
-        return str(_texts().explanation_text(self, lr))
+        return str(_full().explanation_text(self, lr))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the JSON record, which `lrfind.load` and the commands `plot`, `analyze` and `schedule` read.
@@ -119,7 +124,7 @@ class Answer(Result):
         Raises:
             OutputError: The file cannot be written; an old one is unchanged.
         """
-        write_atomically(Path(path), (_texts().to_json(self) + "\n").encode(), WAY_OUT)
+        write_atomically(Path(path), (_full().to_json(self) + "\n").encode(), WAY_OUT)
 
     def apply(self, optimizer: Any, scheduler: Any = None) -> None:
         """Set the learning rates of an optimizer, and the `initial_lr` that schedulers start from, to the suggestion.
@@ -169,10 +174,10 @@ class Answer(Result):
         return html(self, self.plot(theme="notebook"))
 
 
-def _texts() -> Any:
-    from lrfind.explain import as_text  # loads pydantic and rich, which find_lr does without
+def _full() -> Any:
+    from lrfind.page import for_python  # loads pydantic and rich, which find_lr does without
 
-    return as_text
+    return for_python
 
 
 class Found(Answer):

@@ -76,8 +76,16 @@ def test_a_place_that_cannot_be_written_to_is_a_fault(tmp_path: Path) -> None:
         answer().save(tmp_path / "missing" / "a.json")
     with pytest.raises(OutputError, match=r"cannot write .*; make room there, or name a file in another folder"):
         answer().plot(tmp_path / "missing" / "a.png")
-    with pytest.raises(OutputError, match=r"ends in .png, .svg or .pdf, got .gif"):
+    with pytest.raises(OutputError, match=r"ends in .png, .svg, .pdf or .html, got .gif"):
         answer().plot(tmp_path / "a.gif")
+
+
+def test_its_page_is_written_by_the_name_of_the_file(tmp_path: Path) -> None:
+    picture = answer().plot(tmp_path / "a.html", title="Baseline", mark=0.1)
+    assert picture.axes[0].get_xlabel() == "learning rate"
+    page = (tmp_path / "a.html").read_text()
+    assert "<h1>Baseline</h1>" in page
+    assert "your LR 0.1" in page
 
 
 def test_its_picture_is_a_figure_and_a_file(tmp_path: Path) -> None:

@@ -404,6 +404,38 @@ def test_an_average_of_the_weights_stays_as_it_was_or_is_named() -> None:
     assert told not in notes
 
 
+def test_the_other_half_of_a_gan_stays_as_it_was_gradients_and_averages_included() -> None:
+    torch.manual_seed(0)
+    generator = nn.Linear(4, 2)
+    critic = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        return nn.functional.softplus(-critic(model(batch[0]))).mean()
+
+    critic(torch.randn(4, 2)).sum().backward()
+    gradients = [parameter.grad.clone() for parameter in critic.parameters() if parameter.grad is not None]
+    before = str(critic.state_dict())
+    optimizer = torch.optim.Adam(generator.parameters())
+    lrfind.find_lr(generator, line(), None, optimizer, step=step, num_iter=30, on_note=lambda note: None)
+    assert all(
+        torch.equal(parameter.grad, gradient)  # type: ignore[arg-type]
+        for parameter, gradient in zip(critic.parameters(), gradients, strict=True)
+    )
+    assert str(critic.state_dict()) == before
+
+
+def test_a_net_that_is_trained_already_is_told() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(512, 4)
+    model = nn.Linear(4, 1)
+    with torch.no_grad():
+        model.weight.fill_(1.0)
+        model.bias.fill_(0.001)
+    loader = DataLoader(TensorDataset(x, x.sum(1, keepdim=True) + 0.01 * torch.randn(512, 1)), 32, shuffle=True)
+    answer = lrfind.find_lr(model, loader, nn.MSELoss(), torch.optim.SGD(model.parameters(), lr=0.1), num_iter=60)
+    assert "The model knows this data already" in answer.message
+
+
 def test_a_refusal_is_an_answer_in_the_words_of_python() -> None:
     model, optimizer = linear()
     answer = lrfind.find_lr(model, line(), nn.MSELoss(), optimizer, end_lr=1e-6)

@@ -25,6 +25,7 @@ COMMANDS: tuple[tuple[tuple[str, ...], frozenset[int], int], ...] = (
     (("plot", "{record}", "--terminal"), frozenset({0, 2}), 6),
     (("plot", "{record}", "--json", "--out", "{out}/p.svg"), frozenset({0, 2}), 2),
     (("plot", "{record}", "{record}", "--quiet", "--out", "{out}/p.png"), frozenset({0, 2}), 2),
+    (("plot", "{record}", "--quiet", "--out", "{out}/p.html"), frozenset({0, 2}), 1),
     (("schedule", "{record}"), frozenset({0, 2, 3}), 4),
     (("schedule", "{record}", "--json", *LENGTH), frozenset({0, 2, 3}), 4),
     (("schedule", "{record}", "--scheduler", "onecycle", *LENGTH), frozenset({0, 2, 3}), 4),

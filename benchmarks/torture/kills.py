@@ -20,7 +20,7 @@ PLANS = {
 }
 GAP_SECONDS = 1.0
 """Longest time between two signals."""
-FRESH = 10
+FRESH = 11
 """One in so many runs imports everything anew, so that the kill may come meanwhile."""
 _lengths: dict[tuple[bool, bool], float] = {}
 

@@ -178,7 +178,7 @@ def _become(
 def _stream(number: int) -> Any:
     """Return a standard stream, as Python opens it at its start."""
     try:
-        return open(number, "w" if number else "r")
+        return open(number, "w" if number else "r", errors="backslashreplace" if number == 2 else "strict")
     except OSError:
         return None
 

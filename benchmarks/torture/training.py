@@ -55,7 +55,9 @@ def one(number: int, folder: Path) -> dict[str, Any]:
 
 def _problems(case: Case, ended: Ended, name: str, place: str) -> Iterator[str]:
     yield from common_faults(ended)
-    codes = (1,) if place == "worker" else OWN_CODES.get(name, (1,))
+    codes = OWN_CODES.get(name, (1,))
+    if place == "worker":  # whose end is a failure; the held-out samples are read in the main process
+        codes = (*codes, 1)
     if case.script:  # where a signal comes to the script, and a training may end at a fault as one that diverges does
         codes = (*codes, 0, 1, 3)
     if ended.code not in codes:

@@ -39,7 +39,7 @@ class ProbeLimits:
         steps: Updates of each probe of the first length; None takes a third of `first_round`.
         max_probes: Probes of one length.
         highest_lr: No probe goes beyond it.
-        train_steps: Updates of the real training, if known; no probe is longer.
+        train_steps: Updates of the real training, if known; no probe costs more.
         replacing_lr: The learning rate at which one update is as large as the weights, if known.
         look_updates: Returns the updates that the held-out losses of a probe of so many cost.
     """
@@ -55,9 +55,8 @@ class ProbeLimits:
 
     def length(self, updates: int) -> int:
         """Return the updates of each probe in a round that may cost so many."""
-        share = updates // AROUND
-        longest = min(share, self.train_steps or updates)
-        return next((steps for steps in range(longest, 0, -1) if self.cost(steps) <= share), 0)
+        most = min(updates // AROUND, self.train_steps or updates)
+        return next((steps for steps in range(most, 0, -1) if self.cost(steps) <= most), 0)
 
     def cost(self, steps: int) -> int:
         """Return what a probe of so many updates costs, with those of its looks at held-out samples."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from lrfind.analysis.landmarks import SIGNIFICANT, Fit, plateau_points
-from lrfind.analysis.learning import Learning
+from lrfind.analysis.learning import Learning, knew_before
 from lrfind.analysis.probe_round import SAME, ProbeRound
 from lrfind.analysis.reading import Reading
 from lrfind.records.types import Analysis, Candidate, Landmarks, Refusal, Status, StopReason, Sweep
@@ -165,6 +165,12 @@ def refusal_of_probes(probed: ProbeRound, highest_lr: float, *, sweep_turns: boo
         return Refusal.UNSURE, (
             f"All {len(probed.probes)} probes of {probed.steps} steps blew up, down to a learning rate of "
             f"{min(probe.lr for probe in probed.probes):.3g}: raise $max_probes, or lower $start_lr and $end_lr."
+        )
+    if not probed.descends and knew_before(min(probed.probes, key=lambda probe: probe.lr)):
+        return Refusal.NOISE, (
+            "The model knows this data already: before the first update its loss lies far below that with the inputs "
+            f"of other samples, and no probe of {probed.steps} steps takes it further. Start from the weights that the "
+            "training will start from, or raise $budget to see what longer probes gain."
         )
     if not probed.descends and probed.most_learned > Learning.NOTHING:
         return Refusal.NOISE, (

@@ -50,7 +50,7 @@ class _LazyCommand(TyperCommand):
 @contextlib.contextmanager
 def _said_to_load(*, quiet: bool) -> Iterator[None]:
     """Say on a terminal that a command is being loaded, which takes half a second, and take it back afterwards."""
-    shown = not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    shown = not quiet and getattr(sys.stderr, "isatty", bool)() and os.environ.get("TERM") != "dumb"
     line = "loading lrfind"
     if shown:
         tell(line, end="\r")

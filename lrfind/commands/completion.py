@@ -1,13 +1,11 @@
-"""What a shell offers at the Tab key, beside the names of commands, flags and choices.
-
-Every command imports this module for its options, so it imports what it asks only when it is asked.
-"""
+"""What a shell offers at the Tab key, beside the names of commands, flags and choices."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 def trainings(incomplete: str) -> list[str]:
@@ -22,15 +20,18 @@ def records(incomplete: str) -> list[str]:
 
 def overrides(incomplete: str) -> list[str]:
     """Return the keys of a config that begin so, each with its `=`, and further configs."""
-    load = importlib.import_module("lrfind.config.load")
-    keys = (key for key in load.keys_of_config() if key.startswith(incomplete))
+    keys = (key for key in _loaded("lrfind.config.load").keys_of_config() if key.startswith(incomplete))
     return [*keys, *_files(incomplete, (".yaml", ".yml"))] if "=" not in incomplete else []
 
 
 def schedulers(incomplete: str) -> list[str]:
     """Return the names of schedulers that begin so."""
-    kinds = importlib.import_module("lrfind.schedule.kinds")
-    return [name for name in kinds.KINDS if name.startswith(incomplete)]
+    return [name for name in _loaded("lrfind.schedule.kinds").KINDS if name.startswith(incomplete)]
+
+
+def _loaded(module: str) -> Any:
+    """Return a module that loads pydantic or NumPy, which the help does without."""
+    return importlib.import_module(module)
 
 
 def _files(incomplete: str, suffixes: tuple[str, ...]) -> Iterator[str]:

@@ -9,8 +9,9 @@ from lrfind.errors import ConfigError, Fault, OutputError
 from lrfind.integrations.trackers import log, tracker
 from lrfind.output.files import check_writable
 from lrfind.output.look import Look
+from lrfind.output.picture import is_page
 from lrfind.output.streams import tell
-from lrfind.page.render import is_page, save_page
+from lrfind.page.render import save_page
 from lrfind.records.types import Result
 
 WAY_OUT = "make room there, or name another file with --report"

@@ -66,5 +66,11 @@ Report = Annotated[
 ]
 Log = Annotated[
     list[str] | None,
-    typer.Option(metavar="TO", help="Log to tensorboard:DIR, wandb:PROJECT or mlflow:URI.", show_default=False),
+    typer.Option(
+        "--log",
+        "--log-to",  # torchrun takes the other for an abbreviation of its --log-dir and --logs-specs, and refuses it
+        metavar="TO",
+        help="Log to tensorboard:DIR, wandb:PROJECT or mlflow:URI.",
+        show_default=False,
+    ),
 ]

@@ -15,16 +15,17 @@ from rich.text import Text
 from lrfind.commands import completion
 from lrfind.commands.options import Mark, Quiet
 from lrfind.commands.record_files import RecordFile, load_all
-from lrfind.errors import ConfigError, Fault, OutputError
+from lrfind.errors import ConfigError, Fault
 from lrfind.output.curve import format_lr, format_range, meant_for, schedule_of
+from lrfind.output.drawing import compared, drawn
 from lrfind.output.formats import console_for_result, print_json, print_parts
 from lrfind.output.look import Look, Theme
 from lrfind.output.names import unique
-from lrfind.output.picture import FORMATS, loading_matplotlib, picture_bytes, save_picture
+from lrfind.output.picture import is_page, loading_matplotlib, picture_bytes, save_picture
 from lrfind.output.streams import print_bytes, tell
 from lrfind.output.table_style import plain_table
 from lrfind.output.terminal_plot import sketch
-from lrfind.page.render import is_page, save_page
+from lrfind.page.render import save_page
 from lrfind.records.types import Result
 from lrfind.settings import listed
 
@@ -95,7 +96,6 @@ def plot(
         return
     path = out or (None if terminal else _beside(sources))
     if path is not None:
-        _check_suffix(path)
         _draw(results, path, look)
         if not quiet:
             tell(f"wrote {path}")
@@ -116,12 +116,6 @@ def _check_stdout(*, picture: bool, as_json: bool, terminal: bool) -> None:
         raise ConfigError("lrfind plot", [Fault("--out -", expected=expected, got="a terminal", fix=fix)])
 
 
-def _check_suffix(path: Path) -> None:
-    if not is_page(path) and path.suffix.lower().removeprefix(".") not in FORMATS:
-        expected, got = "a name that ends in .png, .svg, .pdf or .html", path.suffix or "no suffix"
-        raise OutputError(Fault(expected=expected, got=got), source=str(path))
-
-
 def _beside(sources: Sequence[RecordFile]) -> Path:
     """Return the path of a picture whose name was not given."""
     first = sources[0]
@@ -134,10 +128,8 @@ def _draw(results: Mapping[str, Result], path: Path, look: Look) -> None:
         save_page(results, path, look)
         return
     with loading_matplotlib():
-        from lrfind.output import compare, plot  # a sketch in the terminal does without
-
         first, *others = results.values()
-        picture = compare.comparison(results, look) if others else plot.figure(first, look)
+        picture = compared(results, look) if others else drawn(first, look)
     if path == Path(STDOUT):
         print_bytes(picture_bytes(picture, "png"))
     else:

@@ -135,7 +135,7 @@ class _Child:
     def run(self, arguments: Sequence[str], form: Format) -> int:
         """Run `lrfind`, which shares stdout only if it prints text, and return its exit code, or minus its signal."""
         stdout = None if form == "text" else subprocess.DEVNULL
-        own_end = interrupts.end_with_parent
+        own_end = interrupts.end_with_parent if os.name == "posix" else None
         with subprocess.Popen([*_command(), *arguments], stdout=stdout, preexec_fn=own_end) as self._process:
             if self.stopped:  # just before there was a process to tell
                 self._process.terminate()

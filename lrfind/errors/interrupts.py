@@ -131,7 +131,8 @@ class Forks:
 
     def __init__(self) -> None:
         self._by_main_thread = True
-        os.register_at_fork(before=self._before, after_in_child=self._after)
+        if hasattr(os, "register_at_fork"):  # Windows has no forks
+            os.register_at_fork(before=self._before, after_in_child=self._after)
 
     def _before(self) -> None:
         self._by_main_thread = threading.current_thread() is threading.main_thread()
@@ -163,7 +164,7 @@ def worker_deaths_held() -> Iterator[None]:
 @contextlib.contextmanager
 def worker_deaths_told() -> Iterator[None]:
     """Let the death of a worker raise in the enclosed code, which loads from it."""
-    if _state.on_worker_death is None:
+    if _state.on_worker_death is None or threading.current_thread() is not threading.main_thread():
         yield
         return
     _swap(_state.on_worker_death)

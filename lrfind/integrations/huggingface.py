@@ -90,6 +90,8 @@ class FindLR(Search, TrainerCallback):
                 "expected a transformers.Trainer to train, which knows its loss; use FindLR(trainer) or lrfind.find_lr"
             )
             return
+        if self._is_second(trainer.callback_handler.callbacks):
+            return
         if reason := _hindrance(trainer):
             self._refuse(reason)
             return

@@ -79,6 +79,8 @@ class FindLR(Search, _Base):
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Search, unless no training follows or it resumes from a checkpoint."""
         self._package = package_of(pl_module).__name__
+        if self._is_second(trainer.callbacks):
+            return
         if trainer.fast_dev_run:
             self._note("fast_dev_run is a trial, so no learning rate is searched")
             return
@@ -166,7 +168,7 @@ def _step(trainer: Any, module: Any, own: Step) -> Step:
     modes = [(part, part.training) for part in module.modules()]  # the Trainer leaves frozen parts in evaluation mode
     plugin, device = trainer.precision_plugin, trainer.strategy.root_device
 
-    def step(model: nn.Module, batch: Any) -> Tensor:
+    def step(model: nn.Module, batch: Any) -> Tensor | None:
         if model.training:
             for part, mode in modes:
                 part.training = mode

@@ -51,6 +51,8 @@ NOTICEABLE = 1.25
 """A factor between learning rates that is more than their steps make of a mean."""
 NEARLY_REACHED = 0.9
 _WAY_OUT = "was it made for more steps than it is stepped for? (total_steps, T_max, num_warmup_steps; interval)"
+OTHER_FINDERS = {"LearningRateFinder"}
+"""Callbacks of Lightning that set the learning rate as well."""
 LR_NAMES = ("lr", "learning_rate")
 """Names under which models and trainers hold their learning rate."""
 
@@ -130,6 +132,15 @@ class Search:
         if self._strict:
             raise LrfindError(Fault("FindLR", problem=reason))
         self._log(f"FindLR: the learning rate stays as it is: {reason}", Level.WARNING)
+
+    def _is_second(self, callbacks: Sequence[Any]) -> bool:
+        """Tell whether another finder of the same trainer sets the learning rate, and say so."""
+        finders = [each for each in callbacks if isinstance(each, Search) or type(each).__name__ in OTHER_FINDERS]
+        others = [type(each).__name__ for each in finders if each is not self]
+        if not others or (finders[0] is self and not set(others) & OTHER_FINDERS):
+            return False
+        self._refuse(f"{others[0]} is in the same Trainer and sets it too; keep one of them")
+        return True
 
     def _run(self, training: Training) -> tuple[float, float] | None:
         """Search, set the learning rate that results, and return the old and the new one; None if the old one stays.

@@ -32,7 +32,7 @@ def teller(on_note: Callable[[str], None] | None, words: Words) -> Tell:
 @contextlib.contextmanager
 def watched(progress: bool | None, tell: Tell) -> Iterator[Observer]:
     """Yield an observer that raises what cuts a sweep short, shows a bar if one is wanted, and prints nothing else."""
-    on_terminal = sys.stderr is not None and sys.stderr.isatty()
+    on_terminal = getattr(sys.stderr, "isatty", bool)()  # it may be None, or what a library has put there
     bar: contextlib.AbstractContextManager[Observer] = contextlib.nullcontext(Observer())
     if is_first() and (on_terminal if progress is None else progress):
         from lrfind.output.progress import bar_on_stderr  # loads rich

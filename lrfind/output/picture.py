@@ -44,6 +44,11 @@ THEMES: dict[Theme, dict[str, str]] = {
 """What the themes set."""
 
 
+def is_page(path: Path) -> bool:
+    """Tell whether the name of a file is one for a page in the place of a picture."""
+    return path.suffix.lower() in (".html", ".htm")
+
+
 @contextlib.contextmanager
 def own_settings(theme: Theme = "light") -> Iterator[None]:
     """Draw with matplotlib's defaults instead of the user's matplotlibrc, and with reproducible ids in SVG."""
@@ -91,7 +96,7 @@ def save_picture(picture: Figure, path: Path, way_out: str = WAY_OUT) -> None:
     form = path.suffix.lower().removeprefix(".")
     if form not in FORMATS:
         got = path.suffix or "no suffix"
-        raise OutputError(Fault(expected="a name that ends in .png, .svg or .pdf", got=got), source=str(path))
+        raise OutputError(Fault(expected="a name that ends in .png, .svg, .pdf or .html", got=got), source=str(path))
     write_atomically(path, picture_bytes(picture, form), way_out)
 
 

@@ -117,7 +117,10 @@ class Unfailing:
     def write(self, text: str) -> int:
         """Write a text."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            self._stream.write(text)
+            try:
+                self._stream.write(text)
+            except UnicodeEncodeError:
+                self._stream.write(text.encode("ascii", "backslashreplace").decode())
         return len(text)
 
     def close(self) -> None:

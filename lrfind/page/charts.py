@@ -179,10 +179,11 @@ def _by_lr(result: Result) -> list[tuple[str, Probe, float]]:
 
 def _over_steps(lines: Sequence[Series]) -> Chart | None:
     """Return a chart of losses over steps that shows the falls whole, and of a rise as much as half of them."""
-    losses = [loss for line in lines for loss in line.y if math.isfinite(loss)]
-    if not losses:
+    shown = [line for line in lines if any(map(math.isfinite, line.y))]
+    if not shown:
         return None
-    start = max(line.y[0] for line in lines if math.isfinite(line.y[0]))
+    losses = [loss for line in shown for loss in line.y if math.isfinite(loss)]
+    start = max(next(filter(math.isfinite, line.y)) for line in shown)
     low = min(losses)
     high = min(max(losses), start + (start - low) / 2)
     if low > 0 and high > DECADES * low:
@@ -190,7 +191,7 @@ def _over_steps(lines: Sequence[Series]) -> Chart | None:
     else:
         margin = margin_of(low, high, 0.05)
         loss = Axis("loss", low - margin, high + margin)
-    return Chart(Axis("step", 0, max(1, *(line.x[-1] for line in lines))), loss, tuple(lines))
+    return Chart(Axis("step", 0, max(1, *(line.x[-1] for line in shown))), loss, tuple(shown))
 
 
 def _series(label: str, points: Sequence[Point], look: Look, colour: str) -> Series:
@@ -198,5 +199,5 @@ def _series(label: str, points: Sequence[Point], look: Look, colour: str) -> Ser
 
 
 def _short(values: Iterable[float]) -> tuple[float, ...]:
-    """Return values with as many digits as a chart can show, so that a page stays small."""
-    return tuple(float(f"{value:.5g}") for value in values)
+    """Return values with the digits of a 32-bit float, as most losses are, so that a page stays small."""
+    return tuple(float(f"{value:.8g}") for value in values)

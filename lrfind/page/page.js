@@ -15,10 +15,32 @@
     return `hsl(${260 - 245 * name} 70% ${STYLE.getPropertyValue("--ramp-light").trim()})`;
   }
 
-  function number(value) {
+  function number(value, digits) {
     if (value == null) return "–";
-    const short = Number(value.toPrecision(4));
-    return short !== 0 && Math.abs(short) < 1e-3 ? short.toExponential() : String(short).replace("e+", "e");
+    const short = Number(value.toPrecision(digits));
+    const size = Math.abs(short);
+    const exponential = size !== 0 && (size < 1e-3 || size >= 10 ** Math.max(6, digits));
+    return exponential ? short.toExponential().replace("e+", "e") : String(short);
+  }
+
+  // The digits that tell values apart which lie so far from each other.
+  function digitsFor(largest, distance) {
+    return Math.min(Math.max(Math.ceil(Math.log10(largest / distance)) + 1, 3), 15);
+  }
+
+  function tickLabels(ticks) {
+    const steps = ticks.slice(1).map((tick, i) => tick - ticks[i]);
+    const digits = digitsFor(Math.max(...ticks.map(Math.abs)), Math.min(...steps));
+    return ticks.map(tick => number(tick, digits));
+  }
+
+  function widthOf(labels) {
+    return 20 + 7 * Math.max(4, ...labels.map(label => label.length));
+  }
+
+  function reader({ low, high, log }) {
+    const digits = log ? 4 : digitsFor(Math.max(Math.abs(low), Math.abs(high)), (high - low) / 1000);
+    return (u, value) => number(value, digits);
   }
 
   // Round numbers of a logarithmic axis: decades, or 1, 2, 5 where they are few, or evenly spaced ones.
@@ -36,7 +58,9 @@
   }
 
   function scale(axis) {
-    return { time: false, distr: axis.log ? 3 : 1, range: (u, low, high) => low == null ? [axis.low, axis.high] : [low, high] };
+    // Before the first zoom uPlot asks with the range of the data, which may be a single value.
+    const range = (u, low, high) => low < high ? [low, high] : [axis.low, axis.high];
+    return { time: false, distr: axis.log ? 3 : 1, range };
   }
 
   function ruled(axis, room) {
@@ -47,7 +71,7 @@
       ticks: { stroke: colour("rule"), width: 1 },
       font: "12px system-ui, sans-serif",
       labelFont: "13px system-ui, sans-serif",
-      values: (u, ticks) => ticks.map(number),
+      values: (u, ticks) => tickLabels(ticks),
       ...(axis.log && { splits: (u, index, low, high) => logTicks(low, high, room(u)), filter: (u, ticks) => ticks }),
     };
   }
@@ -114,7 +138,7 @@
     const series = chart.series.map(({ label, look, colour: name }) => {
       const { points, ...rest } = LOOKS[look];
       const stroke = colour(name);
-      return { label, stroke, ...rest, points: { stroke, fill: stroke, ...points }, value: (u, v) => number(v) };
+      return { label, stroke, ...rest, points: { stroke, fill: stroke, ...points }, value: reader(chart.y) };
     });
     const options = {
       width: holder.clientWidth,
@@ -122,9 +146,9 @@
       scales: { x: scale(chart.x), y: scale(chart.y) },
       axes: [
         { ...ruled(chart.x, u => Math.max(u.width / 80, 2)), size: 32, labelSize: 22 },
-        { ...ruled(chart.y, () => 7), size: 60, labelSize: 22 },
+        { ...ruled(chart.y, () => 7), size: (u, labels) => widthOf(labels ?? []), labelSize: 22 },
       ],
-      series: [{ label: chart.x.label, value: (u, v) => number(v) }, ...series],
+      series: [{ label: chart.x.label, value: reader(chart.x) }, ...series],
       cursor: {
         drag: { x: true, y: true, uni: 30 },
         focus: { prox: 16 },

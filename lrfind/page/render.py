@@ -18,6 +18,7 @@ from markupsafe import Markup
 from PIL import Image
 
 import lrfind
+from lrfind.errors import visible
 from lrfind.output.curve import findings, format_lr, headline, meant_for, schedule_of
 from lrfind.output.drawing import drawn
 from lrfind.output.files import WAY_OUT, write_atomically
@@ -28,18 +29,10 @@ from lrfind.page.charts import charts
 from lrfind.records.json_format import dumps, to_json
 from lrfind.records.types import Result
 
-SUFFIXES = (".html", ".htm")
-"""How the name of a page ends."""
-
 
 def save_page(results: Mapping[str, Result], path: Path, look: Look = PLAIN, way_out: str = WAY_OUT) -> None:
     """Write the page of one or more results to `path`; the arguments and errors are those of `write_atomically`."""
     write_atomically(path, page(results, look).encode(), way_out)
-
-
-def is_page(path: Path) -> bool:
-    """Tell whether the name of a file is one for a page."""
-    return path.suffix.lower() in SUFFIXES
 
 
 def page(results: Mapping[str, Result], look: Look = PLAIN) -> str:
@@ -110,7 +103,12 @@ def _file(name: str) -> str:
 def _templates() -> jinja2.Environment:
     loader = jinja2.FunctionLoader(_file)
     environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,  # Markup is our own
     )
     environment.filters["lr"] = format_lr
     environment.policies["json.dumps_function"] = dumps

@@ -99,7 +99,8 @@ class Probe(Described):
     held_out_steps: tuple[Natural, ...] = ()
     """Updates after which the loss on held-out data was measured, from 0 to `steps`, shape `(k,)`; empty without."""
     held_out: tuple[tuple[Loss, ...], ...] = ()
-    """Losses on the held-out batches, in evaluation mode, shape `(k, batches)`; the same batches for all probes."""
+    """Losses on the held-out batches, shape `(k, batches)`; the same batches for all probes. In evaluation mode, but
+    those of a script in the mode that it trains in, and each of the batches of an update."""
     shuffled: tuple[Loss, ...] = ()
     """Losses on the held-out batches after the last update, each target with the inputs of another sample, shape
     `(batches,)`: no worse if only a constant was learned. Empty where the inputs of a batch are unknown."""

@@ -27,7 +27,8 @@ _METHODS = {"items", "values"}
 _NAMES = _FUNCTIONS | {"batch", "name", "value"}
 _SYNTAX = (
     *(ast.Expression, ast.Call, ast.Name, ast.expr_context, ast.Attribute, ast.Subscript, ast.Slice, ast.Constant),
-    *(ast.Starred, ast.keyword, ast.DictComp, ast.GeneratorExp, ast.comprehension, ast.Compare, ast.NotEq),
+    *(ast.List, ast.Tuple, ast.Starred, ast.keyword, ast.DictComp, ast.GeneratorExp, ast.comprehension),
+    *(ast.Compare, ast.NotEq),
 )
 
 

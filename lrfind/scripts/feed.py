@@ -16,6 +16,7 @@ from torch.utils.data import (
     SequentialSampler,
     SubsetRandomSampler,
 )
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from lrfind.scripts.looks import Looks
 from lrfind.training.held_out import can_be_split
@@ -104,7 +105,8 @@ class Feed:
             iterator = self.looks.iterate(stream.samples, loader, iterate)
         else:
             iterator = iterate(loader)
-        iterator._lrfind_stream = stream
+        if isinstance(iterator, _BaseDataLoaderIter):  # a subclass may have another one
+            vars(iterator)["_lrfind_stream"] = stream
         if self.feeding is None:  # what was read so far was for something else, such as the mean of the inputs
             stream.waiting.clear()
             if self.looks and self.looks.feeds(number):

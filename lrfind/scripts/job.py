@@ -87,8 +87,9 @@ def check_script(script: Script) -> None:
         raise ConfigError(script.target, [fault])
 
 
-LOOK_UPDATES = 4
-"""Updates of a look at held-out samples, each of other ones: the fewest whose scatter says something."""
+LOOK_UPDATES = 2
+"""Updates of a look at held-out samples, each of other ones: what both of them show is hardly chance. Data that a probe
+goes through again has few more to spare, and each costs an update."""
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,8 @@ class Looks:
 
     def _hold_out(self, samples: Sequence[int], loader: Any, iterate: Callable[[Any], Any]) -> None:
         """Make the held-out batches, in a worker if the loader has workers: data sets may open files there alone."""
-        indices = held_out_samples(samples, loader.batch_size, self._wanted.batches, self._seed)
+        size = loader.batch_sampler.batch_size
+        indices = held_out_samples(samples, size, self._wanted.batches, self._seed)
         reader: DataLoader[Any] = DataLoader(
             loader.dataset,
             batch_sampler=indices,
@@ -136,6 +137,8 @@ class Looks:
             return
         finally:
             put_back_rng()
+        if not indices:
+            return
         held_out = {index for batch in indices for index in batch}
         kept = [index for index in samples if index not in held_out]
         self._sampler = _Substituting(loader.batch_sampler, held_out, kept, random.Random(self._seed))

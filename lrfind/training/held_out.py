@@ -119,7 +119,7 @@ class Look:
 
     def _losses(self, batches: Sequence[Any]) -> tuple[float, ...]:
         losses = [self._step(self._model, to_device(batch, self._device)) for batch in batches]
-        means = torch.stack([loss.float() for loss in losses])
+        means = torch.stack([loss.float() for loss in losses if loss is not None])
         if self._into.processes:
             means = self._into.processes.mean(means)()
         return tuple(means.tolist())

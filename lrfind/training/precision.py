@@ -35,7 +35,7 @@ def under_autocast(step: Step, precision: Precision, device: torch.device) -> St
         return step
     dtype = _DTYPES[precision]
 
-    def autocast_step(model: nn.Module, batch: Any) -> Tensor:
+    def autocast_step(model: nn.Module, batch: Any) -> Tensor | None:
         with torch.autocast(device.type, dtype):
             return step(model, batch)
 

@@ -44,8 +44,8 @@ from lrfind.training.batch_form import OWN_STEP, TARGETS, BatchForm, Loss, form_
 from lrfind.training.forward import Forward
 from lrfind.training.output_loss import own_loss, part, part_code
 
-Step = Callable[[nn.Module, Any], Tensor]
-"""step(model, batch) -> loss, a scalar tensor."""
+Step = Callable[[nn.Module, Any], Tensor | None]
+"""step(model, batch) -> loss, a scalar tensor; None for a mini-batch that the training skips."""
 OnNote = Callable[[Note], None]
 """Called with each note for the user."""
 

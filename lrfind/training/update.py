@@ -22,6 +22,8 @@ from lrfind.training.step import Step
 from lrfind.training.sweepable import differentiates_twice
 
 _END = object()
+MOST_SKIPPED = 100
+"""Mini-batches in a row for which a step may return no loss; Lightning skips such a batch."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +92,9 @@ class Update:
         total: Tensor | None = None
         average: Callable[[], Tensor] | None = None
         for left in reversed(range(self._pieces)):
-            batch = next(self._batches, _END)
-            if batch is _END:
+            loss = self._next_loss(last=not left)
+            if loss is None:
                 return None
-            self.batch = batch
-            if self._processes and self._pieces > 1:
-                self._processes.sync_gradients(self._model, not left)
-            loss = self._step(self._model, to_device(batch, self._device) if self._moves else batch)
             if not self._checked:
                 check_loss(loss)
                 self._checked = True
@@ -107,6 +105,26 @@ class Update:
                 average = self._processes.mean(total)  # on its way while the gradients are computed
             self._backward(loss)
         return average() if average else total
+
+    def _next_loss(self, *, last: bool) -> Tensor | None:
+        """Return the loss of the next mini-batch that has one; None if the data ended before that.
+
+        Args:
+            last: Whether it is the last mini-batch of an update.
+        """
+        for _ in range(1 if self._processes else MOST_SKIPPED):
+            batch = next(self._batches, _END)
+            if batch is _END:
+                return None
+            self.batch = batch
+            if self._processes and self._pieces > 1:
+                self._processes.sync_gradients(self._model, last)
+            loss = self._step(self._model, to_device(batch, self._device) if self._moves else batch)
+            if loss is not None:
+                return loss
+        fix = "return it" if not self._processes else "all processes need one for every batch"
+        got = "None" if self._processes else f"None for {MOST_SKIPPED} mini-batches in a row"
+        raise UserCodeError(Fault("loss", expected="a scalar floating-point tensor", got=got, fix=fix))
 
     def _backward(self, loss: Tensor) -> None:
         backward(loss, create_graph=self._twice)

@@ -138,18 +138,18 @@ def own_step(model: Any, *, transferred: bool = False) -> Step:
     transfer = model.on_after_batch_transfer if transfers else None
     counter = count()
 
-    def step(model: Any, batch: Any) -> Tensor:
+    def step(model: Any, batch: Any) -> Tensor | None:
         index = next(counter)
         if transfer is not None:
             batch = transfer(batch, 0)
         output = model.training_step(batch, index) if with_index else model.training_step(batch)
-        if isinstance(output, Mapping):
-            output = output.get("loss")
-        if not isinstance(output, Tensor):
+        if output is None:
+            return None
+        loss = output.get("loss") if isinstance(output, Mapping) else output
+        if not isinstance(loss, Tensor):
             expected = f"{name}.training_step to return the loss, or a dict with it under loss"
-            fix = "a sweep cannot skip a batch" if output is None else ""
-            raise UserCodeError(Fault("model", expected=expected, got=describe(output), fix=fix))
-        return output
+            raise UserCodeError(Fault("model", expected=expected, got=describe(output)))
+        return loss
 
     return step
 

@@ -10,6 +10,8 @@ from lrfind.scripts.runner import Run
 
 LOOKS = 6
 """How often a probe looks, after the look before its first update: each costs updates."""
+LEAST = 4
+"""How many times what the looks cost a script must train for; a probe of all its updates shows more otherwise."""
 
 
 def looks_at(steps: int, most_steps: int | None) -> tuple[int, ...]:
@@ -19,7 +21,8 @@ def looks_at(steps: int, most_steps: int | None) -> tuple[int, ...]:
         steps: Updates of the training.
         most_steps: Those that the script makes, looks included, if known.
     """
-    if most_steps is not None and steps + (LOOKS + 1) * LOOK_UPDATES > most_steps:
+    cost = (LOOKS + 1) * LOOK_UPDATES
+    if most_steps is not None and most_steps < max(steps + cost, LEAST * cost):
         return ()
     return tuple(round(steps * look / LOOKS) for look in range(LOOKS + 1))
 

@@ -82,6 +82,11 @@ def test_without_held_out_losses_it_is_never_sure() -> None:
     assert said(valley(0.01)).confidence == UNKNOWN < SHARES[True][0]
 
 
+def test_losses_on_samples_not_seen_before_are_held_out_losses() -> None:
+    assert said(valley(0.01), replace(TRAINING, unseen_steps=STEPS)).confidence == SHARES[True][0]
+    assert said(valley(0.01), replace(TRAINING, unseen_steps=STEPS - 1)).confidence == UNKNOWN
+
+
 @pytest.mark.parametrize(("times", "reach"), [(1, 0), (2, 0), (8, 1), (20, 2)])
 def test_confidence_is_lower_the_less_the_probes_saw_of_the_training(times: int, reach: int) -> None:
     training = replace(TRAINING, steps=times * STEPS)

@@ -31,7 +31,8 @@ def probed(end: End, limits: ProbeLimits = LIMITS, analysis: Analysis | None = N
     made: list[Probe] = []
     while (following := next_probe(analysis or analysis_with(), made, limits)) is not None:
         lr, steps = following
-        made.append(probe(lr, end(lr, steps), steps))
+        held_out = [[1.0, 1.0]] * (limits.look_updates(steps) > 0)
+        made.append(probe(lr, end(lr, steps), steps, held_out))
     return made
 
 
@@ -53,6 +54,13 @@ def test_probes_go_on_to_where_the_trainings_are_best() -> None:
 def test_a_start_that_diverges_leads_downwards() -> None:
     made = probed(lowest_at(MINIMUM / 100), replace(LIMITS, steps=20))
     assert decades(made)[:4] == pytest.approx([0, -0.5, -1.5, -2])
+
+
+def test_looks_at_held_out_samples_take_their_updates_from_the_probes() -> None:
+    looking = replace(LIMITS, look_updates=lambda steps: 14 if steps > 30 else 0)
+    assert [each.steps for each in probed(lowest_at(MINIMUM), looking)] == [66 - 14] * 3
+    assert [each.steps for each in probed(lowest_at(MINIMUM), replace(looking, train_steps=60))] == [60 - 14] * 3
+    assert [each.steps for each in probed(lowest_at(MINIMUM), replace(looking, train_steps=30))] == [30] * 3
 
 
 def test_what_the_budget_leaves_goes_into_longer_probes_around_the_best() -> None:
@@ -110,15 +118,16 @@ def test_no_probe_goes_beyond_the_highest_learning_rate() -> None:
     first=st.integers(0, 600),
     steps=st.none() | st.integers(10, 100),
     train_steps=st.none() | st.integers(20, 5000),
+    looks=st.integers(0, 40),
     ends=st.dictionaries(st.integers(-20, 8), st.floats(0, 2) | st.just(math.inf)),
 )
 def test_the_price_is_kept(
-    budget: int, first: int, steps: int | None, train_steps: int | None, ends: dict[int, float]
+    budget: int, first: int, steps: int | None, train_steps: int | None, looks: int, ends: dict[int, float]
 ) -> None:
     """However probes end, they cost no more than their budget, and no learning rate is probed twice at one length."""
-    limits = ProbeLimits(budget, first, steps, 6, HIGHEST, train_steps)
+    limits = ProbeLimits(budget, first, steps, 6, HIGHEST, train_steps, look_updates=lambda steps: looks)
     made = probed(lambda lr, steps: ends.get(round(2 * math.log10(lr)), 1.0), limits)
-    assert sum(len(each.losses) for each in made) <= max(budget, 0)
+    assert sum(len(each.losses) + (looks if each.held_out else 0) for each in made) <= max(budget, 0)
     assert len({(each.lr, each.steps) for each in made}) == len(made)
 
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 from helpers import example_sweep
-from probe_rounds import HIGHEST, STEPS, constant, round_at, round_of, valley
+from probe_rounds import HIGHEST, STEPS, constant, round_at, round_of, trained, valley
 
 from lrfind.analysis.probe_round import ProbeRound
 from lrfind.analysis.refusals import MIN_POINTS, refusal_of_probes
@@ -77,6 +77,7 @@ SWEEPS: dict[str, tuple[Sweep, Refusal, str]] = {
 }
 PROBES: dict[str, tuple[ProbeRound, Refusal, str]] = {
     "no descent": (round_at({0.1: 1.0, 1.0: 1.001}), Refusal.NOISE, "raise $budget, use larger batches"),
+    "trained already": (round_of(trained(0.03), trained(0.1)), Refusal.NOISE, "The model knows this data already"),
     "only a constant": (round_of(constant(0.03), constant(0.1)), Refusal.NOISE, "check the scale of the inputs"),
     "best at the highest": (round_at({1.0: 0.5, HIGHEST: 0.1}), Refusal.STILL_DESCENDING, "raise $end_lr"),
     "all blew up": (

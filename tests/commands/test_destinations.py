@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from cli import FIXTURES, Project, refused
 from helpers import example_result, refused_result
+from torch.distributed.run import parse_args
 
+from lrfind.commands.app import _loaded
 from lrfind.records.json_format import to_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # of the trackers' own
@@ -81,6 +83,20 @@ def test_a_tracker_that_fails_at_the_end_costs_the_exit_code_but_not_the_record(
     assert outcome.code == 1
     outcome.says("--log: cannot write to TensorBoard")
     assert project.record.exists()
+
+
+@pytest.mark.parametrize("name", ["run", "check", "explain"])
+def test_torchrun_leaves_every_option_to_lrfind_by_one_of_its_names(name: str) -> None:
+    def left(option: str) -> bool:
+        try:
+            arguments = parse_args(["-m", "lrfind", name, "train.yaml", option, "x"]).training_script_args
+        except SystemExit:  # taken for an abbreviation of several of its own
+            return False
+        return bool(arguments == [name, "train.yaml", option, "x"])
+
+    options = [param.opts for param in _loaded(name).params if param.opts[0].startswith("-")]
+    assert ["--log", "--log-to"] in options or name != "run"
+    assert [names for names in options if not any(map(left, names))] == []
 
 
 def test_each_of_several_configs_is_logged_and_none_gets_the_page_of_all(project: Project, events: str) -> None:

@@ -125,6 +125,14 @@ def test_a_training_is_that_with_the_found_learning_rate_set_by_hand(tmp_path: P
     assert find.result.settings["precision"] == ("bf16" if "bf16" in options else "fp32")
 
 
+def test_a_second_finder_of_a_trainer_leaves_it_to_the_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = FindLR(**QUICK), FindLR(**QUICK)
+    make(tmp_path, first, second).train()
+    assert first.result
+    assert second.result is None
+    assert "FindLR is in the same Trainer and sets it too; keep one of them" in caplog.text
+
+
 def test_a_warm_up_that_outlasts_the_training_trains_at_the_suggestion(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -458,6 +458,42 @@ def test_what_cannot_be_searched_is_trained_as_it_is(change: Callable[[Any], Non
     assert len(module.losses) >= 16
 
 
+def test_a_second_finder_of_a_trainer_leaves_it_to_the_first() -> None:
+    first, second = FindLR(**QUICK), FindLR(**QUICK)
+    module, runner = make(PACKAGES[0]), trainer(PACKAGES[0], first, second)
+    with pytest.warns(UserWarning, match="FindLR is in the same Trainer and sets it too; keep one of them"):
+        fit(module, runner)
+    assert first.result
+    assert second.result is None
+    assert lrs_of(runner)[0] == first.result.suggested_lr
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+def test_beside_the_finder_of_lightning_nothing_is_searched(tmp_path: Path) -> None:
+    own = PACKAGES[0].callbacks.LearningRateFinder(num_training_steps=20)
+    find = FindLR(**QUICK)
+    runner = trainer(PACKAGES[0], own, find, default_root_dir=tmp_path, enable_checkpointing=False)
+    with pytest.warns(UserWarning, match="LearningRateFinder is in the same Trainer and sets it too"):
+        fit(make(PACKAGES[0]), runner)
+    assert find.result is None
+
+
+@pytest.mark.filterwarnings("ignore:`training_step` returned `None`")
+def test_batches_that_training_step_skips_are_skipped() -> None:
+    def make_skipping(lr: float = 0.01) -> Any:
+        module = make(PACKAGES[0], lr)
+        own = module.training_step
+        module.training_step = lambda batch, batch_idx: None if batch_idx % 4 == 1 else own(batch, batch_idx)
+        return module
+
+    find = FindLR(**QUICK)
+    searched = fit(make_skipping(), trainer(PACKAGES[0], find))
+    assert find.result
+    lr = find.result.suggested_lr
+    assert searched.losses == fit(make_skipping(lr), trainer(PACKAGES[0])).losses
+    assert len(searched.losses) == 2 * 6
+
+
 def test_a_collection_of_loaders_is_not_searched() -> None:
     module = make(PACKAGES[0])
     own = module.training_step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from cli import Project, process, shell, strict_json
 
-from lrfind.output.streams import print_result, stdout_for_result
+from lrfind.output.streams import print_result, stdout_for_result, tell
 
 pytestmark = pytest.mark.slow
 
@@ -146,3 +147,10 @@ def test_markdown_is_drawn_with_what_the_encoding_has(project: Project) -> None:
     assert (outcome.code, outcome.err) == (0, "")
     assert "v suggested" in outcome.out
     assert "?" not in outcome.out
+
+
+def test_people_are_told_what_their_stream_cannot_encode(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stderr", stream)
+    tell("caf\udce9 \u2192")
+    assert stream.buffer.getvalue() == b"caf\\udce9 \\u2192\n"  # type: ignore[attr-defined]

@@ -6,7 +6,16 @@ import math
 from dataclasses import replace
 
 import pytest
-from helpers import DIVERGENCE_LR, END_LR, MINIMUM, PLATEAU, example_result, example_sweep, refused_result
+from helpers import (
+    DIVERGENCE_LR,
+    END_LR,
+    MINIMUM,
+    PLATEAU,
+    example_loss,
+    example_result,
+    example_sweep,
+    refused_result,
+)
 
 from lrfind.page.charts import Band, Series, charts, curve_chart, held_out_chart, probe_chart
 from lrfind.records.types import Probe, StopReason
@@ -94,4 +103,15 @@ def test_a_probe_without_a_finite_loss_is_no_fault() -> None:
     assert probe_chart(replace(example_result(), probes=(dead,))) is None
     chart = probe_chart(replace(example_result(), probes=(dead, FAST)))
     assert chart is not None
-    assert len(chart.series) == 2
+    assert [line.label for line in chart.series] == ["LR 0.1"]
+    late = replace(FAST, losses=(math.nan, 2.0, 1.0, 0.5))
+    unmeasured = Probe(2.0, 4, (), StopReason.INTERRUPTED)
+    chart = probe_chart(replace(example_result(), probes=(late, unmeasured)))
+    assert chart is not None
+    assert 2.0 < chart.y.high < 3.0
+
+
+def test_a_small_descent_on_a_large_loss_keeps_its_digits() -> None:
+    sweep = example_sweep(lambda lr: 1000 + 0.01 * example_loss(lr), noise=0.0)
+    raw = curve_chart(example_result(sweep)).series[0]
+    assert len(set(raw.y)) > 50

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, Browser
+from helpers import refused_result
 from page_results import HOSTILE, rich
 
 from lrfind.page.render import page
+from lrfind.records.types import Probe, Result, StopReason, Sweep
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")]
 
@@ -75,6 +78,37 @@ def test_colours_follow_the_reader(browser: Browser, tmp_path: Path) -> None:
     assert browser.value(stroke) != light_line
     assert browser.value("document.documentElement.scrollWidth") <= 400
     assert browser.errors == []
+
+
+def odd(losses: Sequence[float], **analysis: object) -> Result:
+    """Return a refusal after a sweep with these losses, from which nothing could be read."""
+    sweep = Sweep(0, tuple(10.0 ** (k - 7) for k in range(len(losses))), tuple(losses), StopReason.INTERRUPTED)
+    return refused_result(sweep=sweep, smooth=None, landmarks=None, **analysis)
+
+
+def test_what_can_hardly_be_drawn_is_no_fault(browser: Browser, tmp_path: Path) -> None:
+    unmeasured = Probe(0.1, 5, (), StopReason.INTERRUPTED)
+    results = {
+        "nothing": odd([]),
+        "one": odd([2.0]),
+        "flat": odd([1.0] * 9),
+        "not finite": odd([math.nan, math.inf, math.nan]),
+        "large": odd([1e12 + k for k in range(9)]),
+        "one step": replace(odd([2.0, 1.0]), probes=(Probe(0.1, 1, (2.0,), StopReason.COMPLETED), unmeasured)),
+    }
+    file = tmp_path / "odd.html"
+    file.write_text(page(results))
+    browser.show(file)
+    assert browser.value("document.querySelectorAll('.chart canvas').length") == 7
+    assert browser.errors == []
+
+
+def test_a_small_descent_on_a_large_loss_is_read_with_its_digits(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "train.html"
+    file.write_text(page({"train": odd([1000 - 0.01 * k for k in range(9)])}))
+    browser.show(file)
+    browser.pointer((5, 5), place(browser, 1e-5, 0.5))
+    assert "mini-batch loss999.97" in browser.value(LEGEND)
 
 
 def test_texts_of_a_user_run_no_script(browser: Browser, tmp_path: Path) -> None:

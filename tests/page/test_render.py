@@ -195,3 +195,12 @@ def test_the_licence_of_what_draws_the_charts_is_in_the_page_and_in_the_package(
     assert "Copyright (c) 2022 Leon Sorokin" in licence
     assert licence.split("\n\n", 2)[2].split()[:4] == ["Permission", "is", "hereby", "granted,"]
     assert " ".join(licence.split()) in " ".join(page({"train": rich()}).split())
+
+
+def test_what_acts_on_a_terminal_is_shown_as_it_is_written() -> None:
+    """A page is also read with `less`, and no file can hold half of a character."""
+    acts = "\x1b[31m\x07\ud800"
+    config = {"optimizer": {"_target_": acts}}
+    text = page({acts: replace(example_result(title=acts, message=acts), config=config)})
+    assert r"\x1b[31m\x07\ud800" in text
+    assert not set("\x1b\x07\ud800") & set(text)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli import FIXTURES
 
+import lrfind
+from lrfind.analysis.probe_result import DOUBTFUL
+from lrfind.analysis.recorded import reanalyze
 from lrfind.observer import Observer
 from lrfind.scripts.job import LOOK_UPDATES, Script
 from lrfind.scripts.runner import LoneRunner
@@ -88,6 +92,17 @@ def test_within_an_epoch_each_loss_is_one_on_held_out_samples(tmp_path: Path) ->
     assert script.looks(10) is None
     assert script.looks(11) is not None
     assert swept("weighted", tmp_path / "notes.json").unseen_steps is None
+
+
+def test_a_script_that_learns_its_samples_by_heart_is_doubted() -> None:
+    found = lrfind.run_script(FIXTURES / "scripts" / "overfits.py", quiet=True, probe_steps=200, budget=760)
+    assert found.confidence == DOUBTFUL
+    assert all(probe.held_out_steps == (0, 33, 67, 100, 133, 167, 200) for probe in found.probes)
+    looks = sum(len(look) for probe in found.probes for look in probe.held_out)
+    assert len(found.sweep.losses) + sum(len(probe.losses) for probe in found.probes) + looks <= 760
+    blind = tuple(replace(probe, held_out_steps=(), held_out=()) for probe in found.probes)
+    assert reanalyze(replace(found, probes=blind)).confidence > DOUBTFUL
+    assert reanalyze(found).confidence == found.confidence
 
 
 def indices(update: Any) -> list[int]:

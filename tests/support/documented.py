@@ -121,7 +121,9 @@ class Folder:
     def run(self, line: str) -> subprocess.CompletedProcess[str]:
         """Type a line, as in a job on GitHub: with this Python and its commands first, and a file for the summary."""
         self._provide(line)
-        path = os.pathsep.join((str(forked.folder()), str(Path(sys.executable).parent), os.environ["PATH"]))
+        # Completion is for the shell that has started the command, which would be the server of the forks.
+        faster = () if "completion" in line else (str(forked.folder()),)
+        path = os.pathsep.join((*faster, str(Path(sys.executable).parent), os.environ["PATH"]))
         env = {"PATH": path, "PYTHONPATH": str(ROOT), "GITHUB_STEP_SUMMARY": str(self.summary)}
         # A home of its own, for what installs itself there; but matplotlib takes seconds to list the fonts anew.
         home = {

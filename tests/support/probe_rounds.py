@@ -67,3 +67,10 @@ def analysis_with(significance: float = 20.0, minimum_lr: float = 0.01, reason: 
         noise=0.01,
     )
     return replace(analysis, landmarks=landmarks, reason=reason)
+
+
+def trained(lr: float) -> Probe:
+    """Return a probe of a model that knew its data before the first update, and learns no more."""
+    looks = [[0.01 * batch for batch in range(8)]] * 3
+    shuffled = tuple(2.0 + 0.5 * (batch % 2) for batch in range(8))
+    return replace(probe(lr, 1.0, held_out=looks), shuffled=shuffled)

@@ -255,3 +255,23 @@ def test_fp16_goes_on_with_the_scale_of_the_training() -> None:
     update = ScaledUpdate(weight, lambda model, x: model(x).sum(), optimizer, data, torch.device("cpu"), recipe)
     assert update() is not None
     assert seen == [8]
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), Recipe(accumulate=2), Recipe("fp16")], ids=str)
+def test_a_batch_without_a_loss_is_skipped(recipe: Recipe) -> None:
+    def step(model: nn.Module, batch: Batch | None) -> torch.Tensor | None:
+        return None if batch is None else functional.mse_loss(model(batch[0]), batch[1])
+
+    def swept(data: Iterator[Batch | None]) -> Sweep:
+        model = network()
+        torch.manual_seed(5)
+        return run_sweep(model, data, step, sgd(model), LRS, device=CPU, seed=0, recipe=recipe)
+
+    gaps = (each for index, batch in enumerate(batches()) for each in ([None, batch] if index % 3 == 0 else [batch]))
+    assert swept(gaps).losses == swept(batches()).losses
+
+
+def test_a_step_that_never_returns_a_loss_is_refused() -> None:
+    model = network()
+    with pytest.raises(UserCodeError, match=r"loss: expected a scalar .*, got None for 100 mini-batches in a row"):
+        run_sweep(model, batches(), lambda model, batch: None, sgd(model), LRS, device=CPU, seed=0)

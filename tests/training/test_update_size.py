@@ -8,7 +8,7 @@ from torch import nn
 from transformers.optimization import Adafactor
 
 from lrfind.records.facts import UpdateSize
-from lrfind.training.update_size import update_size
+from lrfind.training.update_size import keeps_still, update_size
 
 NAMES = ("Adam", "AdamW", "Adagrad", "Adafactor", "Adamax", "Muon", "NAdam", "RAdam", "RMSprop", "Rprop")
 NORMALIZED = [name for name in NAMES if hasattr(torch.optim, name)]  # Muon is of torch 2.9
@@ -56,6 +56,34 @@ def test_nothing_of_the_training_changes() -> None:
     assert not optimizer.state
     assert all(each.grad is None for each in own)
     assert float(own[0].detach().max()) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("name", [*NORMALIZED, "SGD", "Adadelta", "ASGD"])
+def test_optimizers_of_torch_change_nothing_without_gradients(name: str) -> None:
+    assert keeps_still(getattr(torch.optim, name)(weights()[:1], lr=0.1))
+
+
+@pytest.mark.parametrize("options", [{"fused": True}, {"foreach": True}, {"amsgrad": True}])
+def test_so_do_their_implementations(options: dict[str, Any]) -> None:
+    assert keeps_still(torch.optim.AdamW(weights(), **options))
+
+
+class Restless(torch.optim.SGD):
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        super().step(closure)
+        self.param_groups[0]["momentum"] += 1e-3
+
+
+class Demanding(torch.optim.SGD):
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            assert all(each.grad is not None for each in group["params"])
+
+
+@pytest.mark.parametrize("kind", [Restless, Demanding])
+def test_others_may_change_something_or_need_gradients(kind: type[torch.optim.Optimizer]) -> None:
+    assert not keeps_still(kind(weights(), lr=0.1))
 
 
 class Particular(torch.optim.SGD):

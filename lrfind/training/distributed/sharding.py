@@ -32,18 +32,18 @@ class StepModule(nn.Module):
         super().__init__()
         self.model = model
 
-    def set_step(self, step: Callable[[nn.Module, Any], Tensor]) -> None:
+    def set_step(self, step: Callable[[nn.Module, Any], Tensor | None]) -> None:
         """Compute `step` in the forward; if it is a module, its parameters stay out of this one."""
         self._step = (step,)
 
-    def forward(self, batch: OpaqueBatch) -> Tensor:
+    def forward(self, batch: OpaqueBatch) -> Tensor | None:
         """Return the loss of a mini-batch."""
         return self._step[0](self.model, batch.batch)
 
 
-def through_forward(model: nn.Module, batch: Any) -> Tensor:
+def through_forward(model: nn.Module, batch: Any) -> Tensor | None:
     """Return the loss of a mini-batch, computed by a `StepModule`, wrapped or not."""
-    loss: Tensor = model(OpaqueBatch(batch))
+    loss: Tensor | None = model(OpaqueBatch(batch))
     return loss
 
 

@@ -1,6 +1,6 @@
-"""A result as the texts that the commands print, for the Python API: its record, its report, and what its probes show.
+"""A result as the commands print and write it, for the Python API: record, report, page, and what its probes show.
 
-All that these need is imported here, pydantic and rich among it, which `lrfind.find_lr` does without.
+All that these need is imported here, pydantic, rich and Jinja among it, which `lrfind.find_lr` does without.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from rich.console import Console
 
 from lrfind.explain.from_record import explain_probes
 from lrfind.output.report import report
+from lrfind.page.render import save_page
 from lrfind.records.json_format import to_json
 from lrfind.records.types import Result
 
-__all__ = ["explanation_text", "report_text", "to_json"]
+__all__ = ["explanation_text", "report_text", "save_page", "to_json"]
 
 
 def report_text(result: Result, mark: float | None, width: int) -> str:
