@@ -42,6 +42,7 @@ class SearchOptions(TypedDict, total=False):
     budget: int | None
     max_time: float | None
     method: Method
+    restore: Sequence[Any]
     progress: bool | None
 
 
