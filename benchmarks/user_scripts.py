@@ -103,7 +103,9 @@ def command(script: UserScript, *options: str) -> list[str]:
 
 def copy_scripts(folder: Path) -> None:
     """Copy the scripts to a new folder, in which they may write."""
-    shutil.copytree(SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(SCRIPTS, folder, ignore=shutil.ignore_patterns("__pycache__"), copy_function=shutil.copyfile)
+    for place in (folder, *filter(Path.is_dir, folder.rglob("*"))):
+        place.chmod(0o755)  # also if the clone cannot be written
 
 
 def run(script: UserScript) -> dict[str, Any]:

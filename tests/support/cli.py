@@ -114,9 +114,9 @@ class Project:
 
 
 def bring(folder: Path, *names: str) -> None:
-    """Copy modules of tests/fixtures/project to a folder."""
+    """Copy modules of tests/fixtures/project to a folder, where they can be written also if the clone cannot."""
     for name in names:
-        shutil.copy(FIXTURES / "project" / f"{name}.py", folder)
+        shutil.copyfile(FIXTURES / "project" / f"{name}.py", folder / f"{name}.py")
 
 
 @contextlib.contextmanager

@@ -112,8 +112,14 @@ class Folder:
         self.summary = place / "summary.md"
         place.mkdir()
         for name in ("Makefile", "pyproject.toml", "README.md"):
-            shutil.copy(ROOT / name, place)
-        shutil.copytree(ROOT / "configs", place / "configs", ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copyfile(ROOT / name, place / name)
+        shutil.copytree(
+            ROOT / "configs",
+            place / "configs",
+            ignore=shutil.ignore_patterns("__pycache__"),
+            copy_function=shutil.copyfile,
+        )
+        (place / "configs").chmod(0o755)  # also if the clone cannot be written
         (place / "digits.py").symlink_to(place / "configs" / "digits.py")  # beside a config in the folder itself
         if record is not None:
             shutil.copy(record, place)
