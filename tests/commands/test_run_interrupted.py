@@ -198,3 +198,17 @@ def test_a_third_signal_gives_up_and_takes_the_workers_along(project: Project) -
     assert started.returncode == 130, err
     for file in project.folder.glob("*.worker"):
         assert gone(int(file.stem))
+
+
+def test_a_signal_that_nohup_lets_the_run_ignore_stays_ignored() -> None:
+    interrupts.uninstall()
+    kept = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        interrupts.install()
+        signal.raise_signal(signal.SIGHUP)
+        assert not interrupts.stopped()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        interrupts.uninstall()
+        signal.signal(signal.SIGHUP, kept)
