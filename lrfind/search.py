@@ -165,7 +165,7 @@ def probe(
         return analysis
     limits = _limits(workload, len(analysis.smoothed))
     pace = clock.seconds["sweep_seconds"] / max(1, len(measured.sweeps[measured.best].losses))
-    while not interrupts.stopped() and (following := next_probe(analysis, measured.probes, limits)) is not None:
+    while (following := next_probe(analysis, measured.probes, limits)) is not None and not interrupts.stopped():
         lr, steps = following
         if workload.settings.max_time is not None and clock.elapsed + steps * pace > workload.settings.max_time:
             observer.on_note(Note("No time for another probe: $max_time is near."))

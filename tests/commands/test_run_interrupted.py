@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from cli import Project, command, eventually, gone, saved, strict_json
 
+import lrfind
 from lrfind.errors import interrupts
 
 LOSS = "loss._target_=own.loss"
@@ -118,6 +119,14 @@ def test_a_whole_run_replaces_what_was_kept_of_it(project: Project) -> None:
     project.run()
     assert project.run("--json", "--seed", "1").json == saved(project)
     assert [file.name for file in project.out.iterdir()] == ["train.lrfind.json"]
+
+
+def test_run_config_keeps_the_record_of_what_was_interrupted(project: Project, signals: Callable[..., None]) -> None:
+    signals("lrfind.search.next_probe", call=2)
+    with pytest.raises(KeyboardInterrupt):
+        lrfind.run_config(project.config, out=project.out)
+    assert saved(project)["interrupted"]
+    assert len(saved(project)["probes"]) == 1
 
 
 SWALLOWS = """
