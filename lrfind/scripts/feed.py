@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -183,8 +184,11 @@ def _drawn_once(loader: Any) -> Sequence[int] | None:
         return None
     sampler: Sampler[Any] | Any = batches.sampler
     every = range(len(dataset))
-    if isinstance(sampler, SubsetRandomSampler):
-        return [int(index) for index in sampler.indices]
     if isinstance(sampler, RandomSampler) and (sampler.replacement or sampler.num_samples > len(every)):
         return None
-    return every if isinstance(sampler, (RandomSampler, SequentialSampler, DistributedSampler)) else None
+    shared = isinstance(sampler, DistributedSampler)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not shared:
+        return None  # another process may draw the same
+    if isinstance(sampler, SubsetRandomSampler):
+        return [int(index) for index in sampler.indices]
+    return every if shared or isinstance(sampler, (RandomSampler, SequentialSampler)) else None
