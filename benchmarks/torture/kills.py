@@ -44,7 +44,9 @@ def one(number: int, folder: Path) -> dict[str, Any]:
         signals=list(zip(gaps, PLANS[plan], strict=True)),
         fresh=fresh,
     )
-    started = begun.exists() or (fresh and (ended.code >= 0 or ended.code == -signal.SIGKILL))  # or Python itself did not
+    started = begun.exists() or (
+        fresh and (ended.code >= 0 or ended.code == -signal.SIGKILL)
+    )  # or Python itself did not
     problems = list(_problems(case, ended, plan, old)) if started else []
     return {
         "kind": plan,

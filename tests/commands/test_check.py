@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from cli import Project, strict_json
@@ -63,7 +64,7 @@ def test_a_summary_draws_both_curves_and_names_the_files(project: Project, sugge
     arguments = ("--lr", str(suggested), "--against", str(project.record), "--out", str(project.folder / "kept"))
     outcome = project.main("check", str(project.config), FAST, *arguments, "--format", "markdown", "--quiet")
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.count("```text\n loss") == 2
+    assert len(re.findall(r"```text\n *loss", outcome.out)) == 2
     assert "train.lrfind.json |\n" in outcome.out
 
 
