@@ -44,9 +44,8 @@ def one(number: int, folder: Path) -> dict[str, Any]:
         signals=list(zip(gaps, PLANS[plan], strict=True)),
         fresh=fresh,
     )
-    started = begun.exists() or (
-        fresh and (ended.code >= 0 or ended.code == -signal.SIGKILL)
-    )  # or Python itself did not
+    is_over = ended.code >= 0 or ended.code == -signal.SIGKILL
+    started = begun.exists() or (fresh and is_over)  # or Python itself did not
     problems = list(_problems(case, ended, plan, old)) if started else []
     return {
         "kind": plan,

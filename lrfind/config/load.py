@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig
 from pydantic import ValidationError
 
-from lrfind.config.compose import compose
 from lrfind.config.document import (
     document_of_mapping,
     document_of_text,
@@ -55,7 +55,7 @@ def load_config(
     with blamed_on(str(path)):
         document = document_of_text(read_text(path)) if isinstance(source, Path) else document_of_mapping(source)
         composed = "defaults" in document and isinstance(source, Path)
-        document = compose(path, document.defaults, overrides) if composed else overridden(document, overrides)
+        document = _composed(path, document, overrides) if composed else overridden(document, overrides)
         set_values(document, values)
         make_importable(path)
         import_modules(document)
@@ -64,6 +64,12 @@ def load_config(
         resolved = in_keys_of_lrfind(resolved) if lightning else resolved
         resolved = with_paths(resolved, beside(path.parent))
         return _place_checkpoint(validated(resolved, str(path), {key: flag for key, (flag, _) in flags.items()}), path)
+
+
+def _composed(path: Path, document: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Return a document with its defaults list composed; that loads Hydra, which help does without."""
+    composer = importlib.import_module("lrfind.config.compose")
+    return cast(DictConfig, composer.compose(path, document.defaults, overrides))
 
 
 def validated(document: Any, source: str, names: Mapping[str, str] | None = None) -> Config:
