@@ -63,6 +63,6 @@ def test_what_is_wrong_is_seen(fuzzer: Fuzzer, monkeypatch: pytest.MonkeyPatch) 
     def broken(text: str) -> None:
         raise ValueError(text)
 
-    monkeypatch.setattr("lrfind.config.load.checked_nodes", broken)
+    monkeypatch.setattr("lrfind.config.document.checked_nodes", broken)
     _, problem, _ = fuzzer.config(random.Random(0))
     assert problem.startswith("traceback: ")

@@ -22,9 +22,11 @@ ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where nohup runs the tests
     interrupts.install()
     yield
     interrupts.uninstall()
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

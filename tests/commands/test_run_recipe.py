@@ -104,7 +104,6 @@ def test_parameters_in_no_group_are_noted_once(project: Project) -> None:
     """)
     outcome = project.run("optimizer={_target_: own.make}", "data.dataset.noise=3", "data.batch_size=4")
     assert outcome.err.count("No group of the optimizer holds these parameters, so they are not trained: bias") == 1
-    assert len(outcome.err.splitlines()) > 1
 
 
 def test_a_scheduler_is_ignored_and_that_is_said(project: Project) -> None:
@@ -177,7 +176,7 @@ BAD = {
     ("train.accumulate=8", "data.batch_size=16"): (1, "one update takes 8 mini-batches, but the data holds only 4"),
     ("loss={_target_: recipes.memory}",): (1, "raise train.accumulate by the same factor"),
     ("loss={_target_: recipes.overflow}", "precision=fp16"): (1, "use bf16 or fp32"),
-    ("data.dataset={_target_: recipes.Dying}", "data.num_workers=1"): (1, "data.num_workers=0 shows the cause"),
+    ("data.dataset={_target_: recipes.Dying}", "data.num_workers=1"): (1, "data.num_workers=0 shows its error"),
 }
 
 

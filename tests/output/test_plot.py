@@ -367,7 +367,7 @@ def test_the_same_result_gives_the_same_bytes_whatever_the_settings(form: str, t
 
 @pytest.mark.parametrize("name", ["curve.jpg", "curve", ".png"])
 def test_an_unknown_suffix_names_the_known_ones(name: str, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"ends in \.png, \.svg or \.pdf"):
+    with pytest.raises(OutputError, match=r"ends in \.png, \.svg, \.pdf or \.html"):
         save_picture(figure(example_result()), tmp_path / name)
     assert not list(tmp_path.iterdir())
 

@@ -38,7 +38,7 @@ def parts() -> tuple[nn.Module, Raw, DataLoader[Any]]:
 
 
 def of_torch_lr_finder(folder: Path) -> tuple[Any, Raw]:
-    from torch_lr_finder import LRFinder
+    LRFinder = pytest.importorskip("torch_lr_finder").LRFinder  # noqa: N806
 
     model, raw, loader = parts()
     finder = LRFinder(model, torch.optim.SGD(model.parameters(), 1e-6), raw, device="cpu")
@@ -84,6 +84,7 @@ def of_lightning(folder: Path) -> tuple[Any, Raw]:
 
 
 def of_fastai(folder: Path) -> tuple[Any, Raw]:
+    pytest.importorskip("fastai")
     from fastai.callback.schedule import LRFinder
     from fastai.learner import DataLoaders, Learner
     from fastai.optimizer import SGD

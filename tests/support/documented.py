@@ -69,8 +69,12 @@ def shell_lines(block: Block) -> list[str]:
 
 
 def inline_commands() -> list[str]:
-    """Return the commands that stand in the text of the pages, those with words to be filled in left out."""
-    spans = re.findall(r"`([^`\n]+)`", _FENCED.sub("", TEXT))
+    """Return the commands that stand in the text of the pages, those with words to be filled in left out.
+
+    So are those of the users' scripts, which `make bench-scripts` has run.
+    """
+    text = re.sub(r"<!-- begin: recipes -->.*?<!-- end: recipes -->", "", TEXT, flags=re.DOTALL)
+    spans = re.findall(r"`([^`\n]+)`", _FENCED.sub("", text))
     commands = [span for span in dict.fromkeys(spans) if span.split()[0] in _PROGRAMS and len(span.split()) > 1]
     return [each for each in commands if not (each.startswith("lrfind ") and (is_template(each) or is_name(each)))]
 
