@@ -118,6 +118,22 @@ class Answer(Result):
         """
         return str(_full().explanation_text(self, lr))
 
+    def schedule(self, name: str, optimizer: Any = None, *, epochs: int, steps_per_epoch: int) -> Any:
+        """Return a scheduler of PyTorch for the suggestion, set up for a training of that length.
+
+        Args:
+            name: As `lrfind schedule` lists them: `onecycle`, `cosine`, `warmup-cosine`, `linear`, `wsd`, ...
+            optimizer: Whose learning rates are set, each group's own; step the scheduler after each update, and
+                `plateau`, `step` and `multistep` after each epoch. Without one, Python code is returned that trains as
+                the record says.
+            epochs: Of the training.
+            steps_per_epoch: Updates in each.
+
+        Raises:
+            LrfindError: The name is unknown, no learning rate is suggested, or the groups are not those swept.
+        """
+        return _full().schedule(self, name, optimizer, epochs, steps_per_epoch)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the JSON record, which `lrfind.load` and the commands `plot`, `analyze` and `schedule` read.
 

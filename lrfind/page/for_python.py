@@ -14,8 +14,9 @@ from lrfind.output.report import report
 from lrfind.page.render import save_page
 from lrfind.records.json_format import to_json
 from lrfind.records.types import Result
+from lrfind.schedule.in_python import schedule
 
-__all__ = ["explanation_text", "report_text", "save_page", "to_json"]
+__all__ = ["explanation_text", "report_text", "save_page", "schedule", "to_json"]
 
 
 def report_text(result: Result, mark: float | None, width: int) -> str:
