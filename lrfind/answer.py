@@ -253,9 +253,7 @@ def load(
         RecordError: The file cannot be read, holds neither, or the records of several runs.
         ConfigError: `updates_per_point` is below 1 or not finite.
     """
-    from lrfind.analysis.recorded import result_of  # loads pydantic, which find_lr does without
-
     name = str(path)
     content = only(parse(read_text(name), name), name)
     chosen = Chosen(lr_column, loss_column)
-    return _answer(result_of(content, name, updates_per_point=updates_per_point, chosen=chosen))
+    return _answer(_full().result_of(content, name, updates_per_point=updates_per_point, chosen=chosen))

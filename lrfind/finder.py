@@ -187,12 +187,12 @@ def run_config(
         OutputError: `out` cannot be written to.
         KeyboardInterrupt: The user interrupted it.
     """
-    from lrfind.pipeline import read_config, run  # loads the config machinery, which find_lr does without
+    from lrfind.page import for_python  # loads the config machinery, which find_lr does without
 
     flags = {key: (key, value) for key, value in overrides.items()} if isinstance(overrides, Mapping) else {}
     source = config if isinstance(config, Mapping) else Path(config)
     name = source if isinstance(source, Path) else Path("config")
-    read = read_config(source, () if isinstance(overrides, Mapping) else overrides, flags)
+    read = for_python.read_config(source, () if isinstance(overrides, Mapping) else overrides, flags)
     folder = Path(out) if out is not None and is_first() else None
     if folder:
         check_writable(folder, "make room there, or name another folder with out=")
@@ -204,11 +204,9 @@ def run_config(
         observer = stack.enter_context(watched(progress, teller(on_note, CONFIG)))
         files = None
         if folder:
-            from lrfind.output.run_files import RunFiles  # loads pydantic, which find_lr does without
-
-            files = RunFiles(folder / name.stem)
+            files = for_python.RunFiles(folder / name.stem)
             observer = replace(observer, on_measured=files.keep)
-        result = run(read, str(name), observer)
+        result = for_python.run(read, str(name), observer)
     if not isinstance(source, Path):
         result = replace(result, source=None)
     fault = files.save(result, read.output.plot)[1] if files else None

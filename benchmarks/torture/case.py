@@ -66,6 +66,13 @@ class Case:
             if file.is_file():
                 yield json.loads(file.read_text())
 
+    def kept(self) -> int | None:
+        """Return how many losses the fullest record holds; None if one of them is torn."""
+        try:
+            return max(map(updates, self.documents()), default=0)
+        except ValueError:
+            return None
+
     def litter(self) -> list[str]:
         """Return the temporary files that were left."""
         return [file.name for file in (self.folder / "out").glob(".lrfind-*")]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torture.case import SWEEP, Case, common_faults, updates
+from torture.case import SWEEP, Case, common_faults
 from torture.process import Ended, run
 
 
@@ -161,9 +161,8 @@ def _problems(case: Case, ended: Ended, fault: Fault) -> Iterator[str]:
         yield f"exit code {ended.code}"
     if fault.heard and ended.code and "lrfind: " not in ended.err:
         yield "silent"
-    try:
-        kept = max(map(updates, case.documents()), default=0)
-    except ValueError:
+    kept = case.kept()
+    if kept is None:
         yield "torn"
         return
     if fault.record and kept < max(SWEEP, case.steps - 1):

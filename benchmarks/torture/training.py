@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from torture.case import SWEEP, Case, common_faults, updates
+from torture.case import SWEEP, Case, common_faults
 from torture.process import Ended, run
 
 PLACES = {"model": 0, "step 15": 14, "step 40": 39, "worker": 0}
@@ -64,9 +64,8 @@ def _problems(case: Case, ended: Ended, name: str, place: str) -> Iterator[str]:
         yield f"exit code {ended.code}"
     if ended.code in (1, 2, 130) and "lrfind: " not in ended.err:
         yield "silent"
-    try:
-        kept = max(map(updates, case.documents()), default=0)
-    except ValueError:
+    kept = case.kept()
+    if kept is None:
         yield "torn"
         return
     least = PLACES[place]

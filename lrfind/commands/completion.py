@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 
 def trainings(incomplete: str) -> list[str]:
@@ -20,18 +18,10 @@ def records(incomplete: str) -> list[str]:
 
 def overrides(incomplete: str) -> list[str]:
     """Return the keys of a config that begin so, each with its `=`, and further configs."""
-    keys = (key for key in _loaded("lrfind.config.load").keys_of_config() if key.startswith(incomplete))
+    from lrfind.config.load import keys_of_config  # loads pydantic, which plot and analyze do without
+
+    keys = (key for key in keys_of_config() if key.startswith(incomplete))
     return [*keys, *_files(incomplete, (".yaml", ".yml"))] if "=" not in incomplete else []
-
-
-def schedulers(incomplete: str) -> list[str]:
-    """Return the names of schedulers that begin so."""
-    return [name for name in _loaded("lrfind.schedule.kinds").KINDS if name.startswith(incomplete)]
-
-
-def _loaded(module: str) -> Any:
-    """Return a module that loads pydantic or NumPy, which the help does without."""
-    return importlib.import_module(module)
 
 
 def _files(incomplete: str, suffixes: tuple[str, ...]) -> Iterator[str]:

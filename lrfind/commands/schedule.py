@@ -11,7 +11,7 @@ from rich.console import RenderableType
 
 from lrfind.analysis.peak_lr import for_schedules
 from lrfind.analysis.recorded import for_length
-from lrfind.commands.completion import records, schedulers
+from lrfind.commands.completion import records
 from lrfind.commands.options import PictureFolder, Quiet
 from lrfind.commands.record_files import load
 from lrfind.errors import ConfigError, ExitCode, Fault
@@ -31,6 +31,11 @@ from lrfind.settings import LearningRate, unlike
 
 _WIDE = 110
 """Columns from which a table has room for the names of the classes."""
+
+
+def schedulers(incomplete: str) -> list[str]:
+    """Return the names of schedulers that begin so."""
+    return [name for name in KINDS if name.startswith(incomplete)]
 
 
 def schedule(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig
 from pydantic import ValidationError
@@ -68,8 +67,9 @@ def load_config(
 
 def _composed(path: Path, document: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """Return a document with its defaults list composed; that loads Hydra, which help does without."""
-    composer = importlib.import_module("lrfind.config.compose")
-    return cast(DictConfig, composer.compose(path, document.defaults, overrides))
+    from lrfind.config.compose import compose
+
+    return compose(path, document.defaults, overrides)
 
 
 def validated(document: Any, source: str, names: Mapping[str, str] | None = None) -> Config:

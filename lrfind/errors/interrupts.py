@@ -34,6 +34,9 @@ class _State:
     """Of this process: signals so far, when the last one raised, and whether the next one does."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
         self.count = 0
         self.raised = -SAME_SECONDS
         self.raises = True
@@ -60,7 +63,7 @@ def uninstall() -> None:
     """Put back the handlers from before `install`, and forget the signals that came."""
     for number, handler in _state.kept.items():
         signal.signal(number, handler)
-    _state.__init__()  # type: ignore[misc]
+    _state.reset()
 
 
 def stopped() -> bool:

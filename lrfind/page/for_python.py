@@ -9,14 +9,27 @@ import io
 
 from rich.console import Console
 
+from lrfind.analysis.recorded import result_of
 from lrfind.explain.from_record import explain_probes
 from lrfind.output.report import report
+from lrfind.output.run_files import RunFiles
 from lrfind.page.render import save_page
+from lrfind.pipeline import read_config, run
 from lrfind.records.json_format import to_json
 from lrfind.records.types import Result
 from lrfind.schedule.in_python import schedule
 
-__all__ = ["explanation_text", "report_text", "save_page", "schedule", "to_json"]
+__all__ = [
+    "RunFiles",
+    "explanation_text",
+    "read_config",
+    "report_text",
+    "result_of",
+    "run",
+    "save_page",
+    "schedule",
+    "to_json",
+]
 
 
 def report_text(result: Result, mark: float | None, width: int) -> str:

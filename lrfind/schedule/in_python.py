@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import sys
 from typing import Any
 
 from lrfind.analysis.recorded import for_length
@@ -56,4 +56,4 @@ def _built(node: Node, lr: float, optimizer: Any) -> Any:
     for key in PER_GROUP:
         if key in arguments:
             arguments[key] = [group["initial_lr"] * arguments[key] / lr for group in optimizer.param_groups]
-    return getattr(importlib.import_module(MODULE), node.name)(optimizer, **arguments)
+    return getattr(sys.modules[MODULE], node.name)(optimizer, **arguments)  # loaded with the optimizer

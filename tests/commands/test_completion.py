@@ -8,6 +8,7 @@ import pytest
 
 from lrfind.commands import completion
 from lrfind.commands.app import main
+from lrfind.commands.schedule import schedulers
 from lrfind.config.schema import Config
 from lrfind.schedule.kinds import KINDS
 
@@ -39,8 +40,8 @@ def test_overrides_are_offered_by_the_keys_of_a_config() -> None:
 
 
 def test_schedulers_are_offered_by_name() -> None:
-    assert completion.schedulers("one") == ["onecycle"]
-    assert completion.schedulers("") == list(KINDS)
+    assert schedulers("one") == ["onecycle"]
+    assert schedulers("") == list(KINDS)
 
 
 @pytest.mark.parametrize(
