@@ -28,7 +28,16 @@
     return Math.min(Math.max(Math.ceil(Math.log10(largest / distance)) + 1, 3), 15);
   }
 
+  // Decades in one style, as in the picture: 0.001 to 10, or 1e-5 to 1e1 if one of them would be long.
+  function decadeLabels(ticks) {
+    const long = ticks[0] <= 1e-4 || ticks[ticks.length - 1] >= 1e4;
+    return ticks.map(tick => long ? `1e${Math.round(Math.log10(tick))}` : String(tick));
+  }
+
+  const isDecade = tick => tick > 0 && Math.abs(Math.log10(tick) - Math.round(Math.log10(tick))) < 1e-9;
+
   function tickLabels(ticks) {
+    if (ticks.length > 2 && ticks.every(isDecade)) return decadeLabels(ticks);
     const steps = ticks.slice(1).map((tick, i) => tick - ticks[i]);
     const digits = digitsFor(Math.max(...ticks.map(Math.abs)), Math.min(...steps));
     return ticks.map(tick => number(tick, digits));
