@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -36,7 +37,9 @@ def write_atomically(path: Path, data: bytes, way_out: str = WAY_OUT) -> None:
     """
     check_replaceable(path)
     with _faults(path, way_out):
-        target = path.resolve()
+        target = Path(os.path.realpath(path))
+        if target.is_symlink():  # in a circle: Path.resolve() raises for it in some versions of Python only
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         if target.exists() and not target.is_file():
             target.write_bytes(data)
         else:
@@ -99,6 +102,6 @@ def _replace(target: Path, data: bytes) -> None:
 def _faults(path: Path, way_out: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, RuntimeError) as error:  # the latter two of a path with a NUL, or of links in a circle
+    except (OSError, ValueError) as error:  # the latter of a path with a NUL
         problem = getattr(error, "strerror", None) or error
         raise OutputError(Fault(problem=f"cannot write {path}: {problem}", fix=way_out)) from error

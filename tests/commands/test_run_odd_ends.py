@@ -70,6 +70,7 @@ def test_a_length_that_raises_is_a_failure_whenever_it_is_asked_for(project: Pro
     outcome.says("RuntimeError: no length today")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # torch raises it anywhere: in gc, too
 @pytest.mark.parametrize("dies", ["os.kill(os.getpid(), signal.SIGKILL)", "os._exit(1)"], ids=["killed", "exits"])
 def test_a_worker_that_dies_is_named_once_and_what_was_measured_is_kept(project: Project, dies: str) -> None:
     project.add(
