@@ -27,7 +27,7 @@ class Applier:
         self._rates: dict[int, tuple[Any, StepRates | None]] = {}
         self._depth = 0
 
-    def before_step(self, optimizer: Any) -> None:
+    def before_step(self, optimizer: Any, *call: Any) -> None:
         """Multiply the learning rates of an optimizer that is about to step."""
         if rates := self._rates_of(optimizer):
             if self._factor is None:
@@ -36,7 +36,7 @@ class Applier:
                 rates.multiply(self._factor)
         self._depth += 1
 
-    def after_step(self, optimizer: Any) -> None:
+    def after_step(self, optimizer: Any, *call: Any) -> None:
         """Put back the learning rates of an optimizer that has stepped."""
         self._depth -= 1
         if (rates := self._rates_of(optimizer)) and not self._depth:

@@ -75,15 +75,15 @@ def record(job: Job, seen: Seen, report: Report) -> NoReturn:
         keep_still(lambda: not seen.feed.holds_out)
     os.register_at_fork(after_in_child=report.close)
     Forks()
-    _flush_before_leaving(report)
+    _tell_before_leaving(recorder)
     threading.excepthook = _hush(threading.excepthook)
     signal.signal(STOP, lambda number, frame: _stop(recorder, frame))
     with contextlib.suppress(Ended):
-        _run(job, recorder, report)
+        _run(job, recorder)
     _leave()
 
 
-def _run(job: Job, recorder: Recorder, report: Report) -> None:
+def _run(job: Job, recorder: Recorder) -> None:
     """Run a script and tell how it ended, unless its training had ended before."""
     code: object = None
     try:
@@ -97,12 +97,12 @@ def _run(job: Job, recorder: Recorder, report: Report) -> None:
         raise
     except BaseException as error:
         if not recorder.ended:
-            report.tell(error=_described(error), updates=recorder.updates)
+            recorder.curve.tell(error=_described(error), updates=recorder.updates)
         return
     if not recorder.ended:
         recorder.finish()
         if code not in (None, 0):
-            report.tell(exit=code if isinstance(code, int) else str(code), updates=recorder.updates)
+            recorder.curve.tell(exit=code if isinstance(code, int) else str(code), updates=recorder.updates)
             return
         recorder.end(StopReason.DATA_ENDED)
 
@@ -117,15 +117,15 @@ def run_script(script: Script) -> None:
         runpy.run_path(script.target, run_name="__main__")
 
 
-def _flush_before_leaving(report: Report) -> None:
+def _tell_before_leaving(recorder: Recorder) -> None:
     """Tell the losses that wait also if the script ends its process without exit handlers."""
     leave = os._exit
 
-    def flush_and_leave(status: int) -> NoReturn:
-        report.flush()
+    def tell_and_leave(status: int) -> NoReturn:
+        recorder.curve.settle()
         leave(status)
 
-    os._exit = flush_and_leave
+    os._exit = tell_and_leave
 
 
 def _hush(tell: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -58,21 +58,29 @@ class Stream:
             self.length = self.samples = None
 
 
+_USED, _STEPPED = Stream(-1), Stream(-2)
+"""Notes of a backward pass, and of the end of an update; the other notes are of batches that were fetched."""
+
+
 @dataclass(eq=False)
 class Feed:
     """Follows the batches from their DataLoader to the backward pass that they go into.
 
+    What happens is only noted at first: at the pace of a small update, reading each note at once would slow it down.
+
     Attributes:
         looks: Takes the losses on held-out batches; None trains on all.
-        feeding: The loader that feeds the training; None before the first backward pass, or without one.
         batches: Batches of an update; None before the first one.
-        regular: Whether each update has used so many, in the order in which that loader has handed them out.
     """
 
     looks: Looks | None = None
-    feeding: Stream | None = None
     batches: int | None = None
-    regular: bool = True
+    _notes: list[Stream] = field(default_factory=list)
+    """What has happened since they were read."""
+    _regular: bool = True
+    """Whether each update has used as many batches as the first, in the order in which its loader handed them out."""
+    _feeding: Stream | None = None
+    """The loader that feeds the training; None before the first backward pass, or without one."""
     _streams: WeakKeyDictionary[Any, Stream] = field(default_factory=WeakKeyDictionary)
     _last: Stream | None = None
     """The loader that was iterated over or fetched from last."""
@@ -87,58 +95,111 @@ class Feed:
     _since: set[int] = field(default_factory=set)
     """Numbers of the loaders that were fetched from since the last backward pass."""
 
-    @property
-    def loader(self) -> Stream | None:
-        """The DataLoader of the training, or else the last one that was iterated over; None without one."""
-        return self.feeding or self._last
-
-    @property
-    def known(self) -> bool:
-        """Whether the training is fed by one DataLoader alone, whose batches were followed all the way."""
-        return self.regular and self.feeding is not None and 2 * self._others <= self._uses
+    # What the script does
 
     def iterate(self, loader: Any, iterate: Callable[[Any], Any]) -> Any:
         """Return the iterator of a DataLoader."""
+        self._read()
         stream = self._last = self._streams.setdefault(loader, Stream(len(self._streams)))
-        number = stream.number
         stream.read(loader)
-        if self.looks and self.looks.feeds(number):
+        if self.looks and self.looks.feeds(stream.number):
             iterator = self.looks.iterate(stream.samples, loader, iterate)
         else:
             iterator = iterate(loader)
         if isinstance(iterator, _BaseDataLoaderIter):  # a subclass may have another one
             vars(iterator)["_lrfind_stream"] = stream
-        if self.feeding is None:  # what was read so far was for something else, such as the mean of the inputs
+        if self._feeding is None:  # what was read so far was for something else, such as the mean of the inputs
             stream.waiting.clear()
-            if self.looks and self.looks.feeds(number):
+            if self.looks and self.looks.feeds(stream.number):
                 self.looks.restart()
-        elif stream is self.feeding and stream.waiting and not stream.exhausted:
+        elif stream is self._feeding and stream.waiting and not stream.exhausted:
             self._give_up()  # the loop over the former iterator was left, with batches that are used no more
         stream.exhausted = False
         return iterator
 
-    def fetch(self, iterator: Any, fetch: Callable[[Any], Any]) -> Any:
-        """Return the next batch of an iterator, or a held-out one in its place."""
-        stream = vars(iterator).get("_lrfind_stream")
-        if stream is None:
-            return fetch(iterator)
-        try:
-            batch = fetch(iterator)
-        except StopIteration:
-            stream.exhausted = True
-            raise
-        self._last = stream
-        self._since.add(stream.number)
-        if self.feeding in (None, stream):
-            held_out = False
-            if self.looks and self.looks.feeds(stream.number):
-                held_out, batch = self.looks.hand_out(batch)
-            stream.waiting.append(held_out)
+    def follow(self, fetch: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return a function that fetches the next batch of an iterator, or a held-out one in its place."""
+
+        def next_batch(iterator: Any) -> Any:
+            stream = vars(iterator).get("_lrfind_stream")
+            try:
+                batch = fetch(iterator)
+            except StopIteration:
+                if stream:
+                    stream.exhausted = True
+                raise
+            if stream is None:
+                return batch
+            if self.looks:
+                return self._hand_out(self.looks, stream, batch)
+            self._notes.append(stream)
+            return batch
+
+        return next_batch
+
+    def _hand_out(self, looks: Looks, stream: Stream, batch: Any) -> Any:
+        held_out = False
+        if self._feeding in (None, stream) and looks.feeds(stream.number):
+            held_out, batch = looks.hand_out(batch)
+        self._note_fetch(stream, held_out)
         return batch
 
     def use(self) -> None:
         """Note a backward pass: the first batch that waits goes into it."""
-        stream = self.feeding = self.feeding or self._last
+        self._notes.append(_USED)
+        if self.looks:
+            self._read()
+
+    def step(self) -> None:
+        """Note the end of an update."""
+        self._notes.append(_STEPPED)
+        if self.looks:
+            self._read()
+
+    def skip(self) -> None:
+        """Note that an update was skipped, and will be made with other batches."""
+        self._read()
+        self._used = []
+        if self.looks:
+            self.looks.skip()
+
+    # What is read from it
+
+    @property
+    def loader(self) -> Stream | None:
+        """The DataLoader of the training, or else the last one that was iterated over; None without one."""
+        self._read()
+        return self._feeding or self._last
+
+    @property
+    def known(self) -> bool:
+        """Whether the training is fed by one DataLoader alone, whose batches were followed all the way."""
+        self._read()
+        return self._regular and self._feeding is not None and 2 * self._others <= self._uses
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether a held-out batch has gone into this update, so that it must change nothing."""
+        return self.looks is not None and any(self._used)
+
+    def _read(self) -> None:
+        notes, self._notes = self._notes, []
+        for note in notes:
+            if note is _USED:
+                self._note_use()
+            elif note is _STEPPED:
+                self._note_step()
+            else:
+                self._note_fetch(note, held_out=False)
+
+    def _note_fetch(self, stream: Stream, held_out: bool) -> None:
+        self._last = stream
+        self._since.add(stream.number)
+        if self._feeding in (None, stream):
+            stream.waiting.append(held_out)
+
+    def _note_use(self) -> None:
+        stream = self._feeding = self._feeding or self._last
         if stream is None or not stream.waiting:
             self._give_up()
             return
@@ -147,16 +208,10 @@ class Feed:
         self._others += bool(self._since - {stream.number})
         self._since.clear()
 
-    @property
-    def holds_out(self) -> bool:
-        """Whether a held-out batch has gone into this update, so that it must change nothing."""
-        return any(self._used)
-
-    def step(self) -> None:
-        """Note the end of an update."""
+    def _note_step(self) -> None:
         used, self._used = self._used, []
         self._updates += 1
-        ahead = len(self.feeding.waiting) if self.feeding else 0
+        ahead = len(self._feeding.waiting) if self._feeding else 0
         if self._updates <= SETTLES:
             self._lead = max(self._lead, ahead)
         self.batches = self.batches or len(used)
@@ -165,14 +220,8 @@ class Feed:
         if self.looks:
             self.looks.step(used)
 
-    def skip(self) -> None:
-        """Note that an update was skipped, and will be made with other batches."""
-        self._used = []
-        if self.looks:
-            self.looks.skip()
-
     def _give_up(self) -> None:
-        self.regular = False
+        self._regular = False
         if self.looks:
             self.looks.fail()
 

@@ -43,10 +43,10 @@ WRAPPED = (
 class Steps(Protocol):
     """Is told of the steps of optimizers."""
 
-    def before_step(self, optimizer: Any) -> None:
+    def before_step(self, optimizer: Any, *call: Any) -> None:
         """Take note of an optimizer that is about to step."""
 
-    def after_step(self, optimizer: Any) -> None:
+    def after_step(self, optimizer: Any, *call: Any) -> None:
         """Take note of an optimizer that has stepped."""
 
 
@@ -54,12 +54,10 @@ class Losses(Steps, Protocol):
     """Is told of backward passes as well."""
 
     active: bool
+    propagates: bool
 
-    def begin_backward(self, tensors: Any, gradients: Any, frame: Any) -> bool:
+    def begin_backward(self, tensors: Any, gradients: Any, frame: Any) -> None:
         """Take note of a backward pass."""
-
-    def end_backward(self) -> None:
-        """Take note of its end."""
 
     def scaled_step(self, optimizer: Any, step: Callable[[], Any]) -> Any:
         """Make the step of an optimizer that a GradScaler may skip."""
@@ -121,8 +119,8 @@ def watch_objects(seen: Seen) -> None:
 def watch_steps(steps: Steps) -> tuple[RemovableHandle, RemovableHandle]:
     """Tell of the steps of all optimizers from now on; return what ends that."""
     return (
-        register_optimizer_step_pre_hook(lambda optimizer, args, options: steps.before_step(optimizer)),
-        register_optimizer_step_post_hook(lambda optimizer, args, options: steps.after_step(optimizer)),
+        register_optimizer_step_pre_hook(steps.before_step),
+        register_optimizer_step_post_hook(steps.after_step),
     )
 
 
@@ -130,17 +128,21 @@ def watch_losses(losses: Losses, seen: Seen) -> None:
     """Tell of backward passes, and of the steps that a GradScaler makes or skips; forks of this process do not."""
     libraries = [MODULE]
 
-    def backward(original: Callable[..., Any], tensors: Any, *args: Any, **options: Any) -> Any:
-        if libraries and MODULE in sys.modules:  # imported since
-            libraries.clear()
-            watch_fastai(losses.before_step, losses.after_step, seen.made)
-        gradients = args[0] if args else options.get("grad_tensors")
-        if not losses.begin_backward(tensors, gradients, caller()):
-            return original(tensors, *args, **options)
-        try:
-            return original(tensors, *args, **options)
-        finally:
-            losses.end_backward()
+    def noting_losses(original: Callable[..., Any]) -> Callable[..., Any]:
+        def backward(tensors: Any, *args: Any, **options: Any) -> Any:
+            if libraries and MODULE in sys.modules:  # imported since
+                libraries.clear()
+                watch_fastai(losses.before_step, losses.after_step, seen.made)
+            if losses.propagates:  # within another backward pass, as of a checkpoint
+                return original(tensors, *args, **options)
+            losses.begin_backward(tensors, args[0] if args else options.get("grad_tensors"), sys._getframe(1))
+            losses.propagates = True
+            try:
+                return original(tensors, *args, **options)
+            finally:
+                losses.propagates = False
+
+        return backward
 
     def scale(original: Callable[..., Any], self: Any, outputs: Any) -> Any:
         scaled = original(self, outputs)
@@ -153,11 +155,8 @@ def watch_losses(losses: Losses, seen: Seen) -> None:
             return original(self, optimizer, *args, **options)
         return losses.scaled_step(optimizer, lambda: original(self, optimizer, *args, **options))
 
-    def fetch(original: Callable[..., Any], self: Any) -> Any:
-        return seen.feed.fetch(self, original)
-
-    _wrap(_BaseDataLoaderIter, "__next__", fetch)
-    _wrap(torch.autograd, "backward", backward)
+    _replace(_BaseDataLoaderIter, "__next__", seen.feed.follow)
+    _replace(torch.autograd, "backward", noting_losses)
     _wrap(torch.amp.GradScaler, "scale", scale)
     _wrap(torch.amp.GradScaler, "step", step)
     os.register_at_fork(after_in_child=lambda: setattr(losses, "active", False))
@@ -207,10 +206,10 @@ def _is_of(scheduler: Any, optimizer: Any) -> bool:
 
 def _wrap(holder: Any, name: str, around: Callable[..., Any]) -> None:
     """Replace a function of a module or a class by `around(original, ...)`."""
+    _replace(holder, name, lambda original: lambda *args, **options: around(original, *args, **options))
+
+
+def _replace(holder: Any, name: str, decorate: Callable[[Any], Callable[..., Any]]) -> None:
+    """Replace a function of a module or a class by what a decorator makes of it."""
     original = getattr(holder, name)
-
-    @functools.wraps(original)
-    def wrapper(*args: Any, **options: Any) -> Any:
-        return around(original, *args, **options)
-
-    setattr(holder, name, wrapper)
+    setattr(holder, name, functools.wraps(original)(decorate(original)))

@@ -40,20 +40,17 @@ class BackwardLosses:
         self.calls: dict[Site, int] = {}
         self._chosen, self._on_place = chosen, on_place
         self._sites = Sites()
-        self._depth = 0
+        self._last = Site("", 0)
         self._pending: list[tuple[Site, Loss]] = []
         self._passed_over: list[tuple[Site, Loss]] = []
         self._of_update: list[tuple[Site, Loss]] = []
 
     def begin(self, tensors: Any, gradients: Any, frame: FrameType | None) -> bool:
-        """Take the loss of a backward pass that begins, unless that is within another, as of a checkpoint.
+        """Take the loss of a backward pass that begins.
 
         Return whether it is the first loss of a mini-batch: that at the place where the first of all was.
         """
-        self._depth += 1
-        if self._depth > 1:
-            return False
-        site = self._sites.of(frame)
+        site = self._last = self._sites.of(frame)
         if site not in self.names:
             self.names[site] = loss_name(site.file, site.line) if site.file else "loss"
             self._on_place(site, frame)
@@ -61,9 +58,9 @@ class BackwardLosses:
             self._pending.append((site, _value(tensors, gradients)))
         return site is next(iter(self.names))
 
-    def end(self) -> None:
-        """Note that a backward pass has ended."""
-        self._depth -= 1
+    def put(self, loss: Loss) -> None:
+        """Take a loss of the place where the last one was."""
+        self._pending.append((self._last, loss))
 
     def take(self) -> None:
         """Count the losses since the last step for the update."""
@@ -85,7 +82,7 @@ class BackwardLosses:
         if first:
             for site, _ in parts:
                 self.calls[site] = self.calls.get(site, 0) + 1
-        return _combined(parts) if parts else None
+        return parts[0][1] if len(parts) == 1 else _combined(parts) if parts else None
 
     def missing(self) -> Fault:
         """Return what is wrong with a script that updates its weights without a loss that was taken."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -118,30 +118,41 @@ class StepRates:
         self.reference = reference_lr(groups)
         ratio = self.reference / lead if lead and self.reference else 1.0
         self.scales = [ratio * scale for scale in group_scales(groups)]
-        self._kept: list[tuple[Any, dict[str, Any]]] = []
+        self._kept: list[tuple[Any, Any]] = []
+        """The groups, and the learning rates that the script has set."""
+        self._cycling: list[tuple[Any, dict[str, Any]]] = []
+        """Those in which a scheduler cycles something else, and that."""
 
     def set(self, lr: float) -> None:
         """Set the learning rate of each group to its multiple of `lr`."""
-        self._set([scale * lr for scale in self.scales], self._cycled)
+        self._kept.clear()
+        self._cycling.clear()
+        for group, scale, others in zip(self._optimizer.param_groups, self.scales, self._cycled, strict=True):
+            self._set(group, scale * lr)
+            if not others.items() <= group.items():
+                self._cycling.append((group, {name: group[name] for name in others}))
+                group.update(others)
 
     def multiply(self, factor: float) -> None:
         """Multiply the learning rate that the script has set for each group."""
-        groups = self._optimizer.param_groups
-        self._set([factor * float(group["lr"]) for group in groups], [{} for _ in groups])
+        self._kept.clear()
+        for group in self._optimizer.param_groups:
+            self._set(group, factor * float(group["lr"]))
 
-    def _set(self, lrs: Sequence[float], cycled: Sequence[Mapping[str, Any]]) -> None:
-        self._kept = []
-        for group, lr, others in zip(self._optimizer.param_groups, lrs, cycled, strict=True):
-            old = group["lr"]
-            kept = {name: group[name] for name in others} if others else {}
-            self._kept.append((old.clone() if isinstance(old, Tensor) else old, kept))
-            set_lr(group, "lr", lr)
-            group.update(others)
+    def _set(self, group: Any, lr: float) -> None:
+        old = group["lr"]
+        if isinstance(old, Tensor):
+            self._kept.append((group, old.clone()))
+            old.fill_(lr)
+        else:
+            self._kept.append((group, old))
+            group["lr"] = lr
 
     def restore(self) -> None:
         """Put back what the script has set."""
-        for group, (lr, others) in zip(self._optimizer.param_groups, self._kept, strict=True):
+        for group, lr in self._kept:
             set_lr(group, "lr", lr)
+        for group, others in self._cycling:
             group.update(others)
 
     @property

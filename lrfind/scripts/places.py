@@ -81,7 +81,10 @@ class Sites:
     def __init__(self) -> None:
         self._kinds: dict[int, tuple[CodeType, bool, bool]] = {}
         """By the `id` of code: the code, which keeps that id taken, and whether it is shown, and the user's."""
+        self._at: dict[tuple[int, int], Site] = {}
+        """By the `id` of code and the place of an instruction, which costs less than its line."""
         self._sites: dict[tuple[int, int], Site] = {}
+        """By the `id` of code and the line."""
 
     def of(self, frame: FrameType | None) -> Site:
         """Return the line of the innermost frame of the user's code; that of a library if there is none."""
@@ -92,17 +95,19 @@ class Sites:
             if kind is None:
                 kind = self._kinds[id(code)] = (code, is_shown(code), is_users(code))
             if kind[2]:
-                return self._site(code, frame.f_lineno)
+                return self._at.get((id(code), frame.f_lasti)) or self._site(frame)
             if shown is None and kind[1]:
                 shown = frame
             frame = frame.f_back
-        return self._site(shown.f_code, shown.f_lineno) if shown else self._site(None, 0)
+        return self._site(shown)
 
-    def _site(self, code: CodeType | None, line: int) -> Site:
-        key = id(code), line
-        if key not in self._sites:
-            self._sites[key] = Site(code.co_filename if code else "", line)
-        return self._sites[key]
+    def _site(self, frame: FrameType | None) -> Site:
+        if frame is None:
+            return self._sites.setdefault((0, 0), Site("", 0))
+        code, line = frame.f_code, frame.f_lineno
+        site = self._sites.setdefault((id(code), line), Site(code.co_filename, line))
+        self._at[id(code), frame.f_lasti] = site
+        return site
 
 
 def loss_name(file: str, line: int) -> str:

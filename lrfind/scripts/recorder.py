@@ -14,16 +14,14 @@ from typing import Any
 
 from lrfind.errors import Fault
 from lrfind.records.types import StopReason
+from lrfind.scripts.curve import Curve
 from lrfind.scripts.describe import Description
 from lrfind.scripts.feed import Feed
 from lrfind.scripts.job import Job
 from lrfind.scripts.losses import BackwardLosses, Loss
 from lrfind.scripts.optimizers import MadeOptimizers, StepRates, overflowed
 from lrfind.scripts.report import Report
-from lrfind.training.loss_readers import LossReader, loss_reader
-from lrfind.training.stop_rule import StopRule
 from lrfind.training.sweepable import why_not_swept
-from lrfind.training.trace import Trace
 
 MAX_SKIPS = 30
 """Updates that a GradScaler skips in a row before the loss counts as infinite. By then the scale, halved each time, has
@@ -43,7 +41,9 @@ class Recorder:
     Attributes:
         active: Whether calls are recorded: not in a fork of the process, nor while lrfind itself trains.
         ended: Whether the training has come to its end.
+        propagates: Whether a backward pass is being made.
         updates: Those that were made, with those before the first recorded one.
+        curve: Takes their losses.
     """
 
     def __init__(self, job: Job, report: Report, made: MadeOptimizers, feed: Feed, description: Description) -> None:
@@ -51,18 +51,17 @@ class Recorder:
 
         Args:
             job: What to train.
-            report: Is told the losses.
+            report: Is told the losses, and what is trained.
             made: The optimizers that the script makes.
             feed: What becomes of its mini-batches.
             description: Reads what is trained, if the job wants that.
         """
         self.active = True
-        self.ended = False
+        self.ended = self.propagates = False
         self.updates = 0
-        self._job, self._report, self._made, self._feed, self._description = job, report, made, feed, description
+        self._job, self._made, self._feed, self._description = job, made, feed, description
+        self.curve = Curve(job, report)
         self._lrs: Sequence[float] = (*job.warmup, *job.lrs)
-        self._trace = Trace(job.seed, job.lrs, StopRule() if job.stops else None, report.loss)
-        self._reader: LossReader | None = None
         self._losses = BackwardLosses(job.loss, description.at_loss if job.describes else lambda site, frame: None)
         self._rates: dict[int, tuple[Any, StepRates | None]] = {}
         self._members: list[Any] = []
@@ -75,23 +74,18 @@ class Recorder:
         """Members that were not there at the start."""
         self._alone = 0
         """Steps of those since the last of the first member."""
-        self._steps = self._skips = self._depth = 0
+        self._steps = self._skips = 0
+        self._within: list[StepRates | None] = []
+        """What has set the learning rates of each step that is being made, the inner one of a wrapper last."""
 
     # What the script does
 
-    def begin_backward(self, tensors: Any, gradients: Any, frame: FrameType | None) -> bool:
-        """Take the loss of a backward pass; return whether `end_backward` must follow."""
-        if not self.active or self.ended:
-            return False
-        if self._losses.begin(tensors, gradients, frame):
+    def begin_backward(self, tensors: Any, gradients: Any, frame: FrameType | None) -> None:
+        """Take the loss of a backward pass that begins."""
+        if self.active and not self.ended and self._losses.begin(tensors, gradients, frame):
             self._feed.use()
-        return True
 
-    def end_backward(self) -> None:
-        """Note that a backward pass has ended."""
-        self._losses.end()
-
-    def before_step(self, optimizer: Any) -> None:
+    def before_step(self, optimizer: Any, *call: Any) -> None:
         """Set the learning rates of an optimizer that is about to step.
 
         Raises:
@@ -99,15 +93,16 @@ class Recorder:
         """
         if not self.active:
             return
-        self._check_end()
+        if self.ended:
+            raise Ended
         rates = self._rates_of(optimizer)
-        if rates and not self._depth and self._stepped and optimizer is self._members[0]:
+        if rates and self._stepped and not self._within and optimizer is self._members[0]:
             self._close()
-        self._depth += 1
+        self._within.append(rates)
         if rates:
             rates.set(self._lrs[min(self.updates, len(self._lrs) - 1)])  # a look may follow the last
 
-    def after_step(self, optimizer: Any) -> None:
+    def after_step(self, optimizer: Any, *call: Any) -> None:
         """Put back the learning rates of an optimizer that has stepped; that may end the update.
 
         Raises:
@@ -115,11 +110,10 @@ class Recorder:
         """
         if not self.active or self.ended:
             return
-        self._depth -= 1
-        rates = self._rates_of(optimizer)
+        rates = self._within.pop()
         if rates:
             rates.restore()
-        if self._depth:
+        if self._within:
             return
         self._steps += 1
         if rates is None:
@@ -152,11 +146,11 @@ class Recorder:
 
     def _rates_of(self, optimizer: Any) -> StepRates | None:
         """Return what sets the learning rates of an optimizer; None if they are not to be set."""
-        known = self._rates.get(id(optimizer))
-        if known and known[0] is optimizer and (known[1] is None or known[1].fits):
-            return known[1]
+        known, rates = self._rates.get(id(optimizer), (None, None))
+        if known is optimizer and (rates is None or rates.fits):
+            return rates
         made = self._made.of(optimizer)
-        rates, inner = None, self._depth > 0  # an optimizer within another one, which has been chosen
+        rates, inner = None, bool(self._within)  # an optimizer within another one, which has been chosen
         if inner or self._job.optimizer in (None, str(made.number), type(optimizer).__name__):
             if fault := why_not_swept(optimizer):
                 self.refuse(fault)
@@ -178,7 +172,7 @@ class Recorder:
         if len(self._members) == 1 and self._job.describes:
             self.active = False  # lrfind makes steps of its own to measure their size
             try:
-                self._report.tell(trained=self._description.at_first_step(optimizer, rates))
+                self.curve.tell(trained=self._description.at_first_step(optimizer, rates))
             finally:
                 self.active = True
 
@@ -191,7 +185,9 @@ class Recorder:
         """
         self._skips = 0
         self._feed.step()
-        if self._succeeds(optimizer):
+        if optimizer is self._members[0]:
+            self._alone = 0
+        elif self._succeeds(optimizer):
             self.end(StopReason.DATA_ENDED)
         self._losses.take()
         self._stepped.add(id(optimizer))
@@ -201,10 +197,7 @@ class Recorder:
 
     def _succeeds(self, optimizer: Any) -> bool:
         """Tell whether a new training has begun: a late optimizer steps on and on, and the first one no longer does."""
-        if optimizer is self._members[0]:
-            self._alone = 0
-        elif id(optimizer) in self._late:
-            self._alone += 1
+        self._alone += id(optimizer) in self._late
         return self._alone > PATIENCE
 
     def _skip(self) -> None:
@@ -233,30 +226,16 @@ class Recorder:
 
     def _record(self, loss: Loss) -> None:
         """Take the loss of an update, and go on to the next learning rate unless it is one of a look."""
-        self._stepped = set()
+        self._stepped.clear()
         looks, count = self._feed.looks, len(self._lrs)
         if not (looks and looks.take(loss, self.updates, last=self.updates == count)):
             self.updates += 1
             if self.updates > len(self._job.warmup):
-                self._take(self._read(loss))
+                self.curve.add(loss)
         if self.updates == PATIENCE and self._job.describes:
-            self._report.tell(plan=self._plan())
-        if self._trace.stopped or (self.updates == count and (not looks or looks.over)):
+            self.curve.tell(plan=self._plan())
+        if self.curve.stopped or (self.updates == count and (not looks or looks.over)):
             self.end(StopReason.COMPLETED)
-
-    def _read(self, loss: Loss) -> list[float]:
-        if isinstance(loss, float):
-            return [loss]
-        if self._reader is None:
-            self._reader = loss_reader(loss.device, len(self._job.lrs), alone=True)
-        return self._reader.push(loss)
-
-    def _take(self, arrived: Sequence[float]) -> None:
-        if self._job.decides:
-            self._trace.extend(arrived)
-        else:
-            for loss in arrived:
-                self._report.loss(0, 0.0, loss)
 
     # Ends
 
@@ -266,11 +245,10 @@ class Recorder:
         Raises:
             Ended: Always.
         """
-        if self._reader:
-            self._take(self._reader.drain())
+        self.curve.finish()
         self.ended = True
-        self._report.tell(
-            end=(self._trace.stopped or reason).value,
+        self.curve.tell(
+            end=(self.curve.stopped or reason).value,
             updates=self.updates,
             plan=self._plan() if self._job.describes and self._members else {},
             backwards=len(self._losses.names),
@@ -292,7 +270,7 @@ class Recorder:
             Ended: Always.
         """
         self.ended = True
-        self._report.tell(refusal={name: getattr(fault, name) for name in ("key", "expected", "got", "fix", "problem")})
+        self.curve.tell(refusal={name: getattr(fault, name) for name in ("key", "expected", "got", "fix", "problem")})
         raise Ended
 
     def _check_end(self) -> None:

@@ -5,13 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import time
 from collections.abc import Sequence
 from typing import Any
-
-EVERY_SECONDS = 0.01
-"""Losses wait so long for each other: a line for each of a fast training would cost as much as its update. A kill loses
-those that wait."""
 
 
 class Report:
@@ -23,35 +18,10 @@ class Report:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
-        self._losses: list[float] = []
-        self._written = time.monotonic()
         os.set_inheritable(descriptor, False)
 
-    def loss(self, index: int, lr: float, loss: float) -> None:
-        """Tell a loss."""
-        self._losses.append(loss)
-        if time.monotonic() - self._written > EVERY_SECONDS:
-            self.flush()
-
     def tell(self, **facts: Any) -> None:
-        """Tell something else, after the losses before it."""
-        self.flush()
-        self._write(facts)
-
-    def flush(self) -> None:
-        """Tell the losses that wait."""
-        if self._losses:
-            losses, self._losses = self._losses, []
-            self._write({"losses": told_losses(losses)})
-        self._written = time.monotonic()
-
-    def close(self) -> None:
-        """Let go of the pipe, as a fork of the process must."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-    def _write(self, facts: dict[str, Any]) -> None:
+        """Write a line."""
         if self._descriptor is None:
             return
         data = (json.dumps(facts, default=str) + "\n").encode()
@@ -60,6 +30,12 @@ class Report:
                 data = data[os.write(self._descriptor, data) :]
         except OSError:  # who started this process has gone: nobody wants its losses
             os._exit(1)
+
+    def close(self) -> None:
+        """Let go of the pipe, as a fork of the process must."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 def told_losses(losses: Sequence[float]) -> list[float | None]:
