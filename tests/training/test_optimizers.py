@@ -20,6 +20,7 @@ from lrfind.training.optimizers import Optimizers, combined
 from lrfind.training.sweepable import why_not_swept
 from lrfind.training.update_size import update_size
 
+pytestmark = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="needs torch 2.9, the first with Muon")
 QUICK: dict[str, Any] = {"num_iter": 60, "probe_steps": 20, "on_note": lambda note: None}
 
 
