@@ -42,7 +42,7 @@ PATIENCE = 600.0
 """Seconds until what has not happened yet is taken to hang, however busy the machine is."""
 
 PACKAGE = str(Path(lrfind.__file__).parent)
-INSTALLED = (str(Path(__file__).parents[2]), sys.prefix)
+INSTALLED = (f"{Path(__file__).parents[2]}/", f"{sys.prefix}/")
 """The clone and its virtual environment."""
 
 
@@ -136,7 +136,7 @@ def _forget_user_modules() -> None:
     """
     for name, module in list(sys.modules.items()):
         file = str(getattr(module, "__file__", None) or "")
-        if file.startswith(tempfile.gettempdir()) and not file.startswith(INSTALLED):
+        if file.startswith(f"{tempfile.gettempdir()}/") and not file.startswith(INSTALLED):
             del sys.modules[name]
 
 
