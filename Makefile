@@ -6,6 +6,9 @@ OUT ?= .
 CONFIGS ?= 5000
 RECORDS ?= 5000
 
+# The tests start hundreds of processes: each would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install run test quick test-oldest test-versions lint type bench bench-accuracy bench-scripts
 .PHONY: fuzz torture readme schema clean
 

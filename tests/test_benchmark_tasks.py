@@ -11,6 +11,8 @@ import torch
 from accuracy import data, models, tasks
 from torch.nn import functional
 
+pytestmark = pytest.mark.slow
+
 
 def test_noughts_and_crosses_end_as_everyone_knows() -> None:
     x, y = data.SOURCES["boards"]()

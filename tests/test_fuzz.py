@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from lrfind.records.json_format import to_json
 from lrfind.records.types import Group, Probe, StopReason
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = ROOT / "configs"
 chance = given(rng=st.randoms(use_true_random=False))
 few = settings(max_examples=40, derandomize=True, suppress_health_check=list(HealthCheck))

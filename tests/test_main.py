@@ -7,6 +7,8 @@ import sys
 import pytest
 from cli import FIXTURES, Project
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("module", ["lrfind.commands.app", "lrfind.commands.run", "torch.nn"])
 def test_ctrl_c_while_the_command_is_loaded_is_told(project: Project, module: str) -> None:

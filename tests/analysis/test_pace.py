@@ -14,6 +14,8 @@ from lrfind.analysis.suggest import analyze
 from lrfind.records.types import StopReason, Sweep
 from lrfind.training.ladder import ladder
 
+pytestmark = pytest.mark.slow
+
 
 def factor(lrs: tuple[float, ...], updates_per_point: float = 1.0) -> np.ndarray:
     seen = curve(example_sweep(lrs=lrs))

@@ -66,12 +66,14 @@ def test_the_plateau_that_is_missing_is_said() -> None:
     assert "Lower $start_lr" in analysis.message
 
 
+@pytest.mark.slow
 @given(distance=st.floats(1e-5, 3e-4), scale=st.floats(1e-3, 1e3), shift=st.floats(-100, 100))
 def test_neither_the_level_nor_the_unit_of_the_loss_counts(distance: float, scale: float, shift: float) -> None:
     plain, other = analyze(epochs(distance, BATCHES)), analyze(epochs(distance, BATCHES, scale, shift))
     assert suggestion(other) == pytest.approx(suggestion(plain), rel=1e-3)
 
 
+@pytest.mark.slow
 @given(updates=st.floats(1, 1e6))
 def test_more_updates_for_a_point_never_lower_the_suggestion_and_never_pass_the_rise(updates: float) -> None:
     some, more = (suggestion(analyze(epochs(1e-4, number))) for number in (updates, 3 * updates))

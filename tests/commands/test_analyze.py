@@ -287,12 +287,14 @@ def test_a_closed_pipe_is_silent(history: Path) -> None:
     assert shell('"$@" | head -1', "analyze", str(history)).err == ""
 
 
+@pytest.mark.slow
 def test_empty_stdin_is_said() -> None:
     outcome: Outcome = process(["analyze", "-"], stdin=subprocess.DEVNULL)
     assert (outcome.code, outcome.out) == (2, "")
     outcome.says("stdin", "empty file")
 
 
+@pytest.mark.slow
 def test_no_torch_is_loaded(history: Path) -> None:
     code = (
         "import sys; from lrfind.commands.app import main; code = main(sys.argv[1:]); "

@@ -11,6 +11,8 @@ from cli import OWN_LOADER, Project, process, saved
 
 import lrfind.output.files
 
+pytestmark = pytest.mark.slow
+
 LOSS = "loss._target_=own.loss"
 MODEL = "model._target_=own.model"
 DATASET = "data.dataset._target_=own.dataset"

@@ -16,6 +16,8 @@ from cli import Project, command, eventually, gone, saved, strict_json
 import lrfind
 from lrfind.errors import interrupts
 
+pytestmark = pytest.mark.slow
+
 LOSS = "loss._target_=own.loss"
 ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 

@@ -15,6 +15,8 @@ from cli import Project, process, saved, strict_json
 from lrfind.commands import own_exit
 from lrfind.errors import UserCodeError, interrupts, user_code
 
+pytestmark = pytest.mark.slow
+
 LOSS = "loss._target_=own.loss"
 DATASET = "data.dataset._target_=own.dataset"
 FORKS = """

@@ -161,6 +161,7 @@ def test_a_record_is_piped_in_and_a_closed_pipe_is_silent(record: Path) -> None:
     assert shell('"$@" | head -1', "schedule", str(record)).err == ""
 
 
+@pytest.mark.slow
 def test_no_torch_is_loaded(record: Path) -> None:
     code = (
         "import sys; from lrfind.commands.app import main; code = main(sys.argv[1:]); "

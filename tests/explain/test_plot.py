@@ -15,6 +15,8 @@ from lrfind.explain.types import Explanation
 from lrfind.output.picture import save_picture
 from lrfind.records.types import Probe, StopReason
 
+pytestmark = pytest.mark.slow
+
 LOW, HIGH = ALPHA / 10, ALPHA * 10
 STOPPED = probe(HIGH, exploding, 9, StopReason.DIVERGED)
 

@@ -36,6 +36,7 @@ with warnings.catch_warnings():
     from lrfind.integrations.lightning import FindLR
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec:FutureWarning"),
     pytest.mark.filterwarnings("ignore:Found 1 module.s. in eval mode"),

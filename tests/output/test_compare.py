@@ -17,6 +17,8 @@ from lrfind.output.compare import comparison
 from lrfind.output.picture import save_picture
 from lrfind.records.types import Result
 
+pytestmark = pytest.mark.slow
+
 
 def moved(factor: float) -> Result:
     """Return the example with every learning rate `factor` times as high."""

@@ -18,6 +18,8 @@ from lrfind.errors import Note
 from lrfind.observer import Observer
 from lrfind.output.progress import watched
 
+pytestmark = pytest.mark.slow
+
 NOTE = "The noise hides [the] descent."
 ERASE_LINE = "\x1b[2K"
 

@@ -22,6 +22,8 @@ from lrfind.records.json_format import to_result
 from lrfind.records.read import only, parse, read_text
 from lrfind.records.types import Group, Probe, Result, StopReason
 
+pytestmark = pytest.mark.slow
+
 VOID = {"meta", "img", "br", "input", "link"}
 RECORDS = sorted(path for path in (ROOT / "tests/fixtures/records").glob("*.json") if path.name != "analyses.json")
 

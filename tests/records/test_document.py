@@ -56,6 +56,7 @@ def changed(place: tuple[Any, ...], value: Any) -> str:
     return json.dumps(document)
 
 
+@pytest.mark.slow
 def test_any_value_may_be_anything() -> None:
     for place, value in itertools.product(places(RECORD), VALUES):
         with contextlib.suppress(LrfindError):

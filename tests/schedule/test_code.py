@@ -30,6 +30,8 @@ from lrfind.schedule.kinds import KINDS, set_up
 from lrfind.schedule.learning_rates import LearningRates, learning_rates_given
 from lrfind.schedule.scheduler import Length
 
+pytestmark = pytest.mark.slow
+
 RATES = LearningRates({"constant": 0.04, "cosine": 0.08, "linear": 0.08, "onecycle": 0.079}, low=0.008, high=0.2)
 SGD = {"_target_": "torch.optim.SGD", "momentum": 0.9, "weight_decay": 5e-4, "lr": 1.0}
 STEP = LoopFacts("", "parameters", loss="loss(model(batch[0]), batch[1])")

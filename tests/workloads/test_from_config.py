@@ -277,6 +277,7 @@ def test_samples_are_held_out_of_no_sampler_of_the_users_own() -> None:
     assert not build_workload(config(data=data("tensors") | {"sampler": WEIGHTED}), "c.yaml").held_out
 
 
+@pytest.mark.slow
 def test_the_dataloader_is_set_up_as_the_config_says() -> None:
     workers = {"num_workers": 2, "prefetch_factor": 3, "persistent_workers": False, "pin_memory": False}
     settings = data("Plain") | workers | {"worker_init_fn": "parts.seed_worker"}
