@@ -119,11 +119,11 @@ def try_out(config: Config, source: str) -> tuple[str, float]:
     Raises:
         LrfindError: The training cannot be built, or its step fails.
     """
-    workload = build(config, source)
-    sweep = workload.train(workload.ladder(1), Observer())
-    if not sweep.losses:
-        raise KeyboardInterrupt
-    return workload.title, sweep.losses[0]
+    with contextlib.closing(build(config, source)) as workload:
+        sweep = workload.train(workload.ladder(1), Observer())
+        if not sweep.losses:
+            raise KeyboardInterrupt
+        return workload.title, sweep.losses[0]
 
 
 def agree_on_exit(code: int) -> int:

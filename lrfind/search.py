@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -60,9 +61,9 @@ def search(make: Callable[[], Workload], observer: Observer, words: Words = CONF
     """
     interrupts.hold()
     clock = _Clock()
-    with interrupts.worker_deaths_held():
+    with interrupts.worker_deaths_held(), contextlib.ExitStack() as stack:
         with interrupts.interruptible(), user_code("preparing the training"):
-            workload = make()
+            workload = stack.enter_context(contextlib.closing(make()))
             workload.count_epochs()
         clock.lap("build_seconds")
         if workload.settings.probing:

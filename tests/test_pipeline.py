@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,13 @@ def test_a_learning_rate_is_found_for_a_convex_problem() -> None:
     assert result.timing.keys() == {"build_seconds", "sweep_seconds", "probe_seconds"}
     assert result.environment["torch"] == torch.__version__
     assert result.config["sweep"]["num_iter"] == 100
+
+
+@pytest.mark.parametrize("use", [run, try_out])
+def test_no_worker_outlives_it(use: Callable[[Config, str], object]) -> None:
+    data = {"dataset": {"_target_": "regression.line"}, "batch_size": 16, "num_workers": 2}
+    use(config(data=data), "c.yaml")
+    assert multiprocessing.active_children() == []  # the garbage collector would wait 5 s for each
 
 
 def test_the_same_config_gives_the_same_record_but_for_the_time() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,11 @@ def train_at(
     interrupts.hold()
     with interrupts.interruptible(), user_code("preparing the training"):
         workload = make()
+    with contextlib.closing(workload):
+        return _train_all(workload, lrs, steps, observer), str(workload.device)
+
+
+def _train_all(workload: Workload, lrs: Sequence[float], steps: int, observer: Observer) -> list[Training]:
     trainings: list[Training] = []
     for lr in lrs:
         probe, error = _train(workload, lr, steps, observer, needed=not trainings)
@@ -51,7 +57,7 @@ def train_at(
         if reason.cut_short and (error is None or not workload.alone or reason is StopReason.DATA_ENDED):
             trainings += [(Probe(rest, steps, (), reason), None) for rest in lrs[len(trainings) :]]
             break
-    return trainings, str(workload.device)
+    return trainings
 
 
 def _train(workload: Workload, lr: float, steps: int, observer: Observer, *, needed: bool) -> Training:

@@ -26,7 +26,7 @@ class LoaderState:
         """Let the next pass begin as the next pass of the training would, with new workers."""
         self.restore()
         for loader in self._parts[:1]:
-            vars(loader)["_iterator"] = None  # the workers it keeps; a DataLoader refuses a plain assignment
+            end_workers(loader)
 
     def restore(self) -> None:
         """Put everything back: attributes that a pass set or added, and random generators."""
@@ -37,6 +37,12 @@ class LoaderState:
             attributes.update(kept)
         for put_back in self._generators:
             put_back()
+
+
+def end_workers(loader: Any) -> None:
+    """End the worker processes that a DataLoader keeps; if the garbage collector did, it would wait 5 s for each."""
+    if isinstance(loader, DataLoader):
+        vars(loader)["_iterator"] = None  # a DataLoader refuses a plain assignment
 
 
 def _parts(loader: DataLoader[Any]) -> list[Any]:

@@ -28,6 +28,7 @@ from lrfind.training.distributed.launch import read_launch
 from lrfind.training.distributed.process_group import join_process_group
 from lrfind.training.groups import freeze, named_parameters
 from lrfind.training.held_out import batches_at, check_validation, split, validation_batches
+from lrfind.training.loader_state import end_workers
 from lrfind.training.minibatches import Share, batch_size_of, length_of
 from lrfind.training.optimizers import Optimizers
 from lrfind.training.precision import allow_tf32, unsupported
@@ -141,6 +142,11 @@ class ConfigWorkload(ModelWorkload):
                 self.tell(Note(text), on_note)
             model, step = self.processes.join(step_module, step, self.config.seed)
         return model, optimizer, step, batches
+
+    def close(self) -> None:
+        """End the processes that load its mini-batches."""
+        for loader in (self._batches, self.data):
+            end_workers(loader)
 
     @cached_property
     def _split(self) -> tuple[Sequence[int], Sequence[int]] | None:

@@ -107,6 +107,9 @@ class Workload(abc.ABC):
             DataError: The length of an epoch is unknown.
         """
 
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Let go of what it holds besides memory, such as processes; it is not trained any more."""
+
     def ladder(self, steps: int) -> Sequence[float]:
         """Return the learning rates of a sweep of that many steps, shape `(steps,)`."""
         settings = self.settings.sweep

@@ -205,6 +205,7 @@ def test_a_device_that_is_absent_is_named() -> None:
 def test_workers_see_the_same_data_in_every_sweep(name: str) -> None:
     job = build_workload(config(data=data(name, num_workers=1)), "c.yaml")
     sweeps = [[batch[0].flatten().tolist() for batch in job.fresh()[3]] for _ in range(2)]
+    job.close()
     assert sweeps[0] == sweeps[1] == pass_over(config(data=data(name)))
 
 
