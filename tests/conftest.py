@@ -16,6 +16,9 @@ from cli import Project, open_project
 # it is imported, also in the processes that the tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+LONGEST = ("test_user_scripts.py", "test_docs.py", "test_shipped_configs.py")
+"""Files of slow tests that take minutes: begun last, one of them would keep all other cores waiting."""
+
 # How long an example takes is the machine's affair.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
@@ -30,8 +33,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the slow tests last, so that a fault of the quick ones shows soon."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """Run the slow tests last, so that a fault of the quick ones shows soon, and of their files the longest first."""
+
+    def turn(item: pytest.Item) -> int:
+        slow = item.get_closest_marker("slow") is not None
+        return slow + (slow and item.path.name not in LONGEST)
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(autouse=True)
