@@ -19,9 +19,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 LONGEST = ("test_user_scripts.py", "test_docs.py", "test_shipped_configs.py")
 """Files of slow tests that take minutes: begun last, one of them would keep all other cores waiting."""
 
-# How long an example takes is the machine's affair.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+# How long an example takes is the machine's affair, and the clone may not be there to be written to.
+hypothesis.settings.register_profile("anywhere", deadline=None, database=None)
+hypothesis.settings.load_profile("anywhere")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

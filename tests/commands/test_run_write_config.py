@@ -54,7 +54,7 @@ def test_a_training_with_it_has_the_rates_of_the_groups(project: Project, tuned:
         CONFIG.replace(SGD, "{_target_: torch.optim.SGD, lr: 0.5}") + "param_groups: [{match: bias, lr: 0.2}]\n"
     )
     found = write(project, tuned, "--json").json["group_lrs"]
-    rates = project.main("run", str(tuned), "--dry-run", "--json").json["config"]
+    rates = project.run("--dry-run", "--json", config=tuned).json["config"]
     assert rates["optimizer"]["lr"] == pytest.approx(found["default"], rel=5e-3)
     assert rates["param_groups"][0]["lr"] == pytest.approx(found["bias"], rel=5e-3)
     assert rates["param_groups"][0]["lr"] / rates["optimizer"]["lr"] == pytest.approx(0.4, rel=1e-9)
@@ -68,7 +68,7 @@ def test_the_rate_is_that_of_the_schedule(project: Project, tuned: Path) -> None
 
 def test_overrides_are_written_and_flags_are_not(project: Project, tuned: Path) -> None:
     write(project, tuned, "optimizer.momentum=0.5", "--seed", "3", "--num-iter", "50")
-    config = project.main("run", str(tuned), "--dry-run", "--json").json["config"]
+    config = project.run("--dry-run", "--json", config=tuned).json["config"]
     assert config["optimizer"]["momentum"] == 0.5
     assert (config["seed"], config["sweep"]["num_iter"]) == (0, 60)
 
