@@ -40,7 +40,6 @@ class BackwardLosses:
         self.calls: dict[Site, int] = {}
         self._chosen, self._on_place = chosen, on_place
         self._sites = Sites()
-        self._last = Site("", 0)
         self._pending: list[tuple[Site, Loss]] = []
         self._passed_over: list[tuple[Site, Loss]] = []
         self._of_update: list[tuple[Site, Loss]] = []
@@ -50,17 +49,13 @@ class BackwardLosses:
 
         Return whether it is the first loss of a mini-batch: that at the place where the first of all was.
         """
-        site = self._last = self._sites.of(frame)
+        site = self._sites.of(frame)
         if site not in self.names:
             self.names[site] = loss_name(site.file, site.line) if site.file else "loss"
             self._on_place(site, frame)
         if self._chosen is None or self._chosen in (self.names[site], str(site.line)):
             self._pending.append((site, _value(tensors, gradients)))
         return site is next(iter(self.names))
-
-    def put(self, loss: Loss) -> None:
-        """Take a loss of the place where the last one was."""
-        self._pending.append((self._last, loss))
 
     def take(self) -> None:
         """Count the losses since the last step for the update."""
@@ -82,7 +77,7 @@ class BackwardLosses:
         if first:
             for site, _ in parts:
                 self.calls[site] = self.calls.get(site, 0) + 1
-        return parts[0][1] if len(parts) == 1 else _combined(parts) if parts else None
+        return _combined(parts) if parts else None
 
     def missing(self) -> Fault:
         """Return what is wrong with a script that updates its weights without a loss that was taken."""
