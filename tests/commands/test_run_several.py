@@ -32,6 +32,7 @@ CONFIGS = {
     "slow": CONFIG.replace("torch.nn.MSELoss", "endings.slow"),
 }
 FAST = ("probes.enabled=false",)
+OF_ITS_OWN = ("--seed=1", "--out=ran")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def arguments(*names: str, flags: tuple[str, ...] = ()) -> list[str]:
 
 @pytest.fixture(scope="module")
 def ran(folder: Path) -> Outcome:
-    return process(arguments("bad", "dies", "good", "flat", flags=("--json", "--seed=1")), cwd=folder)
+    return process(arguments("bad", "dies", "good", "flat", flags=("--json", *OF_ITS_OWN)), cwd=folder)
 
 
 # JSON Lines
@@ -83,8 +84,8 @@ def test_each_is_headed_on_stderr(ran: Outcome) -> None:
 
 def test_a_line_is_the_record_of_a_call_of_its_own(ran: Outcome, folder: Path) -> None:
     line = strict_json(ran.out.splitlines()[2])
-    assert line == strict_json((folder / "good.lrfind.json").read_text())
-    alone = process(arguments("good", flags=("--json", "--seed=1", "-q")), cwd=folder).json
+    assert line == strict_json((folder / "ran" / "good.lrfind.json").read_text())
+    alone = process(arguments("good", flags=("--json", "-q", *OF_ITS_OWN)), cwd=folder).json
     assert line | {"timing": {}} == alone | {"timing": {}}
 
 
