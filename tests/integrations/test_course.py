@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from packaging.version import Version
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim import lr_scheduler as schedulers
@@ -42,6 +43,10 @@ CASES: dict[str, tuple[Build, int, float]] = {
 }
 
 
+TORCH_KEEPS_TENSORS = Version(torch.__version__) >= Version("2.10")
+"""Before, a SequentialLR wrote over the learning rate that it starts from, if that is a tensor."""
+
+
 def made(build: Build) -> tuple[Optimizer, Any]:
     weight = nn.Parameter(torch.ones(1))
     weight.grad = torch.zeros(1)
@@ -63,6 +68,8 @@ def trained(optimizer: Optimizer, scheduler: Any, every: int) -> list[float]:
 
 @pytest.mark.parametrize(("build", "every", "peak"), CASES.values(), ids=CASES)
 def test_the_course_is_that_of_the_training_and_leaves_no_trace(build: Build, every: int, peak: float) -> None:
+    if build is CASES["several"][0] and not TORCH_KEEPS_TENSORS:
+        pytest.skip("needs torch 2.10")
     optimizer, scheduler = made(build)
     course = planned_course(optimizer, [Clock(scheduler, every)], UPDATES)
     lrs = trained(optimizer, scheduler, every)
