@@ -124,7 +124,10 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
         title = f"{row['python']}, the minima" if name == OLDEST else row["python"]
         libraries = (row["libraries"][each].partition("+")[0] for each in SHOWN)
         lines.append(f"| {' | '.join(map(str, (title, *libraries, passed, failed, row['skipped'])))} |")
-    return "\n".join(lines)
+    chosen = {row["arguments"][row["arguments"].index("-k") + 1] for row in rows.values() if "-k" in row["arguments"]}
+    return "\n".join(
+        [*lines, *(f"\nOf the tests, those that `pytest -k '{expression}'` runs." for expression in chosen)]
+    )
 
 
 def main() -> int:
