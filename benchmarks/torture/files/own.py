@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
+STEPS = os.environ["STEPS"]
 STEP_SECONDS = float(os.environ.get("STEP_SECONDS", "0.01"))
 
 
@@ -41,13 +42,17 @@ class Samples(Dataset):
 
 
 class Loss(nn.Module):
-    """Squared error, in which each step of a training leaves a byte."""
+    """Squared error, of which each backward pass leaves a byte: an evaluation makes none."""
 
     def forward(self, output, y):
-        if torch.is_grad_enabled():
-            with open(os.environ["STEPS"], "ab") as file:
-                file.write(b".")
-                step = file.tell()
+        loss = nn.functional.mse_loss(output, y)
+        if loss.requires_grad:
             time.sleep(STEP_SECONDS)
-            faults.at(f"step {step}")
-        return nn.functional.mse_loss(output, y)
+            faults.at(f"step {os.path.getsize(STEPS) + 1 if os.path.exists(STEPS) else 1}")
+            loss.register_hook(note)
+        return loss
+
+
+def note(gradient):
+    with open(STEPS, "ab") as file:
+        file.write(b".")
