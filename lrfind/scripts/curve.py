@@ -13,7 +13,7 @@ from lrfind.training.loss_readers import LossReader, loss_reader
 from lrfind.training.stop_rule import StopRule
 from lrfind.training.trace import Trace
 
-EVERY_SECONDS = 0.02
+EVERY_SECONDS = 0.01
 """Losses wait so long for each other: to judge and tell each of a small update at once would cost a tenth of it. A kill
 loses those that wait, and a sweep that diverges makes as many updates too many, which are not told."""
 
