@@ -103,9 +103,7 @@ def _spans(group: dict[str, Any], clocks: Sequence[Clock], updates: int) -> Iter
 def _put_back(optimizer: Optimizer, schedulers: Sequence[Any]) -> Iterator[None]:
     """Put the groups of an optimizer and the state of its schedulers back at the end."""
     groups = optimizer.param_groups
-    kept = [
-        {key: value.clone() if isinstance(value, Tensor) else value for key, value in each.items()} for each in groups
-    ]
+    kept = [{key: _copied(value) for key, value in each.items()} for each in groups]
     try:
         with warnings.catch_warnings(), attributes_kept(*nested(schedulers)):
             warnings.simplefilter("ignore")  # that the optimizer has made no step yet

@@ -33,7 +33,7 @@ class Curve:
             report: Is told them.
         """
         self.stopped: StopReason | None = None
-        self._report, self._decides, self._length = report, job.decides, len(job.lrs)
+        self._report, self._decides = report, job.decides
         self._trace = Trace(job.seed, job.lrs, StopRule() if job.stops else None, on_step=None)
         self._reader: LossReader | None = None
         self._waiting: list[float] = []
@@ -45,7 +45,7 @@ class Curve:
             self._waiting.append(loss)
         else:
             if self._reader is None:
-                self._reader = loss_reader(loss.device, self._length, alone=True)
+                self._reader = loss_reader(loss.device, len(self._trace.lrs), alone=True)
             self._waiting += self._reader.push(loss)
         if time.monotonic() > self._due:
             self.settle()

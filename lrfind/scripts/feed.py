@@ -138,9 +138,8 @@ class Feed:
         return next_batch
 
     def _hand_out(self, looks: Looks, stream: Stream, batch: Any) -> Any:
-        held_out = False
-        if self._feeding in (None, stream) and looks.feeds(stream.number):
-            held_out, batch = looks.hand_out(batch)
+        feeds = self._feeding in (None, stream) and looks.feeds(stream.number)
+        held_out, batch = looks.hand_out(batch) if feeds else (False, batch)
         self._note_fetch(stream, held_out)
         return batch
 

@@ -141,12 +141,8 @@ class StepRates:
 
     def _set(self, group: Any, lr: float) -> None:
         old = group["lr"]
-        if isinstance(old, Tensor):
-            self._kept.append((group, old.clone()))
-            old.fill_(lr)
-        else:
-            self._kept.append((group, old))
-            group["lr"] = lr
+        self._kept.append((group, old.clone() if isinstance(old, Tensor) else old))
+        set_lr(group, "lr", lr)
 
     def restore(self) -> None:
         """Put back what the script has set."""

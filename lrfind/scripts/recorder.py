@@ -93,8 +93,7 @@ class Recorder:
         """
         if not self.active:
             return
-        if self.ended:
-            raise Ended
+        self._check_end()
         rates = self._rates_of(optimizer)
         if rates and self._stepped and not self._within and optimizer is self._members[0]:
             self._close()
