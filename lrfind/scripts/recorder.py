@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
@@ -21,6 +22,7 @@ from lrfind.scripts.job import Job
 from lrfind.scripts.losses import BackwardLosses, Loss
 from lrfind.scripts.optimizers import MadeOptimizers, StepRates, overflowed
 from lrfind.scripts.report import Report
+from lrfind.scripts.steps_within import StepsWithin
 from lrfind.training.sweepable import why_not_swept
 
 MAX_SKIPS = 30
@@ -75,8 +77,7 @@ class Recorder:
         self._alone = 0
         """Steps of those since the last of the first member."""
         self._steps = self._skips = 0
-        self._within: list[StepRates | None] = []
-        """What has set the learning rates of each step that is being made, the inner one of a wrapper last."""
+        self._within = StepsWithin()
 
     # What the script does
 
@@ -94,10 +95,13 @@ class Recorder:
         if not self.active:
             return
         self._check_end()
+        frame = sys._getframe(1)
+        if self._within:
+            self._within.leave_failed(frame)
         rates = self._rates_of(optimizer)
         if rates and self._stepped and not self._within and optimizer is self._members[0]:
             self._close()
-        self._within.append(rates)
+        self._within.enter(frame, rates)
         if rates:
             rates.set(self._lrs[min(self.updates, len(self._lrs) - 1)])  # a look may follow the last
 
@@ -109,9 +113,7 @@ class Recorder:
         """
         if not self.active or self.ended:
             return
-        rates = self._within.pop()
-        if rates:
-            rates.restore()
+        rates = self._within.leave()
         if self._within:
             return
         self._steps += 1

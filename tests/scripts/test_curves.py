@@ -104,8 +104,9 @@ def adamw(parameters: Any) -> torch.optim.Optimizer:
         ("one_cycle", adamw, None),  # neither its learning rates nor its betas are those of the scheduler
         ("bf16", sgd, "bf16"),
         ("by_closure", sgd, None),
+        ("retried", with_momentum, None),
     ],
-    ids=["plain", "cycled momentum", "autocast", "closure"],
+    ids=["plain", "cycled momentum", "autocast", "closure", "steps that fail and are repeated"],
 )
 def test_one_loss_for_each_update(recipe: str, make: Any, context: Any) -> None:
     sweep = swept(recipe)
