@@ -46,7 +46,6 @@ KINDS = {
     "deep_sigmoid_sgd_b512": "a plateau many times longer than the probes",
     "rotations_rmsprop": "batch norm, whose running averages lag behind",
     "unscaled_inputs_momentum": "inputs that kill the network at usual learning rates",
-    "digits_sgd_b1": "one sample per update",
 }
 
 
@@ -69,6 +68,13 @@ def test_the_suggestion_trains_nearly_as_well_as_the_best(name: str) -> None:
 @pytest.mark.parametrize("name", ["digits_lion", "mlp_deep_sgd"], ids=["steps along a sign", "a long plateau"])
 def test_longer_probes_find_what_short_ones_cannot_see(name: str) -> None:
     assert regret(name, searched(name, refine=True)) <= GOOD
+
+
+def test_one_sample_per_update_takes_the_budget_that_a_refusal_asks_for() -> None:
+    usual = searched("digits_sgd_b1")
+    assert usual.analysis.suggested_lr is None
+    assert "raise budget" in usual.analysis.message
+    assert regret("digits_sgd_b1", searched("digits_sgd_b1", budget=600)) <= GOOD
 
 
 def test_a_linear_model_on_few_samples_trains_nearly_as_well_as_the_best() -> None:

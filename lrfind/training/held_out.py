@@ -34,6 +34,9 @@ from lrfind.training.update import Recipe
 LOOKS = 8
 """How often the held-out loss is measured in a training, after the look before the first update."""
 
+EVERY = 4
+"""Updates between two looks at least: a look costs three updates, and in a short probe so many show no more."""
+
 BATCHES = 8
 """Batches that the held-out samples are measured in: enough to tell a difference from the scatter between them."""
 
@@ -43,9 +46,11 @@ SHARE, MOST_SHARE = 10, 5
 ROUNDING = 1e-6
 """Share of a float32 loss that rounding moves."""
 
-MOST, MOST_BATCHES = 256, 2
-"""Samples held out at most, unless that many mini-batches hold more: the loss on them is measured without gradients,
-so that all looks together cost about one update in ten."""
+MOST, MOST_UPDATES = 256, 2
+"""Samples held out at most, unless the samples of that many updates are more."""
+
+PAIR = 2
+"""Samples of the smallest held-out batch: one alone has no other to take a target from."""
 
 
 @dataclass
@@ -94,7 +99,8 @@ class Look:
     ) -> None:
         self._into, self._model, self._step, self._device = into, model, step, device
         self._mismatched = () if any(batch is None for batch in mismatched) else mismatched
-        self._due = frozenset(round(into.steps * look / LOOKS) for look in range(LOOKS + 1))
+        looks = max(1, min(LOOKS, into.steps // EVERY))
+        self._due = frozenset(round(into.steps * look / looks) for look in range(looks + 1))
 
     def __call__(self, done: int) -> None:
         """Measure the loss, if it is time for it; nothing of the training changes."""
@@ -146,23 +152,40 @@ def split(dataset: Any, update: int, seed: int) -> tuple[list[int], list[int]] |
     if not can_be_split(dataset):
         return None
     samples = len(dataset)
-    count = max(samples // SHARE, min(samples // MOST_SHARE, update))
-    count = min(count, max(MOST, MOST_BATCHES * update))
+    count = min(max(samples // SHARE, min(samples // MOST_SHARE, update)), most_samples(update))
     if count < BATCHES or samples - count < update:
         return None
     order = _drawn(samples, seed)
     return sorted(order[count:]), order[:count]
 
 
-def batches_at(dataset: Any, indices: Sequence[int], collate_fn: Any = None) -> list[Any]:
-    """Return the samples at some indices as `BATCHES` mini-batches of equal size; those that remain are left out."""
-    size = len(indices) // BATCHES
+def most_samples(update: int) -> int:
+    """Return how many samples are held out at most if an update trains on so many.
+
+    Without a backward pass a sample costs a third of what it costs in an update. So the nine looks of a probe, and two
+    at mismatched targets, cost up to 30 updates; with batch norms, whose statistics take a pass before each look, 55;
+    half as much with mini-batches of 64 samples.
+    """
+    return min(max(MOST, MOST_UPDATES * update), BATCHES * max(update, PAIR))
+
+
+def batches_at(dataset: Any, indices: Sequence[int], batch_size: int, collate_fn: Any = None) -> list[Any]:
+    """Return the samples at some indices as mini-batches of equal size; those that remain are left out.
+
+    Args:
+        dataset: Of the samples.
+        indices: At least `BATCHES`.
+        batch_size: That of the training, as larger batches may not fit into memory.
+        collate_fn: Makes a batch of a list of samples; None is that of torch.
+    """
+    whole = len(indices) // BATCHES
+    size = min(whole, max(batch_size, PAIR))
     collate = collate_fn or default_collate
     put_back_rng = keep_rng()  # samples may be augmented at random
     try:
         return [
             collate([dataset[index] for index in indices[first : first + size]])
-            for first in range(0, size * BATCHES, size)
+            for first in range(0, whole * BATCHES - size + 1, size)
         ]
     finally:
         put_back_rng()
@@ -200,7 +223,7 @@ def validation_batches(data: Any, batch_size: int | None, seed: int, collate_fn:
     """Return samples of a validation set, drawn at random, or the first batches of a loader."""
     if batch_size is None or not can_be_split(data):
         return first_batches(data)
-    return batches_at(data, _drawn(len(data), seed)[: max(MOST, MOST_BATCHES * batch_size)], collate_fn)
+    return batches_at(data, _drawn(len(data), seed)[: most_samples(batch_size)], batch_size, collate_fn)
 
 
 def _drawn(samples: int, seed: int) -> list[int]:
@@ -225,7 +248,7 @@ class DividedLoader:
 
     def batches(self) -> list[Any]:
         """Return the held-out samples in mini-batches."""
-        return batches_at(self.loader.dataset, self.held_out, self.loader.collate_fn)
+        return batches_at(self.loader.dataset, self.held_out, self.loader.batch_size or 1, self.loader.collate_fn)
 
     def without_held_out(self, seed: int) -> DataLoader[Any]:
         """Return a loader of the samples to train on, in an order that the seed decides."""

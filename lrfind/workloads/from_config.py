@@ -105,7 +105,7 @@ class ConfigWorkload(ModelWorkload):
             if self.validation is not None:
                 size = None if settings.dataset is None else self.batch_size or 1
                 return validation_batches(self.validation, size, seed, collate)
-            return batches_at(self.data, self._split[1], collate) if self._split else ()
+            return batches_at(self.data, self._split[1], settings.batch_size or 1, collate) if self._split else ()
 
     def fresh(self, on_note: OnNote = lambda note: None, *, hold_out: bool = False) -> Fresh:
         """Build what is trained. The user's own loader is kept: it continues as from epoch to epoch."""

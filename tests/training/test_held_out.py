@@ -48,6 +48,7 @@ def test_a_split_spares_what_an_update_needs(samples: int, update: int) -> None:
     assert sorted([*kept, *held]) == list(range(samples))
     assert len(kept) >= update
     assert BATCHES <= len(held) <= max(MOST, 2 * update)
+    assert len(held) <= BATCHES * max(update, 2)
     assert len(held) <= samples // 5 or len(held) <= samples // 10
 
 
@@ -68,9 +69,15 @@ def test_held_out_samples_come_in_batches_of_one_size_and_draw_nothing() -> None
 
     random.seed(0)
     before = random.getstate()
-    batches = batches_at(Augmented(*NUMBERS.tensors), range(35))
+    batches = batches_at(Augmented(*NUMBERS.tensors), range(36), 64)
     assert [len(x) for x, _ in batches] == [4] * BATCHES
     assert random.getstate() == before
+
+
+@pytest.mark.parametrize(("batch_size", "sizes"), [(1, [2] * 20), (3, [3] * 13), (64, [5] * BATCHES)])
+def test_no_held_out_batch_is_larger_than_those_of_the_training(batch_size: int, sizes: list[int]) -> None:
+    """A larger one may not fit into memory; but a single sample has no other to take a target from."""
+    assert [len(x) for x, _ in batches_at(NUMBERS, range(40), batch_size)] == sizes
 
 
 def test_a_plain_loader_is_divided_into_two_that_share_no_sample() -> None:
@@ -98,7 +105,8 @@ def test_other_loaders_are_left_whole(loader: Any) -> None:
 
 
 def test_a_validation_set_gives_samples_and_a_loader_its_first_batches() -> None:
-    assert [len(x) for x, _ in validation_batches(NUMBERS, 4, seed=0)] == [MOST // BATCHES] * BATCHES
+    assert [len(x) for x, _ in validation_batches(NUMBERS, 4, seed=0)] == [4] * BATCHES
+    assert [len(x) for x, _ in validation_batches(NUMBERS, 64, seed=0)] == [MOST // BATCHES] * BATCHES
     assert validation_batches(iter(range(100)), 4, seed=0) == list(range(BATCHES))
     assert first_batches([1, 2]) == [1, 2]
 
@@ -128,11 +136,16 @@ class Net(nn.Module):
 
 def looked(step: Any, model: nn.Module, steps: int = 40) -> HeldOutLoss:
     """Return the losses that a training of `steps` sees, without training."""
-    seen = HeldOutLoss(batches_at(NUMBERS, range(40)), steps)
+    seen = HeldOutLoss(batches_at(NUMBERS, range(40), 64), steps)
     look = seen.watch(model, step, CPU, Recipe())
     for done in range(steps + 1):
         look(done)
     return seen
+
+
+@pytest.mark.parametrize(("steps", "at"), [(3, [0, 3]), (12, [0, 4, 8, 12]), (80, list(range(0, 81, 10)))])
+def test_a_short_training_is_looked_at_less_often(steps: int, at: list[int]) -> None:
+    assert looked(DefaultStep(nn.functional.mse_loss), Net(), steps).at == at
 
 
 def test_the_loss_is_measured_at_even_distances_in_evaluation_mode_and_nothing_changes() -> None:
@@ -153,14 +166,14 @@ def test_the_loss_is_measured_at_even_distances_in_evaluation_mode_and_nothing_c
 def test_the_losses_are_those_of_the_held_out_batches() -> None:
     model = Net().eval()
     seen = looked(DefaultStep(nn.functional.mse_loss), model)
-    expected = [nn.functional.mse_loss(model(x), y).item() for x, y in batches_at(NUMBERS, range(40))]
+    expected = [nn.functional.mse_loss(model(x), y).item() for x, y in batches_at(NUMBERS, range(40), 64)]
     assert seen.losses[0] == pytest.approx(expected)
 
 
 def test_the_last_look_sees_each_target_with_the_inputs_of_another_sample() -> None:
     model = Net().eval()
     seen = looked(DefaultStep(nn.functional.mse_loss), model)
-    expected = [nn.functional.mse_loss(model(x), y.roll(1, 0)).item() for x, y in batches_at(NUMBERS, range(40))]
+    expected = [nn.functional.mse_loss(model(x), y.roll(1, 0)).item() for x, y in batches_at(NUMBERS, range(40), 64)]
     assert seen.shuffled == pytest.approx(expected)
 
 
@@ -183,7 +196,7 @@ def test_batch_norms_take_the_statistics_of_the_batches_that_are_evaluated() -> 
     """The running averages of a training lag behind its weights."""
     model = nn.Sequential(nn.BatchNorm1d(1))
     seen = looked(DefaultStep(nn.functional.mse_loss), model)
-    batches = batches_at(NUMBERS, range(40))
+    batches = batches_at(NUMBERS, range(40), 64)
     mean = sum(x.mean() for x, _ in batches) / len(batches)
     variance = sum(x.var() for x, _ in batches) / len(batches)
     expected = [nn.functional.mse_loss((x - mean) / variance.sqrt(), y).item() for x, y in batches]  # type: ignore[union-attr]
