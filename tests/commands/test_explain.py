@@ -145,7 +145,7 @@ def test_steps_are_those_of_the_longest_probe_where_that_is_longer(project: Proj
 
 
 def test_stdin_is_read(record: Path, tmp_path: Path) -> None:
-    outcome = shell(f'cat {record} | "$@"', "explain", "-", "--steps", "10", "--out", str(tmp_path))
+    outcome = shell(f'cat {record} | "$@"', "explain", "-", "--steps", "10", "--out", str(tmp_path), forks=True)
     assert outcome.code == 0
     outcome.says("wrote", "stdin.lrfind.explain.png")
 
@@ -379,7 +379,7 @@ def test_what_the_users_code_prints_stays_off_stdout(project: Project, record: P
 
 def test_a_closed_pipe_is_silent(record: Path) -> None:
     arguments = ("explain", str(record), "--steps", "10", "--plot", "none")
-    assert shell('"$@" | head -1', *arguments).err == ""
+    assert shell('"$@" | head -1', *arguments, forks=True).err == ""
 
 
 def test_help_has_examples(project: Project) -> None:

@@ -168,7 +168,7 @@ def test_every_commented_key_can_be_taken_in(project: Project, template: str) ->
 
 
 def test_the_readme_way_from_nothing_to_a_suggestion(tmp_path: Path) -> None:
-    outcome = shell(f'cd {tmp_path}; "$@" init && "$@" run lrfind.yaml --format lr; exit $?')
+    outcome = shell(f'cd {tmp_path}; "$@" init && "$@" run lrfind.yaml --format lr; exit $?', forks=True)
     assert outcome.code == 0, outcome.err
     config, module, lr = outcome.out.split()
     assert (config, module) == ("lrfind.yaml", "lrfind_model.py")

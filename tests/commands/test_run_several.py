@@ -122,7 +122,7 @@ def test_jq_names_the_rates_of_one_config_and_of_several(folder: Path) -> None:
     for names in (["good"], ["good", "flat"]):
         flags = ("--json", "-q", f"--out={folder / 'jq'}")
         line = " ".join(str(folder / f"{name}.yaml") for name in names)
-        piped = shell(f"\"$@\" {line} | jq -r '[.source, .suggested_lr] | @tsv'", "run", *flags, *FAST)
+        piped = shell(f"\"$@\" {line} | jq -r '[.source, .suggested_lr] | @tsv'", "run", *flags, *FAST, forks=True)
         rows = [row.split("\t") for row in piped.out.splitlines()]
         assert [Path(source).stem for source, _ in rows] == names
         assert float(rows[0][1]) > 0
@@ -166,7 +166,7 @@ def test_a_dry_run_of_each(folder: Path) -> None:
 def test_a_pipe_that_is_closed_stops_the_rest(folder: Path) -> None:
     flags = ("--json", f"--out={folder / 'pipe'}", "-q")
     line = " ".join(str(folder / f"{name}.yaml") for name in ("good", "flat", "slow"))
-    ended = shell(f'"$@" {line} | true', *arguments(flags=flags))
+    ended = shell(f'"$@" {line} | true', *arguments(flags=flags), forks=True)
     assert (ended.code, ended.out, ended.err) == (0, "", "")
     assert [file.name for file in (folder / "pipe").glob("*.json")] == ["good.lrfind.json"]
 

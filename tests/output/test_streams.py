@@ -69,7 +69,8 @@ def test_prints_of_the_model_do_not_corrupt_the_json(project: Project) -> None:
 
 
 def test_result_in_a_pipe_that_is_closed_at_once(project: Project) -> None:
-    outcome = shell('"$@" | true', "run", str(project.config), "--out", str(project.out), "--json", "-q")
+    arguments = ("run", str(project.config), "--out", str(project.out), "--json", "-q")
+    outcome = shell('"$@" | true', *arguments, forks=True)
     assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
     assert strict_json(project.record.read_text())["status"] == "ok"
 
@@ -108,7 +109,8 @@ def test_worker_that_raises_shows_the_users_frames_alone(project: Project) -> No
 
 
 def test_stderr_in_a_pipe_that_is_closed_does_not_end_the_run(project: Project) -> None:
-    outcome = shell('"$@" 2> >(true)', "run", str(project.config), "--out", str(project.out), "--format", "lr")
+    arguments = ("run", str(project.config), "--out", str(project.out), "--format", "lr")
+    outcome = shell('"$@" 2> >(true)', *arguments, forks=True)
     assert outcome.code == 0
     assert float(outcome.out) > 0
     assert project.record.exists()

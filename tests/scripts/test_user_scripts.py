@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 import torch
 from cli import PATIENCE, Outcome, process
@@ -122,7 +123,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, script: UserScript, *options: str) -> Outcome:
-    done = subprocess.run(command(script, *options), cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
+    line = command(script, *options) if script.processes > 1 else forked.command(*script.line(*options))
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 

@@ -170,10 +170,14 @@ def torchrun(arguments: Sequence[str], processes: int = 2) -> list[str]:
     return [*launcher, "-m", "lrfind", *arguments]
 
 
-def shell(line: str, *arguments: str) -> Outcome:
-    """Run a line of bash in which "$@" is `lrfind` with its arguments; the exit code is that of `lrfind`."""
+def shell(line: str, *arguments: str, forks: bool = False) -> Outcome:
+    """Run a line of bash in which "$@" is `lrfind` with its arguments; the exit code is that of `lrfind`.
+
+    With `forks` it is forked from a process that has torch: for what imports it, and can start with all its streams.
+    """
+    started = (forked.command if forks else command)(*arguments)
     done = subprocess.run(
-        ["bash", "-c", f"{line}; exit ${{PIPESTATUS[0]}}", "bash", *command(*arguments)],
+        ["bash", "-c", f"{line}; exit ${{PIPESTATUS[0]}}", "bash", *started],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
