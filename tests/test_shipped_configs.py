@@ -61,11 +61,13 @@ class Case:
     Attributes:
         start_loss: Loss of knowing nothing: log(classes), or the variance of the target.
         overrides: What keeps the test short; empty for the sweep as it is shipped.
+        smaller: What makes its updates cheaper.
         write: Writes the data under the folder that the config calls `data`.
     """
 
     start_loss: float
     overrides: tuple[str, ...] = ()
+    smaller: tuple[str, ...] = ()
     write: Callable[[Path, pytest.MonkeyPatch], None] | None = None
 
 
@@ -121,19 +123,21 @@ def _md5(file: Path) -> str:
     return hashlib.md5(file.read_bytes()).hexdigest()
 
 
+EIGHT = ("data.batch_size=8",)
+
 CASES = {
     "digits": Case(math.log(10)),
     "digits_mlp": Case(math.log(10)),
     "recipe": Case(math.log(10)),
     "diabetes_regression": Case(1.0),
-    "char_gru": Case(math.log(128)),
-    "bert": Case(math.log(4)),
-    "gpt": Case(math.log(128)),
+    "char_gru": Case(math.log(128), smaller=EIGHT),
+    "bert": Case(math.log(4), smaller=EIGHT),
+    "gpt": Case(math.log(128), smaller=EIGHT),
     "lightning": Case(math.log(10)),
-    # Classes, objects and, small beside them, two terms for the boxes. Its noise hides nothing, so half the steps do.
+    # Classes, objects and, small beside them, two terms for the boxes. Its noise hides nothing, so a quarter of the steps do.
     "detection": Case(
         math.log(11) + math.log(2),
-        ("sweep.num_iter=40", "probes.enabled=false", "sweep.max_iter=10", "sweep.start_lr=1e-5"),
+        ("sweep.num_iter=25", "probes.enabled=false", "sweep.max_iter=10", "sweep.start_lr=1e-5"),
     ),
     "mnist_cnn": Case(math.log(10), write=_write_mnist),
     "cifar10_resnet18": Case(
@@ -146,12 +150,11 @@ CASES = {
             "sweep.start_lr=1e-4",
             "sweep.end_lr=0.1",
         ),
-        _write_cifar10,
+        write=_write_cifar10,
     ),
     "imagefolder_finetune": Case(
         math.log(2),
         (
-            "data.batch_size=8",
             "sweep.num_iter=12",
             "probes.enabled=false",
             "sweep.max_iter=10",
@@ -159,6 +162,7 @@ CASES = {
             "sweep.end_lr=1e-2",
             "model.weights=null",
         ),
+        (*EIGHT, "data.dataset.transform.transforms.0.size=96"),
         _write_image_folder,
     ),
 }
@@ -191,7 +195,7 @@ def test_sweeps(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(urllib.request, "urlopen", _no_network)
     if case.write:
         case.write(tmp_path / "data", monkeypatch)
-    config = read_config(file, ["device=cpu", *(case.overrides or FEW_PROBES)])
+    config = read_config(file, ["device=cpu", *case.smaller, *(case.overrides or FEW_PROBES)])
 
     result = run(config, str(file))
 

@@ -19,8 +19,8 @@ from lrfind.pipeline import read_config
 pytestmark = pytest.mark.slow
 
 SHORTER = {
-    "finetune": ("data.batch_size=8", "sweep.num_iter=30", "sweep.start_lr=1e-5", "budget=60"),
-    "huggingface": ("budget=160",),
+    "finetune": ("data.batch_size=8", "sweep.num_iter=20", "sweep.start_lr=1e-5", "budget=45"),
+    "huggingface": ("data.batch_size=8", "budget=160"),
 }
 """What keeps the test short where the template is not."""
 
