@@ -134,7 +134,7 @@ CASES = {
     "bert": Case(math.log(4), smaller=EIGHT),
     "gpt": Case(math.log(128), smaller=EIGHT),
     "lightning": Case(math.log(10)),
-    # Classes, objects and, small beside them, two terms for the boxes. Its noise hides nothing, so a quarter of the steps do.
+    # Classes, objects and, small beside them, two terms for the boxes. A quarter of the steps do: it has no noise.
     "detection": Case(
         math.log(11) + math.log(2),
         ("sweep.num_iter=25", "probes.enabled=false", "sweep.max_iter=10", "sweep.start_lr=1e-5"),

@@ -183,6 +183,7 @@ def test_a_parameter_without_a_part_names_the_way_out(folder: Path) -> None:
 
 
 def test_torchrun_without_parallel_means_ddp(folder: Path) -> None:
-    outcome = run(torchrun(of(folder, "null", "sweep.num_iter=30", "probes.enabled=false", "sweep.max_iter=30")))
+    arguments = of(folder, "null", "sweep.num_iter=30", "probes.enabled=false", "sweep.max_iter=30")
+    outcome = run(torchrun(arguments, forks=True))
     assert outcome.err.count("2 processes run, which train together by parallel=ddp.") == 1
     assert outcome.json["title"] == "layers, SGD, batch 32 x 2 processes (DDP), cpu"

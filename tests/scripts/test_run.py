@@ -21,6 +21,7 @@ import lrfind
 from lrfind.commands.app import main
 from lrfind.records.facts import ScriptFacts
 from lrfind.records.json_format import to_json
+from lrfind.scripts.process import ScriptProcess
 
 pytestmark = pytest.mark.slow
 
@@ -186,7 +187,8 @@ def test_a_script_with_few_updates_is_swept_with_as_many(folder: Folder) -> None
     assert found["settings"]["train"]["steps"] == 40
 
 
-def test_a_script_that_swallows_its_end_is_ended(folder: Folder) -> None:
+def test_a_script_that_swallows_its_end_is_ended(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ScriptProcess.wait, "__defaults__", (1.0,))
     outcome = run(folder, "swallows", options=(*FEW, "--budget", "31"))
     assert len(record(folder)["sweeps"][0]["lrs"]) == 30
     assert outcome.code in (0, 3)
@@ -358,7 +360,8 @@ def test_the_process_that_searches_loads_no_torch(tmp_path: Path) -> None:
 def test_two_processes_of_torchrun_train_as_their_mean(tmp_path: Path) -> None:
     script = str(FIXTURES / "scripts" / "ranks.py")
     options = ["run", script, "--json", "--plot", "none", "--num-iter", "20", "--end-lr", "0.01", "--budget", "21"]
-    done = subprocess.run(torchrun(options), capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
+    line = torchrun(options, forks=True)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
     assert done.returncode in (0, 1), done.stderr  # torchrun turns all codes but 0 into 1
     found = json.loads(done.stdout)
     assert found["title"] == "Linear, SGD, batch 8 x 2 processes, cpu"

@@ -16,12 +16,12 @@ from typing import Any
 import forked
 import pytest
 import torch
-from cli import PATIENCE, Outcome, process
+from cli import PATIENCE, Outcome, process, torchrun
 from documented import PAGES, ROOT
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
-from user_scripts import USER_SCRIPTS, UserScript, command, copy_scripts
+from user_scripts import USER_SCRIPTS, UserScript, copy_scripts
 
 import lrfind
 from lrfind.errors import ExitCode
@@ -123,7 +123,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, script: UserScript, *options: str) -> Outcome:
-    line = command(script, *options) if script.processes > 1 else forked.command(*script.line(*options))
+    arguments = script.line(*options)
+    line = torchrun(arguments, forks=True) if script.processes > 1 else forked.command(*arguments)
     done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
     return Outcome(done.returncode, done.stdout, done.stderr)
 
@@ -180,8 +181,8 @@ def test_the_page_lists_what_is_set_in_the_environment() -> None:
 
 def test_a_learning_rate_that_is_set_trains_as_the_argument_for_it(folder: Path) -> None:
     """Also where the script writes its learning rates into the groups itself."""
-    outcome = process(["run", "nanogpt.py", "--set-lr", "0.005", "--", "--max_iters=30"], cwd=folder)
-    by_hand = ["nanogpt.py", "--max_iters=30", "--learning_rate=0.005", "--min_lr=0.0005"]
+    outcome = process(["run", "nanogpt.py", "--set-lr", "0.005", "--", "--max_iters=10"], cwd=folder)
+    by_hand = ["nanogpt.py", "--max_iters=10", "--learning_rate=0.005", "--min_lr=0.0005"]
     alone = subprocess.run([sys.executable, *by_hand], cwd=folder, capture_output=True, text=True, check=True)
     assert outcome.code == 0, outcome.err
     assert losses_in(outcome.out) == losses_in(alone.stdout) != []

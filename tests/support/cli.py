@@ -164,10 +164,13 @@ def process(arguments: Sequence[str], env: Mapping[str, str] | None = None, **op
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
-def torchrun(arguments: Sequence[str], processes: int = 2) -> list[str]:
-    """Return the command that runs `lrfind` in several processes of torchrun."""
+def torchrun(arguments: Sequence[str], processes: int = 2, *, forks: bool = False) -> list[str]:
+    """Return the command that runs `lrfind` in several processes of torchrun.
+
+    With `forks` they are forked from a process that has torch: for where torchrun need not end them.
+    """
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [*launcher, "-m", "lrfind", *arguments]
+    return [*launcher, *(["--no-python", *forked.command(*arguments)] if forks else ["-m", "lrfind", *arguments])]
 
 
 def shell(line: str, *arguments: str, forks: bool = False) -> Outcome:

@@ -29,6 +29,9 @@ TEXT = "\n".join(PAGES.values())
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PROGRAMS = ("lrfind", "make", "pip", "python", "torchrun")
 
+DIGITS = (ROOT / "configs" / "digits.yaml").read_text() + "budget: 160\n"
+"""The shipped config, with half of the usual updates."""
+
 TRAIN = FIXTURES / "scripts" / "train.py"
 """The script of a user's that goes on with the learning rate."""
 
@@ -124,6 +127,7 @@ class Folder:
             copy_function=shutil.copyfile,
         )
         (place / "configs").chmod(0o755)  # also if the clone cannot be written
+        (place / "configs" / "digits.yaml").write_text(DIGITS)
         (place / "digits.py").symlink_to(place / "configs" / "digits.py")  # beside a config in the folder itself
         if record is not None:
             shutil.copy(record, place)
@@ -174,8 +178,7 @@ class Folder:
         if name == "train.py":
             return TRAIN.read_text()
         if name.endswith(".yaml"):
-            config = (ROOT / "configs" / "digits.yaml").read_text()
-            return config.replace("momentum: 0.9", "lr: 0.1\n  momentum: 0.9")
+            return DIGITS.replace("momentum: 0.9", "lr: 0.1\n  momentum: 0.9")
         if not name.endswith((".json", ".csv")):
             return None
         record = (self.place / "digits.lrfind.json").read_text()
