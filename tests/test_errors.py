@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from lrfind import errors
 from lrfind.errors import ConfigError, DataError, ExitCode, Fault, LrfindError, UserCodeError, user_code
+from lrfind.training.minibatches import endless
 
 
 def test_every_error_knows_its_exit_code() -> None:
@@ -126,5 +127,5 @@ def test_a_fault_of_the_machine_has_a_way_out(error: Exception, words: str) -> N
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_data_set_that_returns_none_is_told_so(samples: list[Any], workers: int) -> None:
     loader = DataLoader(samples, 2, num_workers=workers)  # type: ignore[arg-type,var-annotated]
-    with pytest.raises(UserCodeError, match=r"returns None for some samples.*data\.collate_fn"), user_code("loading"):
-        next(iter(loader))
+    with pytest.raises(UserCodeError, match=r"returns None for some samples.*data\.collate_fn"):
+        next(endless(loader))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from lrfind.training.snapshot import GENERATORS, PutBack, generator_put_back
 
@@ -39,10 +40,17 @@ class LoaderState:
             put_back()
 
 
-def end_workers(loader: Any) -> None:
-    """End the worker processes that a DataLoader keeps; if the garbage collector did, it would wait 5 s for each."""
+def end_workers(loader: Any, batches: Any = None) -> None:
+    """End the worker processes that a DataLoader keeps; if the garbage collector did, it would wait 5 s for each.
+
+    Args:
+        loader: Any loader.
+        batches: What was iterating over it, which an error that it has raised keeps alive.
+    """
     if isinstance(loader, DataLoader):
         vars(loader)["_iterator"] = None  # a DataLoader refuses a plain assignment
+    if isinstance(batches, _MultiProcessingDataLoaderIter):
+        batches._shutdown_workers()
 
 
 def _parts(loader: DataLoader[Any]) -> list[Any]:

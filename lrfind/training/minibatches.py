@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lrfind.errors import DataError, Fault, user_code
+from lrfind.training.loader_state import end_workers
 
 _END = object()
 Indices = TypeVar("Indices", Tensor, Sequence[int])
@@ -129,7 +130,12 @@ def _enough(batches: Iterator[Any], at_least: int) -> Iterator[Any]:
 
 def _one_pass(loader: Iterable[Any]) -> Iterator[Any]:
     with user_code("loading a mini-batch"), contextlib.suppress(GeneratorExit):  # how Python closes a generator
-        yield from loader
+        batches = iter(loader)
+        try:
+            yield from batches
+        except Exception:
+            end_workers(loader, batches)
+            raise
 
 
 @dataclass(eq=False)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator
 from itertools import islice
 
@@ -63,6 +64,17 @@ def test_a_loader_that_raises_is_the_users_code() -> None:
     assert next(batches) == 1
     with pytest.raises(UserCodeError, match="loading a mini-batch failed: ValueError: corrupt shard 7"):
         next(batches)
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_the_workers_of_a_loader_that_raises_end_at_once(persistent: bool) -> None:
+    """The error keeps them alive, and the garbage collector would wait 5 s for each."""
+    samples = [1.0] * 8 + ["no number"]
+    loader = DataLoader(samples, 3, num_workers=2, persistent_workers=persistent)  # type: ignore[arg-type,var-annotated]
+    with pytest.raises(UserCodeError) as kept:
+        list(endless(loader))
+    assert multiprocessing.active_children() == []
+    assert "loading a mini-batch failed" in str(kept.value)
 
 
 def test_data_of_fewer_batches_than_one_update_takes_is_an_error() -> None:
