@@ -289,7 +289,7 @@ def test_a_closed_pipe_is_silent(history: Path) -> None:
 
 @pytest.mark.slow
 def test_empty_stdin_is_said() -> None:
-    outcome: Outcome = process(["analyze", "-"], stdin=subprocess.DEVNULL)
+    outcome: Outcome = process(["analyze", "-"], forks=False, stdin=subprocess.DEVNULL)
     assert (outcome.code, outcome.out) == (2, "")
     outcome.says("stdin", "empty file")
 

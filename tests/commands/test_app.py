@@ -138,12 +138,12 @@ def test_help_and_version_load_nothing_heavy(arguments: tuple[str, ...]) -> None
 
 
 def test_python_m_is_the_command() -> None:
-    outcome = process(["--version"])
+    outcome = process(["--version"], forks=False)
     assert (outcome.code, outcome.out, outcome.err) == (0, f"lrfind {lrfind.__version__}\n", "")
 
 
 def test_code_of_the_process_is_that_of_main(project: Project) -> None:
-    outcome = process(["run", str(project.folder / "none.yaml")])
+    outcome = process(["run", str(project.folder / "none.yaml")], forks=False)
     assert (outcome.code, outcome.out) == (2, "")
     outcome.says("no such file")
 

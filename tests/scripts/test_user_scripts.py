@@ -220,12 +220,14 @@ def of_hydra_app() -> tuple[nn.Module, torch.optim.Optimizer]:
 
 
 Objects = Callable[[], tuple[nn.Module, torch.optim.Optimizer]]
+BUDGET = 200
+"""Updates of each search."""
 SAME: Mapping[str, tuple[Objects, int]] = {"package, -m": (of_package, 8 * 29), "Hydra app": (of_hydra_app, 6 * 29)}
 
 
 @pytest.mark.parametrize("same", SAME)
 def test_the_answer_is_that_of_find_lr_within_the_spread_of_seeds(folder: Path, same: str) -> None:
-    outcome = run(folder, USER_SCRIPTS[same], "--json", "--plot", "none")
+    outcome = run(folder, USER_SCRIPTS[same], "--json", "--plot", "none", "--budget", str(BUDGET))
     assert outcome.code == 0, outcome.err
     objects, steps = SAME[same]
     logs = []
@@ -238,6 +240,7 @@ def test_the_answer_is_that_of_find_lr_within_the_spread_of_seeds(folder: Path, 
             nn.CrossEntropyLoss(),
             optimizer,
             seed=seed,
+            budget=BUDGET,
             train_steps=steps,
             schedule="cosine",
             progress=False,

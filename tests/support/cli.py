@@ -155,9 +155,11 @@ def refused(project: Project, *arguments: str) -> Outcome:
     return outcome
 
 
-def process(arguments: Sequence[str], env: Mapping[str, str] | None = None, **options: Any) -> Outcome:
-    """Run `lrfind` in a process of its own: with an environment of its own a new one, and else a forked one."""
-    line = command(*arguments) if env else forked.command(*arguments)
+def process(
+    arguments: Sequence[str], env: Mapping[str, str] | None = None, *, forks: bool = True, **options: Any
+) -> Outcome:
+    """Run `lrfind` in a process of its own, forked from one that has torch unless it gets an environment of its own."""
+    line = forked.command(*arguments) if forks and not env else command(*arguments)
     done = subprocess.run(
         line, capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, **(env or {})}, **options
     )

@@ -23,6 +23,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -46,6 +47,7 @@ if code < 0:
 sys.exit(code)
 """
 STREAMS = 3
+_STARTING = threading.Lock()
 SEED = 0
 """Of the hashes in all forks, as scripts have it by default; for another one lrfind starts a process itself."""
 
@@ -73,7 +75,8 @@ def folder() -> Path:
 
 def command(*arguments: str) -> list[str]:
     """Return the command line that runs `lrfind`, forked."""
-    return [str(folder() / "lrfind"), *arguments]
+    with _STARTING:
+        return [str(folder() / "lrfind"), *arguments]
 
 
 class _Fork:
