@@ -45,7 +45,7 @@ type: install  ## Check the types
 	$(BIN)/mypy
 
 bench: install  ## Measure the speed against a bare training loop, side by side
-	$(BIN)/python benchmarks/speed.py --save benchmarks/speed.json
+	PYTHONPATH=benchmarks $(BIN)/python -m speed --save benchmarks/speed.json
 
 bench-accuracy: install  ## Score lrfind and the existing finders against brute force, and refusals (an hour or two on two cores)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'

@@ -20,7 +20,7 @@ from typing import Any
 from accuracy import picture, reliability
 from accuracy.summary import summary
 from fuzz.verdict import table as table_of_fuzz
-from speed import table
+from speed.table import table
 from torture.table import table as table_of_faults
 from user_scripts import commands as table_of_commands
 from user_scripts import table as table_of_scripts
