@@ -105,7 +105,7 @@ def test_each_of_several_configs_is_logged_and_none_gets_the_page_of_all(project
     outcome = project.run(str(second), "--report", "all.html")
     assert outcome.code == 2
     outcome.says("--report: expected one config beside it, got 2")
-    assert project.run(str(second), "--log", events, "--quiet").code == 0
+    assert project.process(str(second), "--log", events, "--quiet").code == 0
     logged = sorted(folder.name for folder in (project.folder / "runs").iterdir())
     assert logged == ["second.lrfind", "train.lrfind"]
 
