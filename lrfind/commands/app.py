@@ -22,13 +22,13 @@ from lrfind.output.streams import flush, open_closed_streams, report_error, take
 from lrfind.training.distributed.launch import is_alone, is_first
 
 COMMANDS = {
-    "init": "Write a commented starter config that runs as it is, and the Python beside it.",
+    "init": "Write a commented config that runs as it is, and its Python.",
     "run": "Sweep the learning rate of a training and suggest one.",
     "check": "Check that the learning rate of a config is safe to train with.",
     "analyze": "Read the learning rate from a recorded curve, without training.",
     "plot": "Draw one record, or compare up to 12 in one picture and a table.",
     "schedule": "Print a PyTorch LR scheduler for the suggested learning rate.",
-    "explain": "Show what happens at a tenth of the LR, at the LR, and at ten times the LR.",
+    "explain": "Train at a tenth of the LR, at the LR, and at ten times the LR.",
 }
 """The subcommands in the order of the help. `lrfind.commands.NAME` holds the function NAME and is loaded when the
 command is used: the help of all of them, with the first line of each, loads none."""
@@ -77,6 +77,16 @@ class _Group(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help as click does: what draws typer's takes as long to load as all the rest."""
+        super(TyperGroup, self).format_help(ctx, formatter)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:  # as of completion
+            typer.echo(ctx.get_help())
+            raise typer.Exit(ExitCode.USAGE)
+        return super().parse_args(ctx, args)
+
     def get_params(self, ctx: Any) -> list[Any]:
         return without_types_of_flags(super().get_params(ctx))
 
@@ -92,7 +102,6 @@ def without_types_of_flags(params: list[Any]) -> list[Any]:
 app = typer.Typer(
     name="lrfind",
     cls=_Group,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -78,7 +78,7 @@ def explain(
     plot: Annotated[PlotFormat, typer.Option(help="Format of the picture.")] = "png",
     quiet: Quiet = False,
 ) -> None:
-    """Show what happens at a tenth of the LR, at the LR, and at ten times the LR.
+    """Train at a tenth of the LR, at the LR, and at ten times the LR.
 
     Makes three short trainings at a constant LR, from the same weights and on the same mini-batches. Usually one
     crawls, one descends, and one overshoots or diverges. What each does is read from its losses. Trains the config file

@@ -42,7 +42,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a commented starter config that runs as it is, and the Python beside it.
+    """Write a commented config that runs as it is, and its Python.
 
     Comments in FILE say where your model, data, loss and optimizer go; code of your own goes to the module beside it,
     which is named after it: lrfind_model.py for lrfind.yaml. Nothing is downloaded. The templates:
