@@ -214,7 +214,7 @@ def test_sweeps(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 @pytest.mark.filterwarnings("ignore::FutureWarning:lightning")
 @pytest.mark.parametrize("file", [*FILES, *TEMPLATES], ids=lambda file: f"{file.parent.name}/{file.stem}")
-def test_the_code_of_every_schedule_trains_as_lrfind_does(
+def test_the_code_of_schedules_trains_as_lrfind_does(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -224,8 +224,22 @@ def test_the_code_of_every_schedule_trains_as_lrfind_does(
     small += ["model.weights=null"] * (file.stem in ("imagefolder_finetune", "finetune"))
     # In the template, the batches come from a loader, in the size of its own.
     training = printed(read_config(file, small[: 1 if file.stem == "custom" else None]), file)
-    for name in ("onecycle",) if file.stem in LARGE else KINDS:
+    for name in kinds_for(file):
         training.check(name)
+
+
+def kinds_for(file: Path) -> set[str]:
+    """Return the schedules to try with a config: three in turn, so that each kind meets several configs."""
+    small = [each for each in (*FILES, *TEMPLATES) if each.stem not in LARGE]
+    if file not in small:
+        return {"onecycle"}
+    names, first = list(KINDS), 3 * small.index(file)
+    return {"onecycle", *(names[(first + index) % len(names)] for index in range(3))}
+
+
+def test_every_schedule_meets_several_configs() -> None:
+    tried = [name for file in (*FILES, *TEMPLATES) for name in kinds_for(file)]
+    assert all(tried.count(name) >= 2 for name in KINDS)
 
 
 def test_diabetes_without_scikit_learn_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
