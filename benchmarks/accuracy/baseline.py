@@ -75,10 +75,10 @@ def _minimized(loss: nn.Module, y: Tensor, constant: Tensor) -> Tensor:
     def closure() -> Tensor:
         optimizer.zero_grad()
         value = _loss_of(constant, loss, y)
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.step(closure)
     return constant.detach()
 
 

@@ -27,7 +27,7 @@ from speed.trainings import DEVICE, RECIPES, UPDATES
 
 def measure(rounds: int) -> dict[str, Any]:
     """Return all figures, with what they were measured on."""
-    recipes = {recipe.name: step_times(recipe, rounds) for recipe in RECIPES}
+    steps = {recipe: step_times(recipe, rounds) for recipe in RECIPES}
     updates = {recipe.name: update_times(recipe, rounds) for recipe in RECIPES}
     scripts = {recipe.name: script_times(recipe, rounds) for recipe in RECIPES}
     memory = [(peak_memory("sweep"), peak_memory("bare")) for _ in range(5)]
@@ -38,13 +38,13 @@ def measure(rounds: int) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "rounds": rounds,
         "recipes": {
-            name: {
+            recipe.name: {
                 "milliseconds_per_bare_step": round(1e3 * statistics.median(times["bare"]) / recipe.steps, 2),
                 "sweep_to_bare_same_loader": ratio(times["sweep_same_loader"], times["bare"]),
                 "sweep_to_bare": ratio(times["sweep"], times["bare"]),
                 "sweep_to_floor": ratio(times["sweep"], times["floor"]),
             }
-            for recipe, (name, times) in zip(RECIPES, recipes.items(), strict=True)
+            for recipe, times in steps.items()
         },
         "script_to_bare": {name: ratio(times["script"], times["bare"]) for name, times in scripts.items()},
         "updates_to_bare": {

@@ -96,7 +96,7 @@ def rank_times(recipe: Recipe, rounds: int, processes: ProcessGroup) -> dict[str
         for x, y in islice(recycled(loader), recipe.steps):
             optimizer.zero_grad()
             loss = functional.cross_entropy(model(x), y)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             mean = loss.detach().clone()
             dist.all_reduce(mean)

@@ -21,10 +21,9 @@ def table(figures: dict[str, Any]) -> str:
     for update in UPDATES:
         cells = (_cell(figures["updates_to_bare"][name][update]) for name in figures["recipes"])
         lines.append(f"| sweep / bare loop, same DataLoader: {update} | " + " | ".join(cells) + " |")
-    if scripts := figures.get("script_to_bare"):
-        cells = (_cell(scripts[name]) for name in figures["recipes"])
-        lines.append("| a script under `lrfind run train.py` / the script alone | " + " | ".join(cells) + " |")
-    if ddp := figures.get("ddp_to_bare"):
+    cells = (_cell(figures["script_to_bare"][name]) for name in figures["recipes"])
+    lines.append("| a script under `lrfind run train.py` / the script alone | " + " | ".join(cells) + " |")
+    if ddp := figures["ddp_to_bare"]:  # None on an accelerator
         cells = (_cell(ddp[name]) for name in figures["recipes"])
         lines.append("| sweep / bare loop, both by DDP in two processes | " + " | ".join(cells) + " |")
     lines += [
@@ -33,22 +32,14 @@ def table(figures: dict[str, Any]) -> str:
         f"`lrfind run configs/digits.yaml`, start to exit / `python -c 'import torch'`: "
         f"{_cell(figures['run_to_import_torch'])}. `lrfind --help`: {figures['help_seconds']} s.",
         "",
-        *_find_lr_lines(figures),
-        f"Measured on {figures['machine']}, torch {figures['versions']['torch']}, {figures['rounds']} rounds.",
-    ]
-    return "\n".join(lines)
-
-
-def _find_lr_lines(figures: dict[str, Any]) -> list[str]:
-    if "find_lr_fixed_seconds" not in figures:  # figures kept from before it was measured
-        return []
-    return [
         f"`find_lr(..., probes=False)` on the {RECIPES[0].name}, {RECIPES[0].steps} steps: a fixed cost of "
         f"{_cell(figures['find_lr_fixed_seconds'])} s, and its steps / those of the bare loop: "
         f"{_cell(figures['find_lr_steps_to_bare'])}. The first call of a process, imports and 10 steps included: "
         f"{figures['first_find_lr_seconds']} s.",
         "",
+        f"Measured on {figures['machine']}, torch {figures['versions']['torch']}, {figures['rounds']} rounds.",
     ]
+    return "\n".join(lines)
 
 
 def _cell(figure: list[float]) -> str:

@@ -82,7 +82,7 @@ def bare_loop(recipe: Recipe, batches: Iterable[Any]) -> None:
     for x, y in islice(batches, recipe.steps):
         optimizer.zero_grad()
         loss = functional.cross_entropy(model(x.to(DEVICE)), y.to(DEVICE))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         loss.item()
 
@@ -94,7 +94,7 @@ def bare_bf16(recipe: Recipe, batches: Iterable[Any]) -> None:
         optimizer.zero_grad()
         with torch.autocast(DEVICE.type, torch.bfloat16):
             loss = functional.cross_entropy(model(x.to(DEVICE)), y.to(DEVICE))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         loss.item()
 
@@ -105,7 +105,7 @@ def bare_accumulation(recipe: Recipe, batches: Iterable[Any]) -> None:
     total = torch.zeros((), device=DEVICE)
     for index, (x, y) in enumerate(islice(batches, recipe.steps), 1):
         loss = functional.cross_entropy(model(x.to(DEVICE)), y.to(DEVICE)) / 4
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         total += loss.detach()
         if index % 4 == 0:
             optimizer.step()
@@ -120,7 +120,7 @@ def bare_clipping(recipe: Recipe, batches: Iterable[Any]) -> None:
     for x, y in islice(batches, recipe.steps):
         optimizer.zero_grad()
         loss = functional.cross_entropy(model(x.to(DEVICE)), y.to(DEVICE))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         loss.item()

@@ -9,6 +9,7 @@ from lrfind.scripts.hooks import Seen
 from lrfind.scripts.job import Job
 from lrfind.scripts.optimizers import StepRates
 from lrfind.scripts.schedules import peak_of
+from lrfind.scripts.steps_within import StepsWithin
 
 
 class Applier:
@@ -25,22 +26,25 @@ class Applier:
         self._job, self._seen = job, seen
         self._factor: float | None = None
         self._rates: dict[int, tuple[Any, StepRates | None]] = {}
-        self._depth = 0
+        self._within = StepsWithin()
 
     def before_step(self, optimizer: Any, *call: Any) -> None:
         """Multiply the learning rates of an optimizer that is about to step."""
-        if rates := self._rates_of(optimizer):
+        frame = sys._getframe(1)
+        self._within.leave_failed(frame)
+        rates = self._rates_of(optimizer)
+        if rates:
             if self._factor is None:
                 self._factor = self._first_factor(optimizer, rates)
-            if not self._depth:  # the optimizer within another one is handed the learning rates of that
+            if self._within:  # the optimizer within another one is handed the learning rates of that
+                rates = None
+            else:
                 rates.multiply(self._factor)
-        self._depth += 1
+        self._within.enter(frame, rates)
 
     def after_step(self, optimizer: Any, *call: Any) -> None:
         """Put back the learning rates of an optimizer that has stepped."""
-        self._depth -= 1
-        if (rates := self._rates_of(optimizer)) and not self._depth:
-            rates.restore()
+        self._within.leave()
 
     def _rates_of(self, optimizer: Any) -> StepRates | None:
         known = self._rates.get(id(optimizer))

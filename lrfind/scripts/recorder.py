@@ -96,8 +96,7 @@ class Recorder:
             return
         self._check_end()
         frame = sys._getframe(1)
-        if self._within:
-            self._within.leave_failed(frame)
+        self._within.leave_failed(frame)
         rates = self._rates_of(optimizer)
         if rates and self._stepped and not self._within and optimizer is self._members[0]:
             self._close()

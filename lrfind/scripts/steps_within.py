@@ -23,6 +23,8 @@ class StepsWithin(threading.local):
         Args:
             frame: Runs now.
         """
+        if not self._steps:
+            return
         running = set()
         while frame is not None:
             running.add(frame)

@@ -26,6 +26,7 @@ from lrfind.training.batch import to_device
 from lrfind.training.batch_form import with_other_targets
 from lrfind.training.distributed.process_group import ProcessGroup
 from lrfind.training.evaluation import evaluating
+from lrfind.training.loader_state import one_pass
 from lrfind.training.precision import under_autocast
 from lrfind.training.rng import keep_rng
 from lrfind.training.step import DefaultStep, Step
@@ -164,7 +165,7 @@ def most_samples(update: int) -> int:
 
     Without a backward pass a sample costs a third of what it costs in an update. So the nine looks of a probe, and two
     at mismatched targets, cost up to 30 updates; with batch norms, whose statistics take a pass before each look, 55;
-    half as much with mini-batches of 64 samples.
+    half as much with mini-batches of 64 samples, twice as much with a single sample.
     """
     return min(max(MOST, MOST_UPDATES * update), BATCHES * max(update, PAIR))
 
@@ -195,7 +196,7 @@ def first_batches(loader: Iterable[Any]) -> list[Any]:
     """Return the first batches of a validation loader."""
     put_back_rng = keep_rng()
     try:
-        return list(islice(loader, BATCHES))
+        return list(islice(one_pass(loader), BATCHES))
     finally:
         put_back_rng()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch.utils.data import DataLoader
@@ -40,17 +40,22 @@ class LoaderState:
             put_back()
 
 
-def end_workers(loader: Any, batches: Any = None) -> None:
-    """End the worker processes that a DataLoader keeps; if the garbage collector did, it would wait 5 s for each.
-
-    Args:
-        loader: Any loader.
-        batches: What was iterating over it, which an error that it has raised keeps alive.
-    """
+def end_workers(loader: Any) -> None:
+    """End the worker processes that a DataLoader keeps; if the garbage collector did, it would wait 5 s for each."""
     if isinstance(loader, DataLoader):
         vars(loader)["_iterator"] = None  # a DataLoader refuses a plain assignment
-    if isinstance(batches, _MultiProcessingDataLoaderIter):
-        batches._shutdown_workers()
+
+
+def one_pass(loader: Iterable[Any]) -> Iterator[Any]:
+    """Yield the batches of a loader; if it raises, its worker processes end, which the error would keep alive."""
+    batches = iter(loader)
+    try:
+        yield from batches
+    except Exception:
+        end_workers(loader)
+        if isinstance(batches, _MultiProcessingDataLoaderIter):
+            batches._shutdown_workers()
+        raise
 
 
 def _parts(loader: DataLoader[Any]) -> list[Any]:

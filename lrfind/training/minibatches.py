@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lrfind.errors import DataError, Fault, user_code
-from lrfind.training.loader_state import end_workers
+from lrfind.training.loader_state import one_pass
 
 _END = object()
 Indices = TypeVar("Indices", Tensor, Sequence[int])
@@ -130,12 +130,7 @@ def _enough(batches: Iterator[Any], at_least: int) -> Iterator[Any]:
 
 def _one_pass(loader: Iterable[Any]) -> Iterator[Any]:
     with user_code("loading a mini-batch"), contextlib.suppress(GeneratorExit):  # how Python closes a generator
-        batches = iter(loader)
-        try:
-            yield from batches
-        except Exception:
-            end_workers(loader, batches)
-            raise
+        yield from one_pass(loader)
 
 
 @dataclass(eq=False)

@@ -65,7 +65,7 @@ def backward(loss: Tensor, *, create_graph: bool = False) -> None:
     with warnings.catch_warnings() if create_graph else contextlib.nullcontext():
         if create_graph:  # whose reference cycle `zero_grad` breaks
             warnings.filterwarnings("ignore", message="Using backward.. with create_graph=True")
-        loss.backward(create_graph=create_graph)  # type: ignore[no-untyped-call]
+        loss.backward(create_graph=create_graph)
 
 
 class LossScale:

@@ -124,7 +124,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, script: UserScript, *options: str) -> Outcome:
     arguments = script.line(*options)
-    line = torchrun(arguments, forks=True) if script.processes > 1 else forked.command(*arguments)
+    line = torchrun(arguments, script.processes, forks=True) if script.processes > 1 else forked.command(*arguments)
     done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
     return Outcome(done.returncode, done.stdout, done.stderr)
 

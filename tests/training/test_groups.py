@@ -219,7 +219,7 @@ def test_groups_are_swept_as_in_a_loop_by_hand(make_optimizer: Callable[[Any], t
         inner.zero_grad()
         loss = step(model, x)
         expected.append(loss.item())
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         inner.step()
 
     swept = network()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import pytest
 import torch
@@ -69,8 +70,8 @@ def test_a_loader_that_raises_is_the_users_code() -> None:
 @pytest.mark.parametrize("persistent", [False, True])
 def test_the_workers_of_a_loader_that_raises_end_at_once(persistent: bool) -> None:
     """The error keeps them alive, and the garbage collector would wait 5 s for each."""
-    samples = [1.0] * 8 + ["no number"]
-    loader = DataLoader(samples, 3, num_workers=2, persistent_workers=persistent)  # type: ignore[arg-type,var-annotated]
+    samples: Any = [1.0] * 8 + ["no number"]
+    loader = DataLoader(samples, 3, num_workers=2, persistent_workers=persistent)
     with pytest.raises(UserCodeError) as kept:
         list(endless(loader))
     assert multiprocessing.active_children() == []

@@ -140,6 +140,6 @@ def _trained(
         for _ in range(steps):
             batch = torch.randint(len(x), (64,))
             optimizer.zero_grad()
-            loss(model(x[batch]), y[batch]).backward()  # type: ignore[no-untyped-call]
+            loss(model(x[batch]), y[batch]).backward()
             optimizer.step()
     return model.state_dict()
